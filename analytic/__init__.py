@@ -1,0 +1,17 @@
+"""The game, its closed forms and its exact Stackelberg equilibrium (numpy only)."""
+
+from stackroute.analytic.equilibrium import Candidates as Candidates
+from stackroute.analytic.equilibrium import Equilibrium as Equilibrium
+from stackroute.analytic.equilibrium import Regime as Regime
+from stackroute.analytic.equilibrium import cascade_candidate as cascade_candidate
+from stackroute.analytic.equilibrium import regime as regime
+from stackroute.analytic.equilibrium import solve as solve
+from stackroute.analytic.game import Commitment as Commitment
+from stackroute.analytic.game import Game as Game
+from stackroute.analytic.game import InvalidGameError as InvalidGameError
+from stackroute.analytic.payoffs import expected_passes as expected_passes
+from stackroute.analytic.payoffs import provider_cost as provider_cost
+from stackroute.analytic.payoffs import success_probability as success_probability
+from stackroute.analytic.payoffs import user_utility as user_utility
+from stackroute.analytic.response import TieBreaking as TieBreaking
+from stackroute.analytic.response import best_response as best_response
