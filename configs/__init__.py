@@ -1,0 +1,6 @@
+"""Packaged games and settings as YAML, and the schemas that validate them."""
+
+from stackroute.configs.games import GameConfig as GameConfig
+from stackroute.configs.games import game_names as game_names
+from stackroute.configs.games import load_game as load_game
+from stackroute.configs.loading import ConfigError as ConfigError

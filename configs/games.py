@@ -1,0 +1,145 @@
+"""Games as YAML: two models with units and sources, a user, and a churn penalty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from stackroute.analytic import Game, InvalidGameError
+from stackroute.configs.loading import Settings, packaged, read_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
+
+_SECONDS = {"seconds": 1.0, "minutes": 60.0}
+_SECONDS_PER_HOUR = 3600.0
+
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Units(Settings):
+    """The units of a game's numbers.
+
+    Attributes:
+        money: The unit of cost and churn penalty, and of the value if latency is in time.
+        latency: "seconds" or "minutes", priced by `waiting_cost_per_hour`; or "value", the user's own utility.
+    """
+
+    money: Literal["USD", "EUR", "GBP", "abstract"]
+    latency: Literal["seconds", "minutes", "value"]
+
+
+class Model(Settings):
+    """One model.
+
+    Attributes:
+        label: What to call it in tables.
+        success: Probability that a pass solves the task, in (0, 1).
+        cost: Cost of a pass, money.
+        latency: Latency of a pass, in the game's unit of latency.
+    """
+
+    label: str
+    success: Annotated[float, Field(gt=0, lt=1)]
+    cost: NonNegative
+    latency: NonNegative
+
+
+class Models(Settings):
+    """The provider's two models; the reasoning model is better, dearer and slower."""
+
+    standard: Model
+    reasoning: Model
+
+
+class GameConfig(Settings):
+    """A game with its units and sources.
+
+    Attributes:
+        name: The game's name.
+        description: What the game shows, one line.
+        units: The units of the numbers.
+        models: The two models.
+        value: What a solved task is worth to the user.
+        churn_penalty: What an abandoned task costs the provider, money.
+        waiting_cost_per_hour: What an hour of waiting costs the user, money; exactly when latency is in time.
+        sources: Where the numbers come from.
+    """
+
+    name: str
+    description: str
+    units: Units
+    models: Models
+    value: Positive
+    churn_penalty: NonNegative
+    waiting_cost_per_hour: Positive | None = None
+    sources: Annotated[list[str], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        in_time = self.units.latency in _SECONDS
+        if in_time and self.waiting_cost_per_hour is None:
+            unit = self.units.latency
+            raise ValueError(f"waiting_cost_per_hour: missing key; needed because units.latency is {unit!r}")
+        if not in_time and self.waiting_cost_per_hour is not None:
+            allowed = " or ".join(map(repr, _SECONDS))
+            raise ValueError(f"waiting_cost_per_hour: unknown key; allowed only when units.latency is {allowed}")
+        try:
+            _ = self.game
+        except InvalidGameError as error:
+            field = error.field.partition("[")[0]
+            low, high = getattr(self.models.standard, field), getattr(self.models.reasoning, field)
+            key = f"models.reasoning.{field}"
+            raise ValueError(f"{key}: {high!r} is not allowed; expected more than the standard model's {low!r}") from None
+        return self
+
+    @property
+    def utility_per_latency(self) -> float:
+        """The user's utility of one unit of latency: 1 where latency is given as utility."""
+        if self.waiting_cost_per_hour is None:
+            return 1.0
+        return self.waiting_cost_per_hour * _SECONDS[self.units.latency] / _SECONDS_PER_HOUR
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What the two models are called."""
+        return self.models.standard.label, self.models.reasoning.label
+
+    @property
+    def game(self) -> Game:
+        """The game in one unit of utility: latency is converted by the waiting cost."""
+        pair = (self.models.standard, self.models.reasoning)
+        return Game(
+            success=[model.success for model in pair],
+            cost=[model.cost for model in pair],
+            latency=[model.latency * self.utility_per_latency for model in pair],
+            value=self.value,
+            churn_penalty=self.churn_penalty,
+        )
+
+
+def load_game(name: str | Path) -> GameConfig:
+    """Load a game by its packaged name or from a YAML file.
+
+    Args:
+        name: A packaged name (see `game_names`), or the path of a file that ends in .yaml or .yml.
+
+    Returns:
+        The game with its units and sources; its `game` attribute is the `Game`.
+
+    Raises:
+        ConfigError: No such game, or a file with a key or value that is not allowed.
+
+    Example:
+        >>> load_game("gpt-4.1-o3-dev").game.cost_of_pass.round(4)
+        array([0.1217, 0.0939])
+    """
+    return read_settings(name, "games", GameConfig)
+
+
+def game_names() -> list[str]:
+    """The names of the packaged games."""
+    return list(packaged("games"))

@@ -1,0 +1,120 @@
+"""Reading YAML into validated settings, with one-line errors that name file, key and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from importlib.resources.abc import Traversable
+
+    from pydantic_core import ErrorDetails
+
+_Settings = TypeVar("_Settings", bound="Settings")
+
+
+class ConfigError(ValueError):
+    """A settings file cannot be used; the message is one line that names file, key and what is allowed."""
+
+
+class Settings(BaseModel):
+    """The base of all settings: unknown keys, missing keys and text in place of numbers are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def packaged(folder: str) -> dict[str, Traversable]:
+    """The packaged YAML files of a folder of `stackroute.configs`, by name, in order.
+
+    Args:
+        folder: "games" or "training".
+    """
+    found: dict[str, Traversable] = {}
+    pending = [resources.files("stackroute.configs") / folder]
+    while pending:
+        entry = pending.pop()
+        if entry.is_dir():
+            pending.extend(entry.iterdir())
+        elif entry.name.endswith(".yaml"):
+            found[entry.name.removesuffix(".yaml")] = entry
+    return dict(sorted(found.items()))
+
+
+def read_settings(name: str | Path, folder: str, schema: type[_Settings]) -> _Settings:
+    """Read settings from a packaged name or a YAML file.
+
+    Args:
+        name: A packaged name, or the path of a file that ends in .yaml or .yml.
+        folder: Where packaged names are looked up: "games" or "training".
+        schema: The settings' class.
+
+    Returns:
+        The validated settings.
+
+    Raises:
+        ConfigError: No such name or file, a file that is not YAML, or a key or value that is not allowed.
+    """
+    label, text = _read_text(name, folder)
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"{label}: not valid YAML{where}: {getattr(error, 'problem', None) or error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{label}: {type(content).__name__} is not allowed; expected keys and values")
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{label}: {_explain(error.errors()[0], schema)}") from None
+
+
+def _read_text(name: str | Path, folder: str) -> tuple[str, str]:
+    label = str(name)
+    if Path(name).suffix in (".yaml", ".yml"):
+        source: Traversable = Path(name)
+    else:
+        available = packaged(folder)
+        if label.lower() not in available:
+            near = difflib.get_close_matches(label.lower(), available, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            listed = ", ".join(available)
+            raise ConfigError(f"{label!r} is not a packaged name; {hint}expected a .yaml file or one of: {listed}")
+        source = available[label.lower()]
+    try:
+        return label, source.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{label}: no such file") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{label}: not a text file in UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{label}: cannot be read: {error.strerror}") from None
+
+
+def _explain(error: ErrorDetails, schema: type[Settings]) -> str:
+    location = error["loc"]
+    key = ".".join(map(str, location))
+    siblings = _keys_beside(location, schema)
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(location[-1]), siblings, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{key}: unknown key; allowed keys: {', '.join(siblings)}{hint}"
+    if error["type"] == "missing":
+        return f"{key}: missing key; allowed keys: {', '.join(siblings)}"
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"]) if not key else f"{key}: {error['ctx']['error']}"
+    expected = error["msg"].removeprefix("Input should be ").replace("'", "")
+    return f"{key}: {error['input']!r} is not allowed; expected {expected}"
+
+
+def _keys_beside(location: Iterable[Any], schema: type[Settings]) -> list[str]:
+    current: Any = schema
+    for step in list(location)[:-1]:
+        current = current.model_fields[step].annotation
+    return list(current.model_fields) if isinstance(current, type) and issubclass(current, Settings) else []

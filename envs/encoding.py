@@ -1,0 +1,150 @@
+"""Observations and actions: how a game and a commitment look to a learner, and what its numbers commit to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from gymnasium import spaces
+
+from stackroute.analytic import Commitment
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from stackroute.analytic import Game
+    from stackroute.analytic.game import FloatArray
+
+OBSERVATION_NAMES = (
+    "success of model 1",
+    "success of model 2",
+    "latency of model 1",
+    "latency of model 2",
+    "cost of model 1",
+    "cost of model 2",
+    "churn penalty",
+    "starts on model 2",
+    "cascade probability",
+    "delay of model 1",
+    "delay of model 2",
+)
+_OBSERVATION_HIGH = np.array([1, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1], dtype=np.float32)
+_COMMITMENT = 7
+_DELAY_RESOLUTION = 50.0
+
+DEAD_ZONE = 0.1
+"""Share of the symmetric action range at each end that maps to exactly 0 or 1."""
+
+
+def observation_space() -> spaces.Box:
+    """The observation space of both players, Box of shape (11,) and dtype float32.
+
+    | index | content | range |
+    |---|---|---|
+    | 0, 1 | success probabilities | (0, 1) |
+    | 2, 3 | latency / value, and 2 - value / latency above 1 | [0, 2) |
+    | 4, 5 | cost / (largest cost + churn penalty) | [0, 1] |
+    | 6 | churn penalty / (largest cost + churn penalty) | [0, 1] |
+    | 7 | 1 when the commitment starts on model 2 | {0, 1} |
+    | 8 | cascade probability | [0, 1] |
+    | 9, 10 | delays, log(1 + 50 delay / value) / log 51 | [0, 1] |
+
+    Before the provider has committed, entries 7 to 10 are 0.
+    """
+    return spaces.Box(np.zeros_like(_OBSERVATION_HIGH), _OBSERVATION_HIGH, dtype=np.float32)
+
+
+def observe(game: Game, commitment: Commitment | None = None) -> npt.NDArray[np.float32]:
+    """Encode a game and a commitment as an observation; see `observation_space` for the layout.
+
+    Args:
+        game: One game or a batch.
+        commitment: One commitment or a batch that broadcasts against the games, or None before the provider moved.
+
+    Returns:
+        Observations, float32, shape (..., 11).
+    """
+    batch = game.shape if commitment is None else np.broadcast_shapes(game.shape, commitment.shape)
+    observation = np.zeros((*batch, len(OBSERVATION_NAMES)))
+    observation[..., 0:2] = game.success
+    relative = game.latency / game.value[..., None]
+    observation[..., 2:4] = np.where(relative <= 1, relative, 2 - 1 / np.maximum(relative, 1))
+    money = game.cost.max(axis=-1) + game.churn_penalty
+    money = np.where(money > 0, money, 1.0)
+    observation[..., 4:6] = game.cost / money[..., None]
+    observation[..., 6] = game.churn_penalty / money
+    if commitment is not None:
+        observation[..., _COMMITMENT] = commitment.model == 2
+        observation[..., _COMMITMENT + 1] = commitment.cascade
+        fraction = np.minimum(commitment.delay / game.value[..., None], 1.0)
+        observation[..., _COMMITMENT + 2 :] = np.log1p(_DELAY_RESOLUTION * fraction) / np.log1p(_DELAY_RESOLUTION)
+    return observation.astype(np.float32)
+
+
+def commitment_space(throttling: bool) -> spaces.Box:
+    """The provider's action space, Box(0, 1) and dtype float64, so that exact commitments lose nothing.
+
+    | index | content |
+    |---|---|
+    | 0 | start model: model 2 from 1/2 upwards |
+    | 1 | cascade probability |
+    | 2, 3 | delay of model 1 and 2 as a fraction of the value (with throttling only) |
+    """
+    return spaces.Box(0.0, 1.0, (4 if throttling else 2,), dtype=np.float64)
+
+
+def commitment_from_action(game: Game, action: npt.ArrayLike) -> Commitment:
+    """What a provider's action commits to.
+
+    Args:
+        game: One game or a batch.
+        action: In [0, 1], shape (..., 2) or, with delays, (..., 4).
+
+    Returns:
+        The commitment, shape (...).
+
+    Raises:
+        ValueError: The action has another shape, or an entry is not a number in [0, 1].
+    """
+    entries: FloatArray = np.asarray(action, dtype=np.float64)
+    if entries.ndim == 0 or entries.shape[-1] not in (2, 4):
+        raise ValueError(f"action: shape {entries.shape} is not allowed; expected (..., 2) or (..., 4)")
+    if not ((entries >= 0) & (entries <= 1)).all():
+        raise ValueError(f"action: {action!r} is not allowed; expected numbers in [0, 1]")
+    delay = entries[..., 2:] * game.value[..., None] if entries.shape[-1] == 4 else np.zeros(2)
+    return Commitment(np.where(entries[..., 0] >= 0.5, 2, 1), entries[..., 1], delay)
+
+
+def action_from_commitment(game: Game, commitment: Commitment, throttling: bool) -> FloatArray:
+    """The action that makes a commitment: the inverse of `commitment_from_action`.
+
+    Args:
+        game: One game or a batch.
+        commitment: One commitment or a batch; delays above the value are clipped to it.
+        throttling: Whether the action has room for delays.
+
+    Returns:
+        In [0, 1], shape (..., 4) with throttling and (..., 2) without.
+
+    Raises:
+        ValueError: The commitment delays although throttling is off.
+    """
+    start = np.where(commitment.model == 2, 1.0, 0.0)
+    fraction = np.minimum(commitment.delay / game.value[..., None], 1.0)
+    parts = np.broadcast_arrays(start, commitment.cascade, fraction[..., 0], fraction[..., 1])
+    if throttling:
+        return np.stack(parts, axis=-1)
+    if (commitment.delay > 0).any():
+        raise ValueError("delay: a commitment with a delay is not allowed; expected none without throttling")
+    return np.stack(parts[:2], axis=-1)
+
+
+def from_symmetric(action: npt.ArrayLike) -> FloatArray:
+    """Map a learner's action in [-1, 1] to [0, 1], with dead zones so that exactly 0 and 1 can be reached.
+
+    Example:
+        >>> from_symmetric([-1, -0.9, 0, 0.9, 1])
+        array([0. , 0. , 0.5, 1. , 1. ])
+    """
+    symmetric: FloatArray = np.asarray(action, dtype=np.float64)
+    return np.clip(0.5 + 0.5 * symmetric / (1 - DEAD_ZONE), 0.0, 1.0)

@@ -1,0 +1,99 @@
+"""The protocol that players follow, and the registry that finds them by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stackroute.analytic import Commitment, Game
+    from stackroute.analytic.game import FloatArray
+
+_Policy = TypeVar("_Policy")
+
+DRAWS = 5
+"""Uniform numbers that the policies of a task may use: four for the provider, one for the user."""
+
+
+@runtime_checkable
+class ProviderPolicy(Protocol):
+    """A leader: chooses a commitment for a game."""
+
+    def commit(self, game: Game, draws: FloatArray) -> Commitment:
+        """Commit in each game.
+
+        Args:
+            game: One game or a batch of shape (...).
+            draws: Independent uniform numbers in [0, 1) for a randomised policy, shape (..., 4).
+
+        Returns:
+            Commitments that broadcast to shape (...).
+        """
+        ...
+
+
+@runtime_checkable
+class UserPolicy(Protocol):
+    """A follower: answers a commitment with a patience."""
+
+    def patience(self, game: Game, commitment: Commitment, draws: FloatArray) -> FloatArray:
+        """The probability of re-prompting after a failed pass.
+
+        Args:
+            game: One game or a batch of shape (...).
+            commitment: The provider's commitments, which the user sees, shape (...).
+            draws: Independent uniform numbers in [0, 1) for a randomised policy, shape (...).
+
+        Returns:
+            Patience in [0, 1] that broadcasts to shape (...).
+        """
+        ...
+
+
+_PROVIDERS: dict[str, Callable[[], ProviderPolicy]] = {}
+_USERS: dict[str, Callable[[], UserPolicy]] = {}
+
+
+def register_provider(name: str, create: Callable[[], ProviderPolicy]) -> None:
+    """Make a provider policy available by name, as in `gymnasium.make("stackroute/User-v0", provider=name)`."""
+    _PROVIDERS[name] = create
+
+
+def register_user(name: str, create: Callable[[], UserPolicy]) -> None:
+    """Make a user policy available by name, as in `gymnasium.make("stackroute/Provider-v0", user=name)`."""
+    _USERS[name] = create
+
+
+def find_provider(policy: str | ProviderPolicy) -> ProviderPolicy:
+    """A provider policy, by object or by registered name.
+
+    Raises:
+        ValueError: No provider policy has this name.
+        TypeError: The object is not a provider policy.
+    """
+    if isinstance(policy, str):
+        return _create("provider", policy, _PROVIDERS)
+    if not isinstance(policy, ProviderPolicy):
+        raise TypeError(f"provider: {policy!r} is not allowed; expected a name or an object with a commit method")
+    return policy
+
+
+def find_user(policy: str | UserPolicy) -> UserPolicy:
+    """A user policy, by object or by registered name.
+
+    Raises:
+        ValueError: No user policy has this name.
+        TypeError: The object is not a user policy.
+    """
+    if isinstance(policy, str):
+        return _create("user", policy, _USERS)
+    if not isinstance(policy, UserPolicy):
+        raise TypeError(f"user: {policy!r} is not allowed; expected a name or an object with a patience method")
+    return policy
+
+
+def _create(player: str, name: str, registry: dict[str, Callable[[], _Policy]]) -> _Policy:
+    if name not in registry:
+        raise ValueError(f"{player}: {name!r} is not allowed; expected one of {', '.join(sorted(registry))}")
+    return registry[name]()
