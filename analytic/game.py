@@ -295,6 +295,12 @@ class Commitment(_Batch):
         self._store({"model": model, "cascade": probability("cascade", self.cascade), "delay": delay})
         object.__setattr__(self, "model", self.model.astype(np.int64))
 
+    def broadcast_to(self, shape: tuple[int, ...]) -> Commitment:
+        """The same commitment for every game of a batch shape."""
+        return Commitment(
+            **self._map(lambda a, per_model: np.broadcast_to(a, (*shape, MODELS) if per_model else shape))
+        )
+
     def __getitem__(self, index: Any) -> Commitment:
         """Select commitments of the batch by an index into the batch shape."""
         return Commitment(**self._map(lambda a, _: a[index]))

@@ -1,0 +1,22 @@
+"""The routing game as environments: PettingZoo, Gymnasium, and batches for learners."""
+
+from stackroute.envs.batch import ProviderBatch as ProviderBatch
+from stackroute.envs.batch import UserBatch as UserBatch
+from stackroute.envs.encoding import action_from_commitment as action_from_commitment
+from stackroute.envs.encoding import commitment_from_action as commitment_from_action
+from stackroute.envs.encoding import observation_space as observation_space
+from stackroute.envs.encoding import observe as observe
+from stackroute.envs.gymnasium_envs import ProviderEnv as ProviderEnv
+from stackroute.envs.gymnasium_envs import UserEnv as UserEnv
+from stackroute.envs.pettingzoo_env import RoutingGameEnv as RoutingGameEnv
+from stackroute.envs.pettingzoo_env import env as env
+from stackroute.envs.pettingzoo_env import raw_env as raw_env
+from stackroute.envs.policies import ProviderPolicy as ProviderPolicy
+from stackroute.envs.policies import UserPolicy as UserPolicy
+from stackroute.envs.policies import register_provider as register_provider
+from stackroute.envs.policies import register_user as register_user
+from stackroute.envs.registration import register_environments
+from stackroute.envs.rules import ABANDON as ABANDON
+from stackroute.envs.rules import RE_PROMPT as RE_PROMPT
+
+register_environments()

@@ -69,6 +69,7 @@ class RoutingGameEnv(AECEnv[str, Any, Any]):
     | `game` | `"g4b"` | a `stackroute.Game`, or the name or file of a game |
     | `throttling` | True | whether the provider's action has delays |
     | `max_passes` | 1000 | passes before truncation |
+    | `render_mode` | None | `"ansi"`: `render()` returns the task's state in a line of text |
 
     ## Version history
     * v0: initial version
@@ -76,7 +77,7 @@ class RoutingGameEnv(AECEnv[str, Any, Any]):
 
     metadata: ClassVar[dict[str, Any]] = {
         "name": "stackroute_v0",
-        "render_modes": [],
+        "render_modes": ["ansi"],
         "is_parallelizable": False,
     }
 
@@ -86,9 +87,11 @@ class RoutingGameEnv(AECEnv[str, Any, Any]):
         *,
         throttling: bool = True,
         max_passes: int = DEFAULT_MAX_PASSES,
-        render_mode: None = None,
+        render_mode: str | None = None,
     ) -> None:
         super().__init__()
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ValueError(f"render_mode: {render_mode!r} is not allowed; expected None or 'ansi'")
         self.game = find_game(game)
         self.throttling = throttling
         self.max_passes = max_passes
@@ -164,6 +167,20 @@ class RoutingGameEnv(AECEnv[str, Any, Any]):
         self.infos = self._describe(rewards)
         if task.ended or task.truncated:
             self._deads_step_first()
+
+    def render(self) -> str | None:
+        """The task's state in a line of text, with `render_mode="ansi"`; None otherwise."""
+        if self.render_mode is None:
+            return None
+        task = self.task
+        if task.commitment is None:
+            return f"task {task.number}: the provider is to commit"
+        outcome = "solved" if task.solved else "abandoned" if task.abandoned else "failed"
+        cascade = float(task.commitment.cascade)
+        return f"task {task.number}, cascade {cascade:.3f}: pass {task.passes} on model {task.model} {outcome}"
+
+    def close(self) -> None:
+        """Nothing to release."""
 
     def _checked(self, action: Any) -> Any:
         expected = self.action_spaces[PROVIDER].shape

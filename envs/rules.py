@@ -161,6 +161,63 @@ def play_many(
 
 
 @njit(cache=True)
+def play_users(
+    seeds: IntArray,
+    first_task: IntArray,
+    tasks: int,
+    success: FloatArray,
+    waiting: FloatArray,
+    value: float,
+    model: IntArray,
+    cascade: FloatArray,
+    patience: FloatArray,
+    max_passes: int,
+) -> FloatArray:
+    """What a patience earns the user after a failed first pass, over many tasks under each of n commitments.
+
+    The user's own coin is averaged out: a task is played on until it is solved, and the k-th re-prompt counts with
+    weight r^k, the probability that a user of patience r makes it.
+
+    Args:
+        seeds: The seed of each commitment's coins, shape (n,).
+        first_task: Number of the first task of each commitment, shape (n,); the others follow.
+        tasks: Tasks played for each commitment.
+        success: Success probabilities, shape (2,).
+        waiting: Latency and delay of a pass under each commitment, utility, shape (n, 2).
+        value: What a solved task is worth to the user.
+        model: First model of each commitment, shape (n,).
+        cascade: Cascade probability of each commitment, shape (n,).
+        patience: The user's patience under each commitment, shape (n,).
+        max_passes: After this many passes a task is truncated.
+
+    Returns:
+        Mean utility after the first failure over the tasks whose first pass failed, 0 where none did, shape (n,).
+    """
+    gain = np.zeros(model.shape[0])
+    for i in range(model.shape[0]):
+        failures = 0
+        for j in range(tasks):
+            key = task_key(seeds[i], first_task[i] + j)
+            current = model[i]
+            if pass_succeeds(key, 1, success[current - 1]):
+                continue
+            failures += 1
+            weight = patience[i]
+            pass_index = 1
+            while weight > 0.0 and pass_index < max_passes:
+                current = next_model(key, pass_index, current, cascade[i])
+                pass_index += 1
+                gain[i] -= weight * waiting[i, current - 1]
+                if pass_succeeds(key, pass_index, success[current - 1]):
+                    gain[i] += weight * value
+                    break
+                weight *= patience[i]
+        if failures > 0:
+            gain[i] /= failures
+    return gain
+
+
+@njit(cache=True)
 def draw_policies(seeds: IntArray, tasks: IntArray, count: int) -> FloatArray:
     """What the policies of each task may draw, shape (n, count): uniform numbers fixed before its first pass."""
     draws = np.empty((seeds.shape[0], count))

@@ -1,0 +1,164 @@
+"""Learned players: a stable-baselines3 policy behind the same protocol as every other player.
+
+They are saved as weights and JSON in one .npz file, which cannot run code when it is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from stackroute.envs.encoding import (
+    commitment_from_action,
+    commitment_space,
+    from_symmetric,
+    observation_space,
+    observe,
+)
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from stackroute.analytic import Commitment, Game
+    from stackroute.analytic.game import FloatArray
+
+
+class PolicyFileError(ValueError):
+    """A file does not hold a saved policy of the expected kind."""
+
+
+class _LearnedPolicy(ABC):
+    """Saving and loading, shared by both players."""
+
+    _kind: ClassVar[str]
+
+    def __init__(self, policy: ActorCriticPolicy) -> None:
+        self.policy = policy
+
+    @abstractmethod
+    def _specification(self) -> dict[str, Any]:
+        """What is needed besides the weights to build the policy again."""
+
+    @classmethod
+    @abstractmethod
+    def _build(cls, specification: dict[str, Any]) -> Self:
+        """A policy with fresh weights."""
+
+    def save(self, path: str | Path) -> None:
+        """Write the policy to an .npz file of weights and JSON.
+
+        Args:
+            path: The file; one that exists is replaced.
+        """
+        weights = {name: tensor.numpy() for name, tensor in self.policy.state_dict().items()}
+        specification = {"kind": self._kind, "net_arch": self.policy.net_arch, **self._specification()}
+        with Path(path).open("wb") as file:
+            np.savez(file, specification=np.array(json.dumps(specification)), **weights)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a policy that `save` wrote. Nothing in the file is executed.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The policy.
+
+        Raises:
+            PolicyFileError: The file is not a saved policy of this kind.
+            FileNotFoundError: There is no such file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                specification = json.loads(str(file["specification"]))
+                if specification["kind"] != cls._kind:
+                    raise PolicyFileError(f"{path}: holds a {specification['kind']} policy; expected a {cls._kind}")
+                loaded = cls._build(specification)
+                weights = {name: torch.as_tensor(file[name]) for name in file.files if name != "specification"}
+                loaded.policy.load_state_dict(weights)
+        except (BadZipFile, EOFError, KeyError, RuntimeError, TypeError) as error:
+            raise PolicyFileError(f"{path}: not a saved policy: {error}") from error
+        except ValueError as error:
+            if isinstance(error, PolicyFileError):
+                raise
+            raise PolicyFileError(f"{path}: not a saved policy: {error}") from error
+        loaded.policy.set_training_mode(False)
+        return loaded
+
+
+def _actor_critic(action_space: spaces.Space[Any], specification: dict[str, Any]) -> ActorCriticPolicy:
+    return ActorCriticPolicy(observation_space(), action_space, lambda _: 0.0, net_arch=specification["net_arch"])
+
+
+class LearnedUser(_LearnedPolicy):
+    """A user whose patience a policy has learned.
+
+    Args:
+        policy: A stable-baselines3 actor-critic policy over the observations of `stackroute.envs`, either over
+            Discrete(len(levels)), whose most likely level is the patience, or over Discrete(2) as in User-v0, whose
+            probability of re-prompting is the patience.
+        levels: The patience that each action stands for, or None for a policy that answers pass by pass.
+    """
+
+    _kind = "user"
+
+    def __init__(self, policy: ActorCriticPolicy, levels: tuple[float, ...] | None) -> None:
+        super().__init__(policy)
+        self.levels = levels
+
+    def patience(self, game: Game, commitment: Commitment, draws: FloatArray) -> FloatArray:
+        """The learned patience, shape (...)."""
+        observation = observe(game, commitment)
+        flat = torch.as_tensor(observation.reshape(-1, observation.shape[-1]))
+        with torch.no_grad():
+            distribution = self.policy.get_distribution(flat).distribution
+        probabilities = distribution.probs.numpy().astype(np.float64)  # type: ignore[union-attr]
+        if self.levels is None:
+            patience = probabilities[:, 0]
+        else:
+            patience = np.array(self.levels)[probabilities.argmax(axis=1)]
+        return patience.reshape(observation.shape[:-1])[()]
+
+    def _specification(self) -> dict[str, Any]:
+        return {"levels": self.levels}
+
+    @classmethod
+    def _build(cls, specification: dict[str, Any]) -> Self:
+        levels = specification["levels"]
+        actions = spaces.Discrete(2 if levels is None else len(levels))
+        return cls(_actor_critic(actions, specification), None if levels is None else tuple(levels))
+
+
+class LearnedProvider(_LearnedPolicy):
+    """A provider whose commitment a policy has learned.
+
+    Args:
+        policy: A stable-baselines3 actor-critic policy over the observations and the symmetric actions of
+            `stackroute.envs.sb3.ProviderVecEnv`; it plays the mean of its actions.
+    """
+
+    _kind = "provider"
+
+    def commit(self, game: Game, draws: FloatArray) -> Commitment:
+        """The learned commitment, shape (...)."""
+        observation = observe(game)
+        flat = observation.reshape(-1, observation.shape[-1])
+        action, _ = self.policy.predict(flat, deterministic=True)
+        return commitment_from_action(game, from_symmetric(action.reshape(*observation.shape[:-1], -1)))
+
+    def _specification(self) -> dict[str, Any]:
+        return {"throttling": self.policy.action_space.shape == commitment_space(throttling=True).shape}
+
+    @classmethod
+    def _build(cls, specification: dict[str, Any]) -> Self:
+        shape = commitment_space(specification["throttling"]).shape
+        return cls(_actor_critic(spaces.Box(-1.0, 1.0, shape, dtype=np.float32), specification))

@@ -1,0 +1,142 @@
+"""Exact judgement of what was learned: the closed forms judge, they never teach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stackroute.analytic import Commitment, best_response, provider_cost, solve, user_utility
+
+if TYPE_CHECKING:
+    from stackroute.analytic import Game
+    from stackroute.analytic.game import FloatArray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A commitment and a patience in one game, and what they are worth.
+
+    Attributes:
+        model: The model of the first pass, 1 or 2.
+        cascade: Probability of moving from model 1 to model 2 on a re-prompt.
+        delay: Delays of the two models, utility.
+        patience: The user's probability of re-prompting.
+        provider_cost: The provider's expected cost of a task, money.
+        user_utility: The user's expected utility of a task.
+        throttled: Whether the delays turn the exact response from re-prompting to abandoning.
+    """
+
+    model: int
+    cascade: float
+    delay: tuple[float, float]
+    patience: float
+    provider_cost: float
+    user_utility: float
+    throttled: bool
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was learned, beside the equilibrium.
+
+    Attributes:
+        learned: The learned commitment with the learned user.
+        equilibrium: The exact Stackelberg equilibrium.
+        provider_regret: Relative excess of the cost of the learned commitment, against the exact best response, over
+            the equilibrium's, an indifferent user choosing for the provider.
+        provider_regret_pessimistic: The same with an indifferent user choosing against the provider.
+        user_regret: What the learned patience loses against the exact best response, relative to the largest of
+            |xi1|, |xi2| and V p2.
+    """
+
+    learned: Outcome
+    equilibrium: Outcome
+    provider_regret: float
+    provider_regret_pessimistic: float
+    user_regret: float
+
+
+def throttled(game: Game, commitment: Commitment) -> Any:
+    """Whether the delays of a commitment turn the exact response from re-prompting to abandoning.
+
+    Args:
+        game: One game or a batch.
+        commitment: One commitment or a batch.
+
+    Returns:
+        True where the exact patience is above 1/2 without the delays and below 1/2 with them, shape (...).
+    """
+    without = best_response(game, Commitment(commitment.model, commitment.cascade))
+    return (without > 0.5) & (best_response(game, commitment) < 0.5)
+
+
+def provider_regret(game: Game, commitment: Commitment, best_cost: FloatArray, *, pessimistic: bool = False) -> Any:
+    """The relative excess cost of a commitment against the exact best response.
+
+    Args:
+        game: One game or a batch.
+        commitment: One commitment or a batch.
+        best_cost: The provider's cost at the equilibrium, shape (...).
+        pessimistic: Whether an indifferent user chooses against the provider.
+
+    Returns:
+        (J - J*) / J*, shape (...); where J* is 0, relative to the largest cost plus the churn penalty.
+    """
+    response = best_response(game, commitment, "pessimistic" if pessimistic else "strong")
+    scale = np.where(best_cost > 0, best_cost, game.cost.max(axis=-1) + game.churn_penalty)
+    return (provider_cost(game, commitment, response) - best_cost) / scale
+
+
+def user_regret(game: Game, commitment: Commitment, patience: FloatArray) -> Any:
+    """The utility that a patience loses against the exact best response.
+
+    Args:
+        game: One game or a batch.
+        commitment: One commitment or a batch.
+        patience: In [0, 1], shape (...).
+
+    Returns:
+        (max_r U - U) / max(|xi1|, |xi2|, V p2), shape (...).
+    """
+    best = user_utility(game, commitment, best_response(game, commitment))
+    scale = np.maximum(np.abs(game.net_value).max(axis=-1), game.value * game.success[..., 1])
+    return (best - user_utility(game, commitment, patience)) / scale
+
+
+def outcome(game: Game, commitment: Commitment, patience: float) -> Outcome:
+    """What a commitment and a patience are worth in a single game."""
+    first, second = commitment.delay.tolist()
+    return Outcome(
+        model=int(commitment.model),
+        cascade=float(commitment.cascade),
+        delay=(first, second),
+        patience=float(patience),
+        provider_cost=float(provider_cost(game, commitment, patience)),
+        user_utility=float(user_utility(game, commitment, patience)),
+        throttled=bool(throttled(game, commitment)),
+    )
+
+
+def evaluate(game: Game, commitment: Commitment, patience: float, *, throttling: bool) -> Evaluation:
+    """Judge a learned commitment and the learned patience under it.
+
+    Args:
+        game: A single game.
+        commitment: The learned commitment, shape ().
+        patience: The learned user's patience under it.
+        throttling: Whether the provider could delay: decides the equilibrium.
+
+    Returns:
+        What was learned beside the equilibrium, with the regrets of both players.
+    """
+    equilibrium = solve(game, throttling=throttling)
+    best = equilibrium.provider_cost
+    return Evaluation(
+        learned=outcome(game, commitment, patience),
+        equilibrium=outcome(game, equilibrium.commitment, float(equilibrium.patience)),
+        provider_regret=float(provider_regret(game, commitment, best)),
+        provider_regret_pessimistic=float(provider_regret(game, commitment, best, pessimistic=True)),
+        user_regret=float(user_regret(game, commitment, np.float64(patience))),
+    )
