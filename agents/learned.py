@@ -122,10 +122,8 @@ class LearnedUser(_LearnedPolicy):
         with torch.no_grad():
             distribution = self.policy.get_distribution(flat).distribution
         probabilities = distribution.probs.numpy().astype(np.float64)  # type: ignore[union-attr]
-        if self.levels is None:
-            patience = probabilities[:, 0]
-        else:
-            patience = np.array(self.levels)[probabilities.argmax(axis=1)]
+        chosen = probabilities[:, 0] if self.levels is None else np.array(self.levels)[probabilities.argmax(axis=1)]
+        patience: FloatArray = np.asarray(chosen)
         return patience.reshape(observation.shape[:-1])[()]
 
     def _specification(self) -> dict[str, Any]:

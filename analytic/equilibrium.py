@@ -171,7 +171,8 @@ def solve(game: Game, throttling: bool = False, tie_breaking: TieBreaking = "str
     chosen = delay.argmin(axis=0)
 
     def pick(array: FloatArray) -> FloatArray:
-        return np.take_along_axis(array, chosen[None], axis=0)[0][()]
+        picked: FloatArray = np.take_along_axis(array, chosen[None], axis=0)[0]
+        return picked[()]
 
     best = Commitment(
         model=np.where(pick(commitment.model.astype(np.float64)) == 1, 1, 2),

@@ -115,9 +115,7 @@ def _broadcast(fields: dict[str, FloatArray], per_model: set[str]) -> dict[str, 
     except ValueError:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise InvalidGameError("shape", listed, "batch shapes that broadcast together") from None
-    return {
-        name: np.broadcast_to(a, (*batch, MODELS) if name in per_model else batch) for name, a in fields.items()
-    }
+    return {name: np.broadcast_to(a, (*batch, MODELS) if name in per_model else batch) for name, a in fields.items()}
 
 
 class _Batch:
@@ -283,9 +281,7 @@ class Commitment(_Batch):
 
     if TYPE_CHECKING:
 
-        def __init__(
-            self, model: npt.ArrayLike, cascade: npt.ArrayLike, delay: npt.ArrayLike = (0.0, 0.0)
-        ) -> None: ...
+        def __init__(self, model: npt.ArrayLike, cascade: npt.ArrayLike, delay: npt.ArrayLike = (0.0, 0.0)) -> None: ...
 
     def __post_init__(self) -> None:
         model = as_floats("model", self.model)

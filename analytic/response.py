@@ -63,9 +63,7 @@ def _gain_of_staying(game: Game, commitment: Commitment, per_pass: FloatArray) -
     return np.where(commitment.model == 1, x1 * (1 - s) + x2 * s / p2, x2)
 
 
-def _maximiser(
-    game: Game, commitment: Commitment, per_pass: FloatArray
-) -> tuple[FloatArray, BoolArray, BoolArray]:
+def _maximiser(game: Game, commitment: Commitment, per_pass: FloatArray) -> tuple[FloatArray, BoolArray, BoolArray]:
     """The patience that maximises x1 N1 + x2 N2, and where it is not unique.
 
     Returns:

@@ -93,7 +93,8 @@ class GameConfig(Settings):
             field = error.field.partition("[")[0]
             low, high = getattr(self.models.standard, field), getattr(self.models.reasoning, field)
             key = f"models.reasoning.{field}"
-            raise ValueError(f"{key}: {high!r} is not allowed; expected more than the standard model's {low!r}") from None
+            allowed = f"more than the standard model's {low!r}"
+            raise ValueError(f"{key}: {high!r} is not allowed; expected {allowed}") from None
         return self
 
     @property

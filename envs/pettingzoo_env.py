@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
@@ -75,7 +75,7 @@ class RoutingGameEnv(AECEnv[str, Any, Any]):
     * v0: initial version
     """  # noqa: E501
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata = {  # noqa: RUF012
         "name": "stackroute_v0",
         "render_modes": ["ansi"],
         "is_parallelizable": False,
@@ -89,7 +89,6 @@ class RoutingGameEnv(AECEnv[str, Any, Any]):
         max_passes: int = DEFAULT_MAX_PASSES,
         render_mode: str | None = None,
     ) -> None:
-        super().__init__()
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ValueError(f"render_mode: {render_mode!r} is not allowed; expected None or 'ansi'")
         self.game = find_game(game)
@@ -134,7 +133,6 @@ class RoutingGameEnv(AECEnv[str, Any, Any]):
         self.truncations = dict.fromkeys(self.agents, False)
         self.infos = {agent: {} for agent in self.agents}
         self.agent_selection = PROVIDER
-        self._skip_agent_selection = None
 
     def step(self, action: Any) -> None:
         """Make the selected agent's move.

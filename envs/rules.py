@@ -43,7 +43,7 @@ def _mix(word):  # type: ignore[no-untyped-def]
 def task_key(seed: int, task: int) -> int:
     """The key of a task, from which all of its coins are hashed: 63 bits, so that it fits every integer type."""
     word = _mix(_mix(np.uint64(seed) + _GOLDEN) ^ (np.uint64(task) * _GOLDEN))
-    return np.int64(word >> _S1)  # type: ignore[no-any-return]
+    return np.int64(word >> _S1)  # type: ignore[return-value]
 
 
 @njit(cache=True)

@@ -27,6 +27,7 @@ PATIENCE_LEVELS = (0.0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.9, 0.95, 0.975, 1.0)
 
 _GAIN_UNIT = 0.05
 
+
 class _BatchVecEnv(VecEnv):
     """A `VecEnv` over a batch; the attributes that stable-baselines3 asks for are those of the batch."""
 

@@ -105,7 +105,7 @@ def user_regret(game: Game, commitment: Commitment, patience: FloatArray) -> Any
     return (best - user_utility(game, commitment, patience)) / scale
 
 
-def outcome(game: Game, commitment: Commitment, patience: float) -> Outcome:
+def outcome(game: Game, commitment: Commitment, patience: FloatArray) -> Outcome:
     """What a commitment and a patience are worth in a single game."""
     first, second = commitment.delay.tolist()
     return Outcome(
@@ -119,7 +119,7 @@ def outcome(game: Game, commitment: Commitment, patience: float) -> Outcome:
     )
 
 
-def evaluate(game: Game, commitment: Commitment, patience: float, *, throttling: bool) -> Evaluation:
+def evaluate(game: Game, commitment: Commitment, patience: FloatArray, *, throttling: bool) -> Evaluation:
     """Judge a learned commitment and the learned patience under it.
 
     Args:
@@ -135,8 +135,8 @@ def evaluate(game: Game, commitment: Commitment, patience: float, *, throttling:
     best = equilibrium.provider_cost
     return Evaluation(
         learned=outcome(game, commitment, patience),
-        equilibrium=outcome(game, equilibrium.commitment, float(equilibrium.patience)),
+        equilibrium=outcome(game, equilibrium.commitment, equilibrium.patience),
         provider_regret=float(provider_regret(game, commitment, best)),
         provider_regret_pessimistic=float(provider_regret(game, commitment, best, pessimistic=True)),
-        user_regret=float(user_regret(game, commitment, np.float64(patience))),
+        user_regret=float(user_regret(game, commitment, patience)),
     )

@@ -97,7 +97,7 @@ def train(
             on_progress=on_progress,
         )
         commitment = provider.commit(game, _NO_DRAWS)
-        patience = float(user.patience(game, commitment, np.zeros(())))
+        patience = user.patience(game, commitment, np.zeros(()))
     evaluation = evaluate(game, commitment, patience, throttling=throttling)
     return TrainedPair(user, provider, evaluation, user_curve, provider_curve, time.perf_counter() - began)
 
