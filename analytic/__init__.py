@@ -9,6 +9,8 @@ from stackroute.analytic.equilibrium import solve as solve
 from stackroute.analytic.game import Commitment as Commitment
 from stackroute.analytic.game import Game as Game
 from stackroute.analytic.game import InvalidGameError as InvalidGameError
+from stackroute.analytic.misalignment import Misalignment as Misalignment
+from stackroute.analytic.misalignment import misalignment as misalignment
 from stackroute.analytic.payoffs import expected_passes as expected_passes
 from stackroute.analytic.payoffs import provider_cost as provider_cost
 from stackroute.analytic.payoffs import success_probability as success_probability

@@ -14,6 +14,7 @@ from stackroute.analytic import InvalidGameError as InvalidGameError
 from stackroute.analytic import Regime as Regime
 from stackroute.analytic import best_response as best_response
 from stackroute.analytic import expected_passes as expected_passes
+from stackroute.analytic import misalignment as misalignment
 from stackroute.analytic import provider_cost as provider_cost
 from stackroute.analytic import solve as solve
 from stackroute.analytic import success_probability as success_probability

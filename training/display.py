@@ -1,0 +1,94 @@
+"""What the command line shows: tables and progress bars."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from stackroute.configs import GameConfig
+    from stackroute.training.evaluation import Evaluation, Outcome
+
+    OnProgress = Callable[[str, int, int, float], None]
+
+_SAME_COST = 1e-6
+
+
+@contextmanager
+def training_progress(console: Console, title: str) -> Iterator[OnProgress]:
+    """A progress bar for each stage of a training, with the current exact regret for the eye.
+
+    Args:
+        console: Where to draw.
+        title: What is being trained on.
+
+    Yields:
+        What the training calls after every rollout.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[regret]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        bars = {}
+
+        def tell(stage: str, done: int, total: int, regret: float) -> None:
+            if stage not in bars:
+                bars[stage] = progress.add_task(f"{title}: {stage} learns", total=total, regret="")
+            progress.update(bars[stage], completed=done, regret=f"exact regret {regret:.3%}")
+
+        yield tell
+
+
+def outcome_rows(config: GameConfig, outcome: Outcome) -> list[tuple[str, str]]:
+    """A commitment and a patience as rows of (quantity, text), in the game's units."""
+    money = "" if config.units.money == "abstract" else f" {config.units.money}"
+    in_time = config.waiting_cost_per_hour is not None
+    unit = {"seconds": "s", "minutes": "min"}.get(config.units.latency, "")
+    first, second = (f"{delay / config.utility_per_latency:.4g} {unit}".strip() for delay in outcome.delay)
+    from_reasoning = outcome.model == 2
+    return [
+        ("first model", config.labels[outcome.model - 1]),
+        ("cascade probability", "no effect" if from_reasoning else f"{outcome.cascade:.4f}"),
+        (f"delay of {config.labels[0]}", "no effect" if from_reasoning else first),
+        (f"delay of {config.labels[1]}", second),
+        ("throttled", "yes" if outcome.throttled else "no"),
+        ("user's patience", f"{outcome.patience:.3f}"),
+        ("provider's cost of a task", f"{outcome.provider_cost:.5f}{money}"),
+        ("user's utility of a task", f"{outcome.user_utility:.4f}{money if in_time else ''}"),
+    ]
+
+
+def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str) -> Table:
+    """What was learned beside the exact equilibrium.
+
+    Args:
+        config: The game, for labels and units.
+        evaluation: What was learned.
+        title: The table's title.
+    """
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    table.add_column("")
+    table.add_column("learned", justify="right")
+    table.add_column("equilibrium", justify="right")
+    learned, equilibrium = (outcome_rows(config, o) for o in (evaluation.learned, evaluation.equilibrium))
+    for (quantity, left), (_, right) in zip(learned, equilibrium, strict=True):
+        table.add_row(quantity, left, right)
+    table.add_section()
+    table.add_row("provider's regret", f"{evaluation.provider_regret:.3%}", "0")
+    table.add_row("the same, user's ties against it", f"{evaluation.provider_regret_pessimistic:.3%}", "")
+    table.add_row("user's regret", f"{evaluation.user_regret:.3%}", "0")
+    tie = abs(evaluation.provider_regret) < _SAME_COST
+    if tie and evaluation.learned.user_utility < evaluation.equilibrium.user_utility - _SAME_COST:
+        table.caption = "Both commitments cost the provider the same; the equilibrium shown is the kindest to the user."
+    return table

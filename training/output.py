@@ -1,0 +1,75 @@
+"""Output folders and files: checked before the work begins, and never half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class OutputError(Exception):
+    """An output folder or file cannot be written; the message is one line that names it."""
+
+
+def output_folder(path: Path) -> Path:
+    """Make an output folder and check that files can be written to it.
+
+    Args:
+        path: The folder; its parents are made too.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OutputError: The folder cannot be made or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise OutputError(f"{path}: not a folder that can be written to ({error.strerror})") from None
+    return path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file beside its place and move it there when it is complete.
+
+    Args:
+        path: Where the file is to be.
+
+    Yields:
+        A path with the same ending, to write to.
+
+    Raises:
+        OutputError: The file cannot be written; what was at `path` is untouched.
+    """
+    unfinished = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON for people and programs to read, atomically.
+
+    Args:
+        path: The file.
+        content: What `json` can write.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    with replacing(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,70 @@
+"""The quick start: two games of one real pair, in one of which theory says that throttling pays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stackroute.analytic import misalignment
+from stackroute.configs import load_game
+from stackroute.configs.training import load_training_settings
+from stackroute.training.curves import draw_learning_curves
+from stackroute.training.display import evaluation_table, training_progress
+from stackroute.training.output import output_folder, write_json
+from stackroute.training.runs import REPORT, run_game
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from stackroute.training.runs import Run
+
+GAMES = ("gpt-4.1-o3-dev-low-p", "gpt-4.1-o3-dev")
+
+
+def quickstart(folder: Path, seed: int, console: Console) -> list[Run]:
+    """Train on both games with delays allowed, show what was learned beside the equilibrium, and write the report.
+
+    Args:
+        folder: Where `report.json`, learning curves, policies and logs go.
+        seed: Fixes everything.
+        console: Where to show it.
+
+    Returns:
+        The two runs.
+
+    Raises:
+        OutputError: The folder cannot be written to.
+    """
+    output_folder(folder)
+    settings = load_training_settings()
+    runs = []
+    for name in GAMES:
+        config = load_game(name)
+        with training_progress(console, name) as on_progress:
+            run = run_game(
+                config,
+                settings,
+                output_folder(folder / name),
+                throttling=True,
+                seed=seed,
+                on_progress=on_progress,
+            )
+        draw_learning_curves(run, folder / f"{name}.png")
+        console.print(evaluation_table(config, run.pair.evaluation, f"{name}: {config.description}"))
+        console.print(_in_words(run), "")
+        runs.append(run)
+    write_json(folder / REPORT, {"games": [run.report() for run in runs]})
+    console.print(f"Wrote {folder / REPORT} and the learning curves beside it.")
+    return runs
+
+
+def _in_words(run: Run) -> str:
+    config, evaluation = run.config, run.pair.evaluation
+    learned, predicted = evaluation.learned.throttled, evaluation.equilibrium.throttled
+    theory = "throttles" if predicted else "does not throttle"
+    verdict = "learned the same" if learned == predicted else "learned otherwise"
+    preferred = misalignment(config.game).preferred_model
+    served, liked = config.labels[evaluation.equilibrium.model - 1], config.labels[int(preferred) - 1]
+    wish = f"the user would rather have {liked}" if liked != served else "as the user would choose"
+    return f"In theory the provider {theory} and serves {served}, {wish}. The provider {verdict}."
