@@ -1,5 +1,6 @@
 """The routing game as environments: PettingZoo, Gymnasium, and batches for learners."""
 
+from stackroute.envs.batch import PatienceBatch as PatienceBatch
 from stackroute.envs.batch import ProviderBatch as ProviderBatch
 from stackroute.envs.batch import UserBatch as UserBatch
 from stackroute.envs.encoding import action_from_commitment as action_from_commitment

@@ -10,5 +10,5 @@ def register_environments() -> None:
         identifier = f"stackroute/{name}-v0"
         if identifier not in gymnasium.registry:
             gymnasium.register(identifier, entry_point=f"stackroute.envs.gymnasium_envs:{entry_point}")
-    if "stackroute_v0" not in pettingzoo.aec_registry:
-        pettingzoo.register("aec", "stackroute_v0", "stackroute.envs.pettingzoo_env:env")
+    if "stackroute-v0" not in pettingzoo.aec_registry:
+        pettingzoo.register("aec", "stackroute-v0", "stackroute.envs.pettingzoo_env:env")

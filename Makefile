@@ -1,0 +1,41 @@
+# Every target sets up what it needs. `make` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+SEED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Variables: PYTHON=python3.12 picks the interpreter (3.11 or later), SEED=1 the seed of make run."
+
+run: $(READY)  ## Train on two real games and compare with the exact equilibrium (about a minute once set up)
+	$(BIN)/stackroute quickstart --seed $(SEED)
+
+test: $(READY)  ## Run the linters, the type checker and the whole test suite
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest --numprocesses 2
+
+check: $(READY)  ## Run the linters, the type checker and the fast tests
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest --numprocesses 2 -m "not convergence and not packaging"
+
+format: $(READY)  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## Remove the virtual environment, caches and runs
+	rm -rf $(VENV) runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "stackroute needs Python 3.11 or later; try: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,plot,dev]'
+	@touch $@

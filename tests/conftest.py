@@ -1,0 +1,20 @@
+import numpy as np
+import pytest
+
+from stackroute import Game
+
+
+@pytest.fixture
+def cascade_game() -> Game:
+    """Only the reasoning model is worth the wait; the optimum is a cascade at s0 = 0.30769."""
+    return Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5)
+
+
+@pytest.fixture
+def random_games() -> Game:
+    """300 games in the paper's orders, from all four regimes."""
+    generator = np.random.default_rng(20260209)
+    success = np.sort(generator.uniform(0.1, 0.95, (300, 2)))
+    cost = np.sort(generator.uniform(0.01, 1, (300, 2)))
+    latency = np.sort(generator.uniform(0.01, 1, (300, 2)))
+    return Game(success, cost, latency, generator.uniform(0.2, 3, 300), generator.uniform(0, 4, 300))

@@ -1,0 +1,110 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from stable_baselines3 import PPO
+
+from stackroute import Game
+from stackroute.agents import RandomProvider, RationalUser
+from stackroute.envs import PatienceBatch, ProviderBatch, UserBatch
+from stackroute.envs.sb3 import PATIENCE_LEVELS, PatienceVecEnv, ProviderVecEnv, UserVecEnv
+
+SIZE = 16
+
+
+def make(face: str, game: Game, **options: Any) -> Any:
+    if face == "provider":
+        return ProviderVecEnv(ProviderBatch(game, RationalUser(), SIZE, **options), throttling=True, seed=4)
+    provider = RandomProvider(throttling=True)
+    if face == "patience":
+        return PatienceVecEnv(PatienceBatch(game, provider, SIZE, **options), seed=4)
+    return UserVecEnv(UserBatch(game, provider, SIZE, **options), seed=4)
+
+
+FACES = pytest.mark.parametrize("face", ["provider", "patience", "user"])
+
+
+@FACES
+def test_steps_have_the_shapes_types_and_infos_that_sb3_expects(cascade_game: Game, face: str) -> None:
+    env = make(face, cascade_game)
+    observation = env.reset()
+    for _ in range(50):
+        assert observation.shape == (SIZE, 11)
+        assert all(env.observation_space.contains(row) for row in observation)
+        before = observation.copy()
+        observation, rewards, done, infos = env.step(np.array([env.action_space.sample() for _ in range(SIZE)]))
+        assert rewards.shape == done.shape == (SIZE,)
+        assert (rewards.dtype, done.dtype, len(infos)) == (np.float32, np.bool_, SIZE)
+        for slot in range(SIZE):
+            assert ("terminal_observation" in infos[slot]) == done[slot] == ("episode" in infos[slot])
+            if done[slot]:
+                # The observation is the game and the commitment, which do not change within an episode.
+                np.testing.assert_array_equal(infos[slot]["terminal_observation"], before[slot])
+
+
+@FACES
+def test_the_same_seed_gives_the_same_play(cascade_game: Game, face: str) -> None:
+    env = make(face, cascade_game)
+    plays = []
+    for seed in (8, 8, 9):
+        env.seed(seed)
+        env.action_space.seed(0)
+        env.reset()
+        plays.append(
+            np.concatenate([env.step(np.array([env.action_space.sample() for _ in range(SIZE)]))[1] for _ in range(20)])
+        )
+    np.testing.assert_array_equal(plays[0], plays[1])
+    assert not np.array_equal(plays[0], plays[2])
+
+
+def test_truncation_is_told_apart_from_termination(cascade_game: Game) -> None:
+    env = make("user", cascade_game, max_passes=1)
+    env.reset()
+    _, rewards, done, infos = env.step(np.zeros(SIZE, dtype=int))
+    assert done.all()
+    assert all(info["TimeLimit.truncated"] for info in infos)
+    assert (rewards == 0).all()
+    _, _, done, infos = env.step(np.ones(SIZE, dtype=int))
+    assert done.all()
+    assert not any(info["TimeLimit.truncated"] for info in infos)
+
+
+def test_episode_returns_add_up(cascade_game: Game) -> None:
+    env = make("user", cascade_game)
+    env.reset()
+    total, told = 0.0, 0.0
+    for step in range(200):
+        _, rewards, _, infos = env.step(np.full(SIZE, step >= 199))
+        total += float(rewards.sum())
+        told += sum(info["episode"]["r"] for info in infos if "episode" in info)
+    assert told == pytest.approx(total, abs=1e-3)
+
+
+def test_attributes_and_methods_reach_the_batch(cascade_game: Game) -> None:
+    env = make("patience", cascade_game)
+    assert env.get_attr("size", indices=[0, 3]) == [SIZE, SIZE]
+    assert env.get_attr("render_mode") == [None] * SIZE
+    env.set_attr("tasks_per_commitment", 7)
+    assert env.batch.tasks_per_commitment == 7
+    assert env.env_method("reset", 3, indices=0) == [None]
+    assert env.env_is_wrapped(object) == [False] * SIZE
+
+
+def test_a_patience_of_0_gains_nothing_and_rewards_keep_the_order(cascade_game: Game) -> None:
+    env = make("patience", cascade_game, tasks_per_commitment=500)
+    rewards = []
+    for level in range(len(PATIENCE_LEVELS)):
+        env.seed(1)
+        env.reset()
+        rewards.append(env.step(np.full(SIZE, level))[1])
+    assert (rewards[0] == 0).all()
+    batch = PatienceBatch(cascade_game, RandomProvider(throttling=True), SIZE, tasks_per_commitment=500, seed=1)
+    gain = batch.step(np.ones(SIZE))
+    np.testing.assert_array_equal(np.argsort(gain), np.argsort(rewards[-1]))
+
+
+@FACES
+def test_ppo_trains_on_every_face(cascade_game: Game, face: str) -> None:
+    model = PPO("MlpPolicy", make(face, cascade_game), n_steps=4, batch_size=32, n_epochs=1, seed=0, device="cpu")
+    model.learn(256)
+    assert model.num_timesteps == 256
