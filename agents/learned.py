@@ -78,7 +78,7 @@ class _LearnedPolicy(ABC):
             FileNotFoundError: There is no such file.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 specification = json.loads(str(file["specification"]))
                 if specification["kind"] != cls._kind:
                     raise PolicyFileError(f"{path}: holds a {specification['kind']} policy; expected a {cls._kind}")

@@ -72,7 +72,9 @@ def read_settings(name: str | Path, folder: str, schema: type[_Settings]) -> _Se
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{label}: {_explain(error.errors()[0], schema)}") from None
+        # A misspelt key is both unknown and missing; the unknown one is the one to look at.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        raise ConfigError(f"{label}: {_explain(first, schema)}") from None
 
 
 def _read_text(name: str | Path, folder: str) -> tuple[str, str]:

@@ -43,6 +43,18 @@ class LearnerSettings(Settings):
     tasks_per_commitment: Count
 
 
+class ProviderSettings(LearnerSettings):
+    """How the provider learns.
+
+    Attributes:
+        exploration: Standard deviation of its actions in [-1, 1], at the beginning.
+        final_exploration: At the end; geometric in between.
+    """
+
+    exploration: Positive
+    final_exploration: Positive
+
+
 class FollowerFirstSettings(Settings):
     """First the user learns to answer any commitment, then the provider learns against it.
 
@@ -52,7 +64,7 @@ class FollowerFirstSettings(Settings):
     """
 
     user: LearnerSettings
-    provider: LearnerSettings
+    provider: ProviderSettings
 
 
 def load_training_settings(name: str | Path = "follower_first") -> FollowerFirstSettings:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from stackroute.analytic import Regime, solve
 from stackroute.configs import ConfigError, game_names, load_game
+from stackroute.configs.training import load_training_settings
 from stackroute.training.display import outcome_rows
 from stackroute.training.evaluation import outcome
 from stackroute.training.output import OutputError
@@ -64,10 +65,12 @@ def solve_command(
 @app.command("games")
 def games_command() -> None:
     """List the packaged games and what each one shows."""
-    table = Table("name", "models", "shows")
+    table = Table()
+    table.add_column("name", no_wrap=True)
+    table.add_column("shows")
     for name in game_names():
         config = load_game(name)
-        table.add_row(name, " -> ".join(config.labels), config.description)
+        table.add_row(name, config.description)
     _console.print(table)
 
 
@@ -90,8 +93,6 @@ def train_command(
     Example: stackroute train gpt-4.1-o3-dev-low-p --throttling --seed 1 --out runs/mine
     """
     config = load_game(game)
-    from stackroute.configs.training import load_training_settings
-
     how = load_training_settings(settings)
     folder = out if out is not None else Path("runs") / f"{config.name}-seed{seed}"
     _require_training()
@@ -117,7 +118,7 @@ def quickstart_command(
     _require_training()
     from stackroute.training.quickstart import quickstart
 
-    quickstart(out, seed, _console)
+    quickstart(out, load_training_settings(), seed=seed, console=_console)
 
 
 def _require_training() -> None:

@@ -19,7 +19,7 @@ from stackroute.envs.policies import DRAWS
 from stackroute.envs.sb3 import PATIENCE_LEVELS, PatienceVecEnv, ProviderVecEnv
 from stackroute.training.evaluation import Evaluation, evaluate, provider_regret, user_regret
 from stackroute.training.exploration import ExploringProvider
-from stackroute.training.learning import Curve, derived_seed, learn, one_thread
+from stackroute.training.learning import AnnealedExploration, Curve, derived_seed, learn, one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from stable_baselines3.common.policies import ActorCriticPolicy
 
     from stackroute.analytic import Game
-    from stackroute.configs.training import FollowerFirstSettings, LearnerSettings
+    from stackroute.configs.training import FollowerFirstSettings, LearnerSettings, ProviderSettings
+    from stackroute.envs.policies import UserPolicy
 
     OnProgress = Callable[[str, int, int, float], None]
 
@@ -77,7 +78,7 @@ def train(
         throttling: Whether the provider can delay.
         seed: Fixes everything; the same seed gives the same result on the same versions.
         log_folder: Where TensorBoard logs go; None for none.
-        on_progress: Told after every rollout the stage, the steps done, the steps in all and the exact regret.
+        on_progress: Told after every update the stage, the steps done, the steps in all and the exact regret.
 
     Returns:
         The trained pair.
@@ -119,7 +120,7 @@ def learn_user(
         throttling: Whether the commitments have delays.
         seed: Fixes everything.
         log_folder: Where TensorBoard logs go; None for none.
-        on_progress: Told after every rollout.
+        on_progress: Told after every update.
 
     Returns:
         The learned user, and its mean exact regret over 1,000 random commitments against the patiences tried.
@@ -147,8 +148,8 @@ def learn_user(
 
 def learn_provider(
     game: Game,
-    user: LearnedUser,
-    settings: LearnerSettings,
+    user: UserPolicy,
+    settings: ProviderSettings,
     *,
     throttling: bool,
     seed: int = 0,
@@ -164,7 +165,7 @@ def learn_provider(
         throttling: Whether the provider can delay.
         seed: Fixes everything.
         log_folder: Where TensorBoard logs go; None for none.
-        on_progress: Told after every rollout.
+        on_progress: Told after every update.
 
     Returns:
         The learned provider, and its exact regret against the commitments tried.
@@ -183,6 +184,7 @@ def learn_provider(
         measure=measure,
         tell=_teller(on_progress, PROVIDER_STAGE, settings),
         log_folder=log_folder / PROVIDER_STAGE if log_folder else None,
+        callbacks=[AnnealedExploration(settings.exploration, settings.final_exploration, settings.steps)],
     )
     return LearnedProvider(policy), curve
 

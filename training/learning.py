@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, configure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from stable_baselines3.common.policies import ActorCriticPolicy
@@ -27,7 +28,7 @@ class Curve:
     """An exact measure of what a player has learned, against the steps it has taken.
 
     Attributes:
-        steps: Steps taken at each point.
+        steps: Steps learned from at each point, from 0.
         regret: Exact regret at each point; never shown to the learner.
     """
 
@@ -52,7 +53,7 @@ def one_thread() -> Iterator[None]:
 
 
 class _Watch(BaseCallback):
-    """Measures the exact regret after every rollout and tells whoever watches."""
+    """Measures the exact regret before the first and after every update, and tells whoever watches."""
 
     def __init__(self, curve: Curve, measure: Callable[[], float], tell: Callable[[int, float], None]) -> None:
         super().__init__()
@@ -63,7 +64,7 @@ class _Watch(BaseCallback):
     def _on_step(self) -> bool:
         return True
 
-    def _on_rollout_end(self) -> None:
+    def _on_rollout_start(self) -> None:
         self.point()
 
     def _on_training_end(self) -> None:
@@ -77,6 +78,39 @@ class _Watch(BaseCallback):
         self.tell(self.num_timesteps, regret)
 
 
+class AnnealedExploration(BaseCallback):
+    """Narrows a Gaussian policy geometrically as it learns, in place of letting it choose its own width.
+
+    Args:
+        start: Standard deviation of the actions at the beginning.
+        end: At the end.
+        steps: Steps in all.
+    """
+
+    def __init__(self, start: float, end: float, steps: int) -> None:
+        super().__init__()
+        self.start = start
+        self.end = end
+        self.steps = steps
+
+    @property
+    def _log_std(self) -> torch.nn.Parameter:
+        log_std = self.model.policy.log_std
+        assert isinstance(log_std, torch.nn.Parameter), "annealing needs a Gaussian policy"
+        return log_std
+
+    def _on_training_start(self) -> None:
+        self._log_std.requires_grad_(False)
+
+    def _on_rollout_start(self) -> None:
+        share = min(self.num_timesteps / self.steps, 1.0)
+        width = math.log(self.start) + share * (math.log(self.end) - math.log(self.start))
+        self._log_std.data.fill_(width)
+
+    def _on_step(self) -> bool:
+        return True
+
+
 def learn(
     environment: VecEnv,
     settings: LearnerSettings,
@@ -85,6 +119,7 @@ def learn(
     measure: Callable[[ActorCriticPolicy], float],
     tell: Callable[[int, float], None],
     log_folder: Path | None = None,
+    callbacks: Sequence[BaseCallback] = (),
 ) -> tuple[ActorCriticPolicy, Curve]:
     """Train a policy by PPO.
 
@@ -93,8 +128,9 @@ def learn(
         settings: How to learn.
         seed: Seeds the networks and the policy's own exploration.
         measure: The exact regret of a policy, recorded and shown but never fed back.
-        tell: Called after every rollout with the steps taken and the regret.
+        tell: Called before the first and after every update with the steps taken and the regret.
         log_folder: Where TensorBoard logs go; None for none.
+        callbacks: More of stable-baselines3's callbacks.
 
     Returns:
         The trained policy and its curve.
@@ -114,6 +150,6 @@ def learn(
     )
     model.set_logger(configure(str(log_folder), ["tensorboard"]) if log_folder else Logger(None, []))
     curve = Curve()
-    model.learn(settings.steps, callback=_Watch(curve, lambda: measure(model.policy), tell))
+    model.learn(settings.steps, callback=[_Watch(curve, lambda: measure(model.policy), tell), *callbacks])
     model.policy.set_training_mode(False)
     return model.policy, curve

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from stackroute.analytic import misalignment
 from stackroute.configs import load_game
-from stackroute.configs.training import load_training_settings
 from stackroute.training.curves import draw_learning_curves
 from stackroute.training.display import evaluation_table, training_progress
 from stackroute.training.output import output_folder, write_json
@@ -17,16 +16,18 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from stackroute.configs.training import FollowerFirstSettings
     from stackroute.training.runs import Run
 
 GAMES = ("gpt-4.1-o3-dev-low-p", "gpt-4.1-o3-dev")
 
 
-def quickstart(folder: Path, seed: int, console: Console) -> list[Run]:
+def quickstart(folder: Path, settings: FollowerFirstSettings, *, seed: int, console: Console) -> list[Run]:
     """Train on both games with delays allowed, show what was learned beside the equilibrium, and write the report.
 
     Args:
         folder: Where `report.json`, learning curves, policies and logs go.
+        settings: How to train.
         seed: Fixes everything.
         console: Where to show it.
 
@@ -37,7 +38,6 @@ def quickstart(folder: Path, seed: int, console: Console) -> list[Run]:
         OutputError: The folder cannot be written to.
     """
     output_folder(folder)
-    settings = load_training_settings()
     runs = []
     for name in GAMES:
         config = load_game(name)

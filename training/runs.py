@@ -72,7 +72,7 @@ def run_game(
         folder: An existing folder; an earlier run's files there are replaced.
         throttling: Whether the provider can delay.
         seed: Fixes everything.
-        on_progress: Told after every rollout the stage, the steps done, the steps in all and the exact regret.
+        on_progress: Told after every update the stage, the steps done, the steps in all and the exact regret.
 
     Returns:
         The run.

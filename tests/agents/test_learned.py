@@ -1,0 +1,89 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from stable_baselines3 import PPO
+
+from stackroute import Commitment, Game
+from stackroute.agents import LearnedProvider, LearnedUser, RandomProvider, RationalUser
+from stackroute.agents.learned import PolicyFileError
+from stackroute.envs import PatienceBatch, ProviderBatch, ProviderPolicy, UserEnv, UserPolicy
+from stackroute.envs.sb3 import PATIENCE_LEVELS, PatienceVecEnv, ProviderVecEnv
+
+COMMITMENTS = Commitment([1, 1, 2], [0.0, 0.7, 0.0], [[0, 0], [0.1, 0.5], [0, 0.2]])
+
+
+def learned_user(game: Game) -> LearnedUser:
+    env = PatienceVecEnv(PatienceBatch(game, RandomProvider(), 4))
+    return LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy, PATIENCE_LEVELS)
+
+
+def learned_provider(game: Game) -> LearnedProvider:
+    env = ProviderVecEnv(ProviderBatch(game, RationalUser(), 4), throttling=True)
+    return LearnedProvider(PPO("MlpPolicy", env, seed=1, device="cpu").policy)
+
+
+def test_they_follow_the_protocols_of_every_other_player(cascade_game: Game) -> None:
+    assert isinstance(learned_user(cascade_game), UserPolicy)
+    assert isinstance(learned_provider(cascade_game), ProviderPolicy)
+
+
+def test_a_user_is_the_same_after_saving_and_loading(cascade_game: Game, tmp_path: Path) -> None:
+    user = learned_user(cascade_game)
+    user.save(tmp_path / "user.npz")
+    loaded = LearnedUser.load(tmp_path / "user.npz")
+    patience = user.patience(cascade_game, COMMITMENTS, np.zeros(3))
+    np.testing.assert_array_equal(loaded.patience(cascade_game, COMMITMENTS, np.zeros(3)), patience)
+    assert set(patience) <= set(PATIENCE_LEVELS)
+    single = user.patience(cascade_game, COMMITMENTS[1], np.zeros(()))
+    assert (single.shape, single) == ((), patience[1])
+
+
+def test_a_provider_is_the_same_after_saving_and_loading(random_games: Game, tmp_path: Path) -> None:
+    provider = learned_provider(random_games[0])
+    provider.save(tmp_path / "provider.npz")
+    loaded = LearnedProvider.load(tmp_path / "provider.npz")
+    commitment, again = (policy.commit(random_games, np.zeros(4)) for policy in (provider, loaded))
+    assert commitment.shape == (300,)
+    for field in ("model", "cascade", "delay"):
+        np.testing.assert_array_equal(getattr(commitment, field), getattr(again, field))
+
+
+def test_a_policy_trained_pass_by_pass_is_a_user_too(cascade_game: Game, tmp_path: Path) -> None:
+    model = PPO("MlpPolicy", UserEnv(cascade_game), seed=1, device="cpu")
+    user = LearnedUser(model.policy, levels=None)
+    user.save(tmp_path / "user.npz")
+    patience = LearnedUser.load(tmp_path / "user.npz").patience(cascade_game, COMMITMENTS, np.zeros(3))
+    np.testing.assert_array_equal(patience, user.patience(cascade_game, COMMITMENTS, np.zeros(3)))
+    assert ((patience > 0.3) & (patience < 0.7)).all()
+
+
+class Exploit:
+    def __reduce__(self) -> tuple[type[Exception], tuple[str]]:
+        return RuntimeError, ("code in the file ran",)
+
+
+def test_loading_runs_no_code_from_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "user.npz"
+    np.savez(path, specification=np.array(Exploit(), dtype=object), allow_pickle=True)
+    with pytest.raises(PolicyFileError, match="not a saved policy"):
+        LearnedUser.load(path)
+    path.write_bytes(pickle.dumps(Exploit()))
+    with pytest.raises(PolicyFileError, match="not a saved policy"):
+        LearnedUser.load(path)
+
+
+def test_a_file_of_another_kind_is_an_error(cascade_game: Game, tmp_path: Path) -> None:
+    learned_user(cascade_game).save(tmp_path / "user.npz")
+    with pytest.raises(PolicyFileError, match="holds a user policy; expected a provider"):
+        LearnedProvider.load(tmp_path / "user.npz")
+    (tmp_path / "text.npz").write_text("no policy")
+    with pytest.raises(PolicyFileError, match=r"text\.npz: not a saved policy"):
+        LearnedUser.load(tmp_path / "text.npz")
+    half = (tmp_path / "user.npz").read_bytes()[:2000]
+    (tmp_path / "half.npz").write_bytes(half)
+    with pytest.raises(PolicyFileError, match=r"half\.npz: not a saved policy"):
+        LearnedUser.load(tmp_path / "half.npz")
+    with pytest.raises(FileNotFoundError):
+        LearnedUser.load(tmp_path / "absent.npz")

@@ -1,0 +1,56 @@
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+FOLDERS = {"agents", "analytic", "configs", "envs", "training"}
+
+
+def test_the_package_list_equals_the_disk() -> None:
+    setuptools = PROJECT["tool"]["setuptools"]
+    assert set(setuptools["packages"]) == {"stackroute", *(f"stackroute.{folder}" for folder in FOLDERS)}
+    for package, folder in setuptools["package-dir"].items():
+        assert (ROOT / folder / "__init__.py").is_file(), package
+    on_disk = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert on_disk == {"stackroute", *FOLDERS}
+    nested = [path for folder in FOLDERS for path in (ROOT / folder).glob("*/**/__init__.py")]
+    assert nested == []
+
+
+def test_the_links_serve_type_checkers() -> None:
+    for folder in FOLDERS:
+        link = ROOT / "stackroute" / folder
+        assert link.is_symlink()
+        assert link.resolve() == ROOT / folder
+
+
+def test_every_dependency_is_pinned() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    pinned = {name.lower().replace("_", "-") for name in pins}
+    project = PROJECT["project"]
+    wanted = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
+    for requirement in wanted:
+        assert requirement.split(">=")[0].lower().replace("_", "-") in pinned, requirement
+    assert pins["torch"] == "2.13.0"
+
+
+@pytest.mark.packaging
+def test_the_wheel_holds_every_source_and_game(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    held = set(zipfile.ZipFile(wheel).namelist())
+    for folder in FOLDERS:
+        for path in [*(ROOT / folder).rglob("*.py"), *(ROOT / folder).rglob("*.yaml")]:
+            assert f"stackroute/{path.relative_to(ROOT)}" in held
+    assert "stackroute/py.typed" in held
+    assert not any(name.startswith(("tests/", "stackroute/tests")) for name in held)

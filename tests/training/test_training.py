@@ -1,0 +1,113 @@
+"""The training machinery with budgets too small to learn anything; see test_convergence for learning."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from rich.console import Console
+
+from stackroute import load_game
+from stackroute.agents import LearnedProvider, LearnedUser
+from stackroute.configs import ConfigError
+from stackroute.configs.training import FollowerFirstSettings, load_training_settings
+from stackroute.training.follower_first import train
+from stackroute.training.quickstart import GAMES, quickstart
+from stackroute.training.runs import run_game
+
+OUTCOME = {"model", "cascade", "delay", "patience", "provider_cost", "user_utility", "throttled"}
+REPORT = {
+    "game",
+    "throttling",
+    "seed",
+    "seconds",
+    "learned",
+    "equilibrium",
+    "provider_regret",
+    "provider_regret_pessimistic",
+    "user_regret",
+}
+
+
+@pytest.fixture
+def tiny() -> FollowerFirstSettings:
+    settings = load_training_settings()
+    learner = {"steps": 64, "batch_size": 16, "rollout_length": 2, "minibatches": 2, "tasks_per_commitment": 4}
+    return settings.model_copy(
+        update={
+            "user": settings.user.model_copy(update=learner),
+            "provider": settings.provider.model_copy(update=learner),
+        }
+    )
+
+
+@pytest.mark.parametrize("throttling", [False, True])
+def test_the_same_seed_gives_the_same_pair(tiny: FollowerFirstSettings, throttling: bool) -> None:
+    game = load_game("g4b").game
+    pairs = [train(game, tiny, throttling=throttling, seed=seed) for seed in (3, 3, 4)]
+    assert pairs[0].evaluation == pairs[1].evaluation
+    assert pairs[0].user_curve == pairs[1].user_curve
+    assert pairs[0].provider_curve == pairs[1].provider_curve
+    assert pairs[0].evaluation != pairs[2].evaluation
+    if not throttling:
+        assert pairs[0].evaluation.learned.delay == (0, 0)
+
+
+def test_progress_is_told_for_both_stages(tiny: FollowerFirstSettings) -> None:
+    told = []
+    train(load_game("g1").game, tiny, throttling=False, on_progress=lambda *args: told.append(args))
+    for stage in ("user", "provider"):
+        assert [done for name, done, *_ in told if name == stage] == [0, 32, 64]
+    assert all(0 <= done <= total == 64 for _, done, total, _ in told)
+    assert all(np.isfinite(regret) for *_, regret in told)
+
+
+def test_a_run_writes_report_policies_and_logs(tiny: FollowerFirstSettings, tmp_path: Path) -> None:
+    config = load_game("gpt-4.1-o3-dev")
+    run = run_game(config, tiny, tmp_path, throttling=True, seed=5)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert set(report) == REPORT
+    assert set(report["learned"]) == set(report["equilibrium"]) == OUTCOME
+    assert (report["game"], report["throttling"], report["seed"]) == ("gpt-4.1-o3-dev", True, 5)
+    commitment = LearnedProvider.load(tmp_path / "provider.npz").commit(config.game, np.zeros(4))
+    assert (int(commitment.model), float(commitment.cascade)) == (
+        report["learned"]["model"],
+        report["learned"]["cascade"],
+    )
+    patience = LearnedUser.load(tmp_path / "user.npz").patience(config.game, commitment, np.zeros(()))
+    assert float(patience) == report["learned"]["patience"] == run.pair.evaluation.learned.patience
+    assert len(list((tmp_path / "tensorboard").rglob("events.out.tfevents*"))) == 2
+
+
+def test_the_quickstart_writes_what_it_promises(tiny: FollowerFirstSettings, tmp_path: Path) -> None:
+    with (tmp_path / "shown.txt").open("w") as file:
+        quickstart(tmp_path / "out", tiny, seed=0, console=Console(file=file, width=120))
+    content = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [game["game"] for game in content["games"]] == list(GAMES)
+    assert all(set(game) == REPORT for game in content["games"])
+    low, high = (game["equilibrium"]["throttled"] for game in content["games"])
+    assert (low, high) == (True, False)
+    for name in GAMES:
+        assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    shown = (tmp_path / "shown.txt").read_text()
+    assert "In theory the provider throttles and serves gpt-4.1, as the user would choose." in shown
+    assert "In theory the provider does not throttle and serves o3, the user would rather have gpt-4.1." in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 0}, "user.steps: 0 is not allowed"),
+        ({"hidden_layers": []}, "user.hidden_layers: "),
+        ({"learning_rate": "0.1"}, "user.learning_rate: '0.1' is not allowed"),
+        ({"learning_rte": 0.1}, "user.learning_rte: unknown key"),
+    ],
+)
+def test_bad_settings_are_errors(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    content = load_training_settings().model_dump()
+    content["user"].update(change)
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_training_settings(tmp_path / "mine.yaml")
+    assert "mine.yaml" in str(caught.value)
