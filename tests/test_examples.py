@@ -20,7 +20,8 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-def test_all_modules_are_found() -> None:
+def test_all_modules_and_blocks_are_found() -> None:
+    assert len(BLOCKS) >= 3
     assert {"stackroute.analytic.equilibrium", "stackroute.envs.rules", "stackroute.training.runs"} <= set(MODULES)
 
 

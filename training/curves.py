@@ -39,11 +39,12 @@ def draw_learning_curves(run: Run, path: Path) -> None:
         ),
     )
     for axes, (title, curve, measure, steps) in zip(panels, stages, strict=True):
-        axes.plot(curve.steps, [100 * regret for regret in curve.regret], color="#0072B2", label="learned")
+        thousands, percent = [count / 1e3 for count in curve.steps], [100 * regret for regret in curve.regret]
+        axes.plot(thousands, percent, color="#0072B2", label="learned")
         axes.axhline(0, color="black", linestyle="--", linewidth=1, label="Stackelberg equilibrium")
-        axes.set(title=title, xlabel=steps, ylabel=f"{measure} (%)")
+        axes.set(title=title, xlabel=f"{steps} (thousands)", ylabel=f"{measure} (%)")
         axes.set_yscale("symlog", linthresh=0.01)
-        axes.set_ylim(bottom=-0.004)
+        axes.set_ylim(bottom=-0.004, top=2 * max(*percent, 1))
         axes.legend(frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
     with replacing(path) as unfinished:

@@ -66,5 +66,5 @@ def _in_words(run: Run) -> str:
     verdict = "learned the same" if learned == predicted else "learned otherwise"
     preferred = misalignment(config.game).preferred_model
     served, liked = config.labels[evaluation.equilibrium.model - 1], config.labels[int(preferred) - 1]
-    wish = f"the user would rather have {liked}" if liked != served else "as the user would choose"
+    wish = f"although the user would rather have {liked}" if liked != served else "as the user would choose"
     return f"In theory the provider {theory} and serves {served}, {wish}. The provider {verdict}."

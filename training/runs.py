@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -80,12 +81,14 @@ def run_game(
     Raises:
         OutputError: A file cannot be written.
     """
+    logs = folder / "tensorboard"
+    shutil.rmtree(logs, ignore_errors=True)
     pair = train(
         config.game,
         settings,
         throttling=throttling,
         seed=seed,
-        log_folder=folder / "tensorboard",
+        log_folder=logs,
         on_progress=on_progress,
     )
     run = Run(config, throttling, seed, pair)

@@ -92,7 +92,9 @@ def test_the_quickstart_writes_what_it_promises(tiny: FollowerFirstSettings, tmp
         assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     shown = (tmp_path / "shown.txt").read_text()
     assert "In theory the provider throttles and serves gpt-4.1, as the user would choose." in shown
-    assert "In theory the provider does not throttle and serves o3, the user would rather have gpt-4.1." in shown
+    assert (
+        "In theory the provider does not throttle and serves o3, although the user would rather have gpt-4.1." in shown
+    )
 
 
 @pytest.mark.parametrize(
