@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.analytic.game import Commitment
+from stackroute.analytic.game import Commitment, check
 from stackroute.analytic.payoffs import provider_cost, user_utility
 from stackroute.analytic.response import best_response
 
@@ -152,6 +152,11 @@ def solve(game: Game, throttling: bool = False, tie_breaking: TieBreaking = "str
     Returns:
         The equilibrium, of the game's batch shape.
 
+    Raises:
+        InvalidGameError: A game made with `strict=False` has a reasoning model that is both worse and cheaper: the
+            optimum may then be a mix of the user's that is no candidate. In all other games without the paper's
+            orders the candidates were confirmed by brute force.
+
     Example:
         >>> from stackroute.analytic import Game
         >>> game = Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5)
@@ -159,6 +164,8 @@ def solve(game: Game, throttling: bool = False, tie_breaking: TieBreaking = "str
         >>> equilibrium.commitment.model, equilibrium.commitment.cascade.round(5)
         (array(1), np.float64(0.30769))
     """
+    worse_and_cheaper = (game.success[..., 0] > game.success[..., 1]) & (game.cost[..., 0] > game.cost[..., 1])
+    check("success", game.success[..., 0], ~worse_and_cheaper, "a reasoning model that is not both worse and cheaper")
     commitment = _candidate_commitments(game, throttling)
     patience = best_response(game, commitment, tie_breaking)
     cost = provider_cost(game, commitment, patience)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+Fields = dict[str, Any]
 
 MODELS = 2
 """The number of models of the paper's game: 1 is the standard model, 2 the reasoning model."""
@@ -108,7 +109,7 @@ def _non_negative(name: str, array: FloatArray) -> None:
     check(name, array, np.isfinite(array) & (array >= 0), "a finite number >= 0")
 
 
-def _broadcast(fields: dict[str, FloatArray], per_model: set[str]) -> dict[str, FloatArray]:
+def _broadcast(fields: Fields, per_model: frozenset[str]) -> Fields:
     shapes = {name: a.shape[:-1] if name in per_model else a.shape for name, a in fields.items()}
     try:
         batch = np.broadcast_shapes(*shapes.values())
@@ -124,8 +125,8 @@ class _Batch:
     _per_model: frozenset[str]
     _fields: tuple[str, ...]
 
-    def _store(self, fields: dict[str, FloatArray]) -> None:
-        for name, array in _broadcast(fields, set(self._per_model)).items():
+    def _store(self, fields: Fields) -> None:
+        for name, array in _broadcast(fields, self._per_model).items():
             object.__setattr__(self, name, array)
 
     @property
@@ -288,8 +289,8 @@ class Commitment(_Batch):
         check("model", model, (model == 1) | (model == 2), "1 (standard) or 2 (reasoning)")
         delay = _per_model("delay", self.delay)
         _non_negative("delay", delay)
-        self._store({"model": model, "cascade": probability("cascade", self.cascade), "delay": delay})
-        object.__setattr__(self, "model", self.model.astype(np.int64))
+        cascade = probability("cascade", self.cascade)
+        self._store({"model": model.astype(np.int64), "cascade": cascade, "delay": delay})
 
     def broadcast_to(self, shape: tuple[int, ...]) -> Commitment:
         """The same commitment for every game of a batch shape."""

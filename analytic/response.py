@@ -80,7 +80,8 @@ def _maximiser(game: Game, commitment: Commitment, per_pass: FloatArray) -> tupl
     anything = (x1_counts == 0) & (x2_counts == 0)
 
     gain = _gain_of_staying(game, commitment, per_pass)
-    scale = np.abs(x1) * (1 - s) + np.abs(x2) * s / p2
+    # Not |x1| (1 - s): the rounding of s itself moves the gain by its share of |x1|.
+    scale = np.abs(x1) + np.abs(x2) * s / p2
     convex = (x1_counts < 0) & (x2_counts > 0)
     ends = convex & (np.abs(gain) <= _ROUNDING * scale)
     stays = (x1_counts >= 0) & (x2_counts >= 0)
@@ -104,7 +105,8 @@ def _interior(x1: FloatArray, x2: FloatArray, p1: FloatArray, p2: FloatArray, s:
     m, n = np.maximum(al * x1, 0.0), np.maximum(-a * s * x2, 0.0)
     one_minus_al_b = p2 + b * (p1 + s * (1 - p1))
     at_one = m * p2**2 - n * one_minus_al_b
-    stays = at_one >= -_ROUNDING * (m * p2**2 + n * one_minus_al_b)
+    # As above, a in place of al: s is rounded.
+    stays = at_one >= -_ROUNDING * (a * np.maximum(x1, 0.0) * p2**2 + n * one_minus_al_b)
     root_of_discriminant = np.sqrt(np.maximum(n * b * (m * b - al * (m - n)), 0.0))
     denominator = m * b + root_of_discriminant
     root = (m - n) / np.where(denominator > 0, denominator, 1.0)

@@ -22,6 +22,9 @@ _Settings = TypeVar("_Settings", bound="Settings")
 class ConfigError(ValueError):
     """A settings file cannot be used; the message is one line that names file, key and what is allowed."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
 
 class Settings(BaseModel):
     """The base of all settings: unknown keys, missing keys and text in place of numbers are errors."""
@@ -63,6 +66,8 @@ def read_settings(name: str | Path, folder: str, schema: type[_Settings]) -> _Se
     label, text = _read_text(name, folder)
     try:
         content = yaml.safe_load(text)
+    except RecursionError:
+        raise ConfigError(f"{label}: not valid YAML: nested too deeply") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -95,8 +100,8 @@ def _read_text(name: str | Path, folder: str) -> tuple[str, str]:
         raise ConfigError(f"{label}: no such file") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{label}: not a text file in UTF-8") from None
-    except OSError as error:
-        raise ConfigError(f"{label}: cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{label!r}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _explain(error: ErrorDetails, schema: type[Settings]) -> str:

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from stackroute.analytic import (
+    Commitment,
+    Game,
+    Regime,
+    best_response,
+    cascade_candidate,
+    expected_passes,
+    misalignment,
+    provider_cost,
+    regime,
+    solve,
+    success_probability,
+    user_utility,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PAYOFFS = [expected_passes, success_probability, user_utility, provider_cost]
+
+
+@pytest.fixture(scope="module")
+def games(random_games: Callable[..., Game]) -> Game:
+    """Eight games of each regime in a batch of shape (4, 8)."""
+    parts = [random_games(rule, 8, seed=11 + rule) for rule in Regime]
+    fields = ("success", "cost", "latency", "value", "churn_penalty")
+    return Game(*(np.stack([getattr(part, name) for part in parts]) for name in fields))
+
+
+@pytest.fixture(scope="module")
+def commitments() -> Commitment:
+    rng = np.random.default_rng(5)
+    return Commitment(rng.integers(1, 3, (4, 8)), rng.random((4, 8)), rng.random((4, 8, 2)))
+
+
+@pytest.mark.parametrize("throttling", [False, True])
+@pytest.mark.parametrize("tie_breaking", ["strong", "pessimistic"])
+def test_solve_of_a_batch_equals_a_loop(games: Game, throttling: bool, tie_breaking: str) -> None:
+    batch = solve(games, throttling, tie_breaking)
+    for index in np.ndindex(games.shape):
+        single = solve(games[index], throttling, tie_breaking)
+        for name in ("patience", "provider_cost", "user_utility", "regime"):
+            assert getattr(batch, name)[index] == getattr(single, name)
+        for name in ("model", "cascade", "delay"):
+            np.testing.assert_array_equal(getattr(batch.commitment, name)[index], getattr(single.commitment, name))
+        for name in ("patience", "provider_cost", "user_utility", "attains"):
+            of_batch, of_single = getattr(batch.candidates, name), getattr(single.candidates, name)
+            np.testing.assert_array_equal(of_batch[(slice(None), *index)], of_single)
+
+
+@pytest.mark.parametrize("tie_breaking", ["strong", "pessimistic"])
+def test_response_and_payoffs_of_a_batch_equal_a_loop(games: Game, commitments: Commitment, tie_breaking: str) -> None:
+    r = best_response(games, commitments, tie_breaking)
+    results = [function(games, commitments, r) for function in PAYOFFS]
+    gaps, candidates, codes = misalignment(games), cascade_candidate(games), regime(games)
+    for index in np.ndindex(games.shape):
+        game, commitment = games[index], commitments[index]
+        assert best_response(game, commitment, tie_breaking) == r[index]
+        for function, result in zip(PAYOFFS, results, strict=True):
+            np.testing.assert_array_equal(function(game, commitment, r[index]), result[index])
+        assert misalignment(game).gap == gaps.gap[index]
+        assert misalignment(game).preferred_model == gaps.preferred_model[index]
+        assert cascade_candidate(game) == candidates[index]
+        assert regime(game) == codes[index]
+
+
+def test_games_broadcast_against_commitments() -> None:
+    game = Game([0.3, 0.8], [0.1, 0.8], [0.2, 0.7], value=[[0.5], [0.9], [2.0]], churn_penalty=5)
+    commitment = Commitment(model=[1, 1, 1, 2], cascade=[0, 0.5, 1, 0])
+    assert game.shape == (3, 1)
+    assert commitment.shape == (4,)
+    r = best_response(game, commitment)
+    assert r.shape == (3, 4)
+    assert expected_passes(game, commitment, r).shape == (3, 4, 2)
+    for index in np.ndindex(3, 4):
+        one_game, one_commitment = game[index[0], 0], commitment[index[1]]
+        assert best_response(one_game, one_commitment) == r[index]
+        for function in PAYOFFS:
+            one = function(one_game, one_commitment, r[index])
+            np.testing.assert_array_equal(function(game, commitment, r)[index], one)
+
+
+def test_patience_broadcasts() -> None:
+    game = Game([0.3, 0.8], [0.1, 0.8], [0.2, 0.7], value=2, churn_penalty=[4, 5])
+    cost = provider_cost(game, Commitment(1, 0.5), np.linspace(0, 1, 3)[:, None])
+    assert cost.shape == (3, 2)
+    assert cost[1, 0] == provider_cost(game[0], Commitment(1, 0.5), 0.5)
+
+
+def test_fields_of_a_game_broadcast() -> None:
+    game = Game([0.3, 0.8], np.full((2, 1, 2), [0.1, 0.8]), [0.2, 0.7], value=[1, 2, 3], churn_penalty=5)
+    assert game.shape == (2, 3)
+    assert game.success.shape == game.net_value.shape == game.net_cost.shape == game.cost_of_pass.shape == (2, 3, 2)
+    assert solve(game).provider_cost.shape == (2, 3)
+    assert solve(game).candidates.provider_cost.shape[1:] == (2, 3)
+    assert game[0].shape == (3,)
+    assert game[1, 2].shape == ()
+    assert game.reshape(6).shape == (6,)
+    np.testing.assert_array_equal(game.reshape(6).value, [1, 2, 3, 1, 2, 3])
+
+
+@pytest.mark.parametrize("throttling", [False, True])
+def test_an_empty_batch_has_an_empty_solution(throttling: bool) -> None:
+    game = Game(np.empty((0, 2)), np.empty((0, 2)), np.empty((0, 2)), np.empty(0), np.empty(0))
+    assert solve(game, throttling).provider_cost.shape == (0,)
+
+
+def test_single_results_are_scalars() -> None:
+    game = Game([0.3, 0.8], [0.1, 0.8], [0.2, 0.7], value=2, churn_penalty=5)
+    found = solve(game)
+    for value in (found.patience, found.provider_cost, found.user_utility, found.regime, cascade_candidate(game)):
+        assert np.ndim(value) == 0
+        assert float(value) == value
+
+
+def test_a_commitment_broadcasts_to_a_shape() -> None:
+    commitment = Commitment(1, 0.3, [0.1, 0.2]).broadcast_to((2, 3))
+    assert commitment.shape == (2, 3)
+    assert commitment.delay.shape == (2, 3, 2)
+    np.testing.assert_array_equal(commitment.model, np.ones((2, 3)))

@@ -1,0 +1,147 @@
+"""The canonical games, and Theorems 3 to 5 (Mahmood 2026) on random ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from stackroute.analytic import Game, Regime, best_response, cascade_candidate, misalignment, regime, solve
+from stackroute.analytic.game import Commitment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+G1 = ((0.5, 0.8), (0.2, 0.6), (0.1, 0.3), 2, 3)
+G2 = ((0.3, 0.9), (0.3, 0.5), (0.1, 0.3), 2, 3)
+G3 = ((0.4, 0.7), (0.2, 0.6), (0.5, 0.9), 1, 2)
+G4 = ((0.48, 0.87), (0.01, 0.63), (0.71, 0.78), 1.26, 2.94)
+G4B = ((0.5, 0.8), (0.1, 0.8), (0.65, 0.7), 1.1, 5)
+G5 = ((0.22, 0.7), (0.09, 0.11), (0.04, 0.51), 0.64, 4.83)
+G5B = ((0.24, 0.73), (0.6, 0.91), (0.03, 0.81), 1.02, 15.6)
+G6 = ((0.21, 0.22), (0.42, 0.71), (0.14, 0.58), 2.3, 0.62)
+G7 = ((0.5, 0.8), (0.3, 0.6), (0.1, 0.2), 2, 0.4)
+G8 = ((0.5, 0.8), (0.3, 0.6), (0.1, 0.2), 2, 0.66)
+
+
+def cascade_cost(numbers: tuple, s: float) -> float:
+    """J of (1, s) with a user that never leaves."""
+    (p1, p2), (c1, c2), *_ = numbers
+    return (c1 + c2 * (1 - p1) * s / p2) / (p1 + (1 - p1) * s)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "rule", "model", "cascade", "patience", "cost"),
+    [
+        pytest.param(G1, Regime.BOTH_WORTH, 1, 0, 1, 0.2 / 0.5, id="g1"),
+        pytest.param(G2, Regime.BOTH_WORTH, 2, None, 1, 0.5 / 0.9, id="g2"),
+        pytest.param(G3, Regime.NEITHER_WORTH, 2, None, 0, 0.6 + 2 * 0.3, id="g3"),
+        pytest.param(G4, Regime.ONLY_REASONING_WORTH, 1, 0.22448, 1, None, id="g4"),
+        pytest.param(G4B, Regime.ONLY_REASONING_WORTH, 1, 0.30769, 1, None, id="g4b"),
+        pytest.param(G5, Regime.ONLY_STANDARD_WORTH, 1, 0.47589, 1, None, id="g5"),
+        pytest.param(G5B, Regime.ONLY_STANDARD_WORTH, 1, 0.65330, 1, None, id="g5b"),
+        pytest.param(G6, Regime.ONLY_STANDARD_WORTH, 1, 1, 0, 0.42 + 0.62 * 0.79, id="g6"),
+        pytest.param(G7, Regime.BOTH_WORTH, 1, 0, 1, 0.3 / 0.5, id="g7"),
+        pytest.param(G8, Regime.BOTH_WORTH, 1, 0, 1, 0.3 / 0.5, id="g8"),
+    ],
+)
+def test_canonical_game(
+    numbers: tuple, rule: Regime, model: int, cascade: float | None, patience: float, cost: float | None
+) -> None:
+    game = Game(*numbers)
+    found = solve(game)
+    assert regime(game) == found.regime == rule
+    assert found.commitment.model == model
+    if cascade is not None:
+        assert found.commitment.cascade == pytest.approx(cascade, abs=5e-6)
+    assert found.patience == patience
+    if cost is None:
+        cost = cascade_cost(numbers, float(found.commitment.cascade))
+    assert found.provider_cost == pytest.approx(cost, rel=1e-12)
+
+
+def test_g7_is_throttled_by_the_threat_alone() -> None:
+    found = solve(Game(*G7), throttling=True)
+    assert found.provider_cost == pytest.approx(0.3 + 0.4 * 0.5, rel=1e-12)
+    assert found.patience == 0
+    assert found.commitment.model == 1
+    assert found.commitment.delay[0] == 0
+    assert found.commitment.delay[1] == pytest.approx(2 * 0.8 - 0.2)
+    assert found.user_utility == pytest.approx(2 * 0.5 - 0.1)
+
+
+@pytest.mark.parametrize("numbers", [G1, G2, G3, G4, G4B, G5, G5B, G6, G8])
+def test_other_canonical_games_are_not_throttled(numbers: tuple) -> None:
+    game = Game(*numbers)
+    found = solve(game, throttling=True)
+    assert found.provider_cost == solve(game).provider_cost
+    assert not found.commitment.delay.any()
+
+
+def test_g6_has_a_wide_interior_mix() -> None:
+    game = Game(*G6)
+    xi1, xi2 = game.net_value
+    low, high = cascade_candidate(game), xi1 / (xi1 - xi2)
+    assert high - low > 0.5
+    assert best_response(game, Commitment(1, [low * (1 - 1e-9), high * (1 + 1e-9)])).tolist() == [1, 0]
+    r = best_response(game, Commitment(1, np.linspace(low, high, 11)[1:-1]))
+    assert ((r > 0) & (r < 1)).all()
+    assert (np.diff(r) < 0).all()
+
+
+def test_misalignment_of_the_canonical_games() -> None:
+    both_agree, they_differ = misalignment(Game(*G1)), misalignment(Game(*G2))
+    assert (both_agree.preferred_model, both_agree.gap) == (1, 0)
+    # 0.1 / 0.3 = 0.3 / 0.9: the user does not care.
+    assert they_differ.gap == pytest.approx(0, abs=1e-12)
+    slower = Game((0.3, 0.9), (0.3, 0.5), (0.1, 0.36), 2, 3)
+    assert misalignment(slower).preferred_model == 1
+    assert misalignment(slower).gap == pytest.approx(0.36 / 0.9 - 0.1 / 0.3)
+
+
+@pytest.mark.parametrize("rule", list(Regime))
+def test_optimum_is_the_cheapest_of_the_theorems(random_games: Callable[..., Game], rule: Regime) -> None:
+    game = random_games(rule, 5000, seed=51 + rule)
+    (p1, p2), (c1, c2), (t1, t2) = game.success.T, game.cost.T, game.latency.T
+    value, penalty = game.value, game.churn_penalty
+    xi1, xi2, a, b = value * p1 - t1, value * p2 - t2, 1 - p1, 1 - p2
+    kappa1, kappa2 = c1 / p1, c2 / p2
+    abandoned1, abandoned2 = c1 + penalty * a, c2 + penalty * b
+
+    def cascade(s: np.ndarray) -> np.ndarray:
+        return (c1 + c2 * a * s / p2) / (p1 + a * s)
+
+    s0 = -xi1 / (xi2 / p2 - xi1)
+    square, linear, constant = a * b * xi2, xi2 * (1 - a * b) - xi1 * p2**2, xi1 * p2**2
+    candidates = {
+        Regime.BOTH_WORTH: lambda: [kappa1, kappa2],
+        Regime.NEITHER_WORTH: lambda: [abandoned1, abandoned2],
+        Regime.ONLY_REASONING_WORTH: lambda: [abandoned1, cascade(s0), c1 + a * kappa2, kappa2],
+        Regime.ONLY_STANDARD_WORTH: lambda: [
+            kappa1,
+            cascade((-linear - np.sqrt(linear**2 - 4 * square * constant)) / (2 * square)),
+            abandoned1,
+            abandoned2,
+        ],
+    }
+    np.testing.assert_allclose(solve(game).provider_cost, np.min(candidates[rule](), axis=0), rtol=1e-9)
+
+
+def test_cascade_candidate_is_where_the_response_changes(random_games: Callable[..., Game]) -> None:
+    for rule, below, above in ((Regime.ONLY_REASONING_WORTH, 0, 1), (Regime.ONLY_STANDARD_WORTH, 1, 0)):
+        game = random_games(rule, 2000, seed=61)
+        s, ones = cascade_candidate(game), np.ones(game.shape)
+        before = best_response(game, Commitment(ones, s * (1 - 1e-7)))
+        after = best_response(game, Commitment(ones, np.minimum(s + 1e-7, 1)))
+        np.testing.assert_array_equal(before, np.full(game.shape, below))
+        assert (after == 1).all() if above else (after < 1).all()
+
+
+def test_cascade_candidate_elsewhere_is_one(random_games: Callable[..., Game]) -> None:
+    for rule in (Regime.BOTH_WORTH, Regime.NEITHER_WORTH):
+        assert (cascade_candidate(random_games(rule, 50, seed=1)) == 1).all()
+
+
+def test_regime_labels_differ() -> None:
+    assert len({rule.label for rule in Regime}) == len(Regime) == 4

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stackroute.analytic import Commitment, Game, best_response, misalignment, provider_cost, solve, user_utility
+
+steady = settings(derandomize=True, deadline=None, max_examples=150)
+
+unit = st.floats(0, 1)
+probabilities = st.floats(1e-3, 1 - 1e-3)
+# Without subnormal numbers, whose rounding is coarse.
+amounts = st.one_of(st.just(0.0), st.floats(1e-6, 100))
+
+
+@st.composite
+def games(draw: Any, strict: bool = True) -> Game:
+    """Games whose users are often nearly indifferent: latency is drawn relative to the value of a pass."""
+    p = np.array(draw(st.lists(probabilities, min_size=2, max_size=2)))
+    c = np.array(draw(st.lists(amounts, min_size=2, max_size=2)))
+    value, penalty = draw(st.floats(1e-2, 100)), draw(amounts)
+    worth = st.one_of(st.floats(1e-6, 2), st.floats(0.9, 1.1), st.sampled_from([0.0, 1.0]))
+    latency = value * p * np.array(draw(st.lists(worth, min_size=2, max_size=2)))
+    if strict:
+        p[1], c[1] = max(p[0] * (1 + 1e-3), p[1]), max(c[0] + 1e-3, c[1])
+        p[1] = min(p[1], 1 - 1e-6)
+        latency[1] = max(latency[0] * (1 + 1e-3) + 1e-6, latency[1])
+    return Game(p, c, latency, value, penalty, strict=strict)
+
+
+@st.composite
+def commitments(draw: Any, delays: bool = False) -> Commitment:
+    s = draw(st.one_of(unit, st.sampled_from([0.0, 1.0])))
+    delay = draw(st.lists(amounts, min_size=2, max_size=2)) if delays else [0.0, 0.0]
+    return Commitment(draw(st.sampled_from([1, 2])), s, delay)
+
+
+def utility_scale(game: Game, commitment: Commitment) -> float:
+    """The size of the terms that add up to U: rounding is relative to it."""
+    return float((game.value + (game.latency + commitment.delay).max()) / game.success.min())
+
+
+@steady
+@given(game=games(strict=False), commitment=commitments(delays=True), patience=unit)
+def test_no_patience_is_better_than_the_best_response(game: Game, commitment: Commitment, patience: float) -> None:
+    for tie_breaking in ("strong", "pessimistic"):
+        best = user_utility(game, commitment, best_response(game, commitment, tie_breaking))
+        other = user_utility(game, commitment, patience)
+        assert other <= best + 1e-12 * utility_scale(game, commitment)
+
+
+@steady
+@given(game=games(), commitment=commitments())
+def test_no_commitment_is_cheaper_than_the_optimum(game: Game, commitment: Commitment) -> None:
+    cost = provider_cost(game, commitment, best_response(game, commitment))
+    assert solve(game).provider_cost <= cost * (1 + 1e-9)
+
+
+@steady
+@given(game=games(), commitment=commitments(delays=True))
+def test_no_delayed_commitment_is_cheaper_than_the_throttled_optimum(game: Game, commitment: Commitment) -> None:
+    cost = provider_cost(game, commitment, best_response(game, commitment))
+    assert solve(game, throttling=True).provider_cost <= cost * (1 + 1e-9)
+
+
+@steady
+@given(game=games())
+def test_throttling_never_costs_the_provider(game: Game) -> None:
+    assert solve(game, throttling=True).provider_cost <= solve(game).provider_cost * (1 + 1e-12)
+
+
+@steady
+@given(game=games(), throttling=st.booleans())
+def test_equilibrium_is_consistent(game: Game, throttling: bool) -> None:
+    found = solve(game, throttling)
+    r = best_response(game, found.commitment)
+    assert found.patience == r
+    assert found.provider_cost == provider_cost(game, found.commitment, r)
+    assert found.user_utility == user_utility(game, found.commitment, r)
+    assert found.provider_cost == found.candidates.provider_cost.min() or found.candidates.attains.sum() > 1
+    if not throttling:
+        assert not found.commitment.delay.any()
+
+
+@steady
+@given(game=games(), throttling=st.booleans())
+def test_user_does_best_among_optima(game: Game, throttling: bool) -> None:
+    found = solve(game, throttling)
+    optima = found.candidates.user_utility[found.candidates.attains]
+    assert found.user_utility >= optima.max() - 1e-11 * (game.value + game.latency.sum())
+
+
+@steady
+@given(game=games(), commitment=commitments(), throttling=st.booleans())
+def test_user_would_not_gain_more_than_the_misalignment_gap(
+    game: Game, commitment: Commitment, throttling: bool
+) -> None:
+    utility = user_utility(game, commitment, best_response(game, commitment))
+    gap = misalignment(game, throttling).gap
+    assert gap >= 0
+    assert utility <= solve(game, throttling).user_utility + gap + 1e-12 * utility_scale(game, commitment)
+
+
+def scaled(game: Game, money: float = 1, utility: float = 1) -> Game:
+    return Game(
+        game.success, game.cost * money, game.latency * utility, game.value * utility, game.churn_penalty * money
+    )
+
+
+@steady
+@given(game=games(), power=st.integers(-20, 20), throttling=st.booleans())
+def test_unit_of_money_does_not_matter(game: Game, power: int, throttling: bool) -> None:
+    # Powers of two are exact, so even the choice among ties must be the same.
+    k = 2.0**power
+    one, other = solve(game, throttling), solve(scaled(game, money=k), throttling)
+    assert other.provider_cost == k * one.provider_cost
+    assert other.user_utility == one.user_utility
+    for name in ("model", "cascade", "delay"):
+        np.testing.assert_array_equal(getattr(other.commitment, name), getattr(one.commitment, name))
+
+
+@steady
+@given(game=games(), power=st.integers(-20, 20), throttling=st.booleans())
+def test_unit_of_utility_does_not_matter(game: Game, power: int, throttling: bool) -> None:
+    k = 2.0**power
+    one, other = solve(game, throttling), solve(scaled(game, utility=k), throttling)
+    assert other.provider_cost == one.provider_cost
+    assert other.user_utility == k * one.user_utility
+    assert other.commitment.model == one.commitment.model
+    assert other.commitment.cascade == one.commitment.cascade
+    np.testing.assert_array_equal(other.commitment.delay, k * one.commitment.delay)
+
+
+@steady
+@given(game=games(), money=st.floats(1e-6, 1e6))
+def test_least_cost_is_proportional_to_money(game: Game, money: float) -> None:
+    cost = solve(scaled(game, money=money)).provider_cost
+    np.testing.assert_allclose(cost, money * solve(game).provider_cost, rtol=1e-11)
