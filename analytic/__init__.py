@@ -3,7 +3,6 @@
 from stackroute.analytic.equilibrium import Candidates as Candidates
 from stackroute.analytic.equilibrium import Equilibrium as Equilibrium
 from stackroute.analytic.equilibrium import Regime as Regime
-from stackroute.analytic.equilibrium import cascade_candidate as cascade_candidate
 from stackroute.analytic.equilibrium import regime as regime
 from stackroute.analytic.equilibrium import solve as solve
 from stackroute.analytic.game import Commitment as Commitment
@@ -17,3 +16,7 @@ from stackroute.analytic.payoffs import success_probability as success_probabili
 from stackroute.analytic.payoffs import user_utility as user_utility
 from stackroute.analytic.response import TieBreaking as TieBreaking
 from stackroute.analytic.response import best_response as best_response
+from stackroute.analytic.thresholds import CascadeThresholds as CascadeThresholds
+from stackroute.analytic.thresholds import cascade_thresholds as cascade_thresholds
+from stackroute.analytic.throttling import ThrottlingGain as ThrottlingGain
+from stackroute.analytic.throttling import throttling_gain as throttling_gain

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stackroute.analytic import kernel
 from stackroute.analytic.game import Commitment, check
 from stackroute.analytic.payoffs import provider_cost, user_utility
-from stackroute.analytic.response import best_response
+from stackroute.analytic.response import best_response, tie_sign
 
 if TYPE_CHECKING:
     from stackroute.analytic.game import BoolArray, FloatArray, Game, IntArray
     from stackroute.analytic.response import TieBreaking
-
-_TIE = 1e-12
 
 
 class Regime(enum.IntEnum):
@@ -25,10 +25,10 @@ class Regime(enum.IntEnum):
     A model with xi > 0 is value-dominated in the paper's words, one with xi <= 0 latency-dominated.
     """
 
-    BOTH_WORTH = 0
-    NEITHER_WORTH = 1
-    ONLY_REASONING_WORTH = 2
-    ONLY_STANDARD_WORTH = 3
+    BOTH_WORTH = kernel.BOTH_WORTH
+    NEITHER_WORTH = kernel.NEITHER_WORTH
+    ONLY_REASONING_WORTH = kernel.ONLY_REASONING_WORTH
+    ONLY_STANDARD_WORTH = kernel.ONLY_STANDARD_WORTH
 
     @property
     def label(self) -> str:
@@ -44,6 +44,8 @@ class Regime(enum.IntEnum):
 @dataclass(frozen=True, eq=False)
 class Candidates:
     """The commitments among which the provider's optimum lies, on a leading axis of length K.
+
+    K is the largest number that a game of the batch has; games with fewer repeat their first.
 
     Attributes:
         commitment: The commitments, batch shape (K, ...).
@@ -62,23 +64,48 @@ class Candidates:
 
 @dataclass(frozen=True, eq=False)
 class Equilibrium:
-    """A strong Stackelberg equilibrium of each game.
+    """A Stackelberg equilibrium of each game.
 
     Attributes:
+        game: The games.
+        throttling: Whether the provider may delay.
+        tie_breaking: How an indifferent user chooses.
         commitment: The provider's optimal commitment, shape (...).
         patience: The user's best response r to it, shape (...).
         provider_cost: The provider's expected cost of a task J*, money, shape (...).
-        user_utility: The user's expected utility of a task, shape (...).
+        user_utility: The user's expected utility of a task, shape (...): the best for the user among the equilibria
+            with this cost.
+        user_utility_worst: The worst for the user among them, shape (...); delays go up to the value.
         regime: A `Regime` as an integer, shape (...).
-        candidates: All candidates with their payoffs, and which of them attain the optimum.
     """
 
+    game: Game
+    throttling: bool
+    tie_breaking: TieBreaking
     commitment: Commitment
     patience: FloatArray
     provider_cost: FloatArray
     user_utility: FloatArray
+    user_utility_worst: FloatArray
     regime: IntArray
-    candidates: Candidates
+
+    @cached_property
+    def candidates(self) -> Candidates:
+        """All candidates with their payoffs, and which of them attain the optimum; computed when first asked for."""
+        flat = self.game.reshape(-1)
+        found = np.zeros((kernel.MAX_CANDIDATES, flat.shape[0], 4))
+        most = 1
+        for i in range(flat.shape[0]):
+            (p1, p2), (xi1, xi2) = flat.success[i], flat.net_value[i]
+            count = kernel.candidates(p1, p2, xi1, xi2, self.throttling, found[:, i])
+            found[count:, i] = found[0, i]
+            most = max(most, count)
+        rows = found[:most].reshape(most, *self.game.shape, 4)
+        commitment = Commitment(rows[..., 0], rows[..., 1], rows[..., 2:])
+        patience = best_response(self.game, commitment, self.tie_breaking)
+        cost = provider_cost(self.game, commitment, patience)
+        utility = user_utility(self.game, commitment, patience)
+        return Candidates(commitment, patience, cost, utility, cost <= cost.min(axis=0) * (1 + kernel.TIE))
 
 
 def regime(game: Game) -> IntArray:
@@ -102,34 +129,6 @@ def regime(game: Game) -> IntArray:
         np.where(reasoning, Regime.ONLY_REASONING_WORTH, Regime.NEITHER_WORTH),
     )
     return codes.astype(np.int64)[()]
-
-
-def cascade_candidate(game: Game) -> FloatArray:
-    """The cascade probability at which the user's response changes: s0 or sL, and 1 in the other regimes.
-
-    s0 = -xi1 / (xi2 / p2 - xi1) is the least cascade probability at which the user stays when xi1 < 0 < xi2
-    (Mahmood 2026, Theorem 2). sL is the largest at which it still never leaves when xi1 > 0 > xi2: the positive
-    root of a b xi2 s^2 + (xi2 (1 - a b) - xi1 p2^2) s + xi1 p2^2 = 0 (beyond the paper), in the form whose terms
-    all have one sign.
-
-    Args:
-        game: One game or a batch.
-
-    Returns:
-        The cascade probability in [0, 1], shape (...).
-    """
-    p1, p2 = game.success[..., 0], game.success[..., 1]
-    xi1, xi2 = game.net_value[..., 0], game.net_value[..., 1]
-    rise, fall = np.maximum(xi1, 0.0), np.maximum(-xi2, 0.0)
-    s0_numerator, s0_rest = np.maximum(-xi1, 0.0) * p2, np.maximum(xi2, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        s0 = s0_numerator / (s0_rest + s0_numerator)
-        linear = fall * (p1 + p2 * (1 - p1)) + rise * p2**2
-        square = (1 - p1) * (1 - p2) * fall
-        s_low = 2 * rise * p2**2 / (linear + np.sqrt(linear**2 + 4 * square * rise * p2**2))
-    code = regime(game)
-    only_reasoning, only_standard = code == Regime.ONLY_REASONING_WORTH, code == Regime.ONLY_STANDARD_WORTH
-    return np.where(only_reasoning, s0, np.where(only_standard, s_low, 1.0))[()]
 
 
 def solve(game: Game, throttling: bool = False, tie_breaking: TieBreaking = "strong") -> Equilibrium:
@@ -161,48 +160,20 @@ def solve(game: Game, throttling: bool = False, tie_breaking: TieBreaking = "str
         >>> from stackroute.analytic import Game
         >>> game = Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5)
         >>> equilibrium = solve(game)
-        >>> equilibrium.commitment.model, equilibrium.commitment.cascade.round(5)
-        (array(1), np.float64(0.30769))
+        >>> equilibrium.commitment.model.item(), equilibrium.commitment.cascade.round(5).item()
+        (1, 0.30769)
     """
-    worse_and_cheaper = (game.success[..., 0] > game.success[..., 1]) & (game.cost[..., 0] > game.cost[..., 1])
-    check("success", game.success[..., 0], ~worse_and_cheaper, "a reasoning model that is not both worse and cheaper")
-    commitment = _candidate_commitments(game, throttling)
-    patience = best_response(game, commitment, tie_breaking)
-    cost = provider_cost(game, commitment, patience)
-    utility = user_utility(game, commitment, patience)
-    attains = cost <= cost.min(axis=0) * (1 + _TIE)
-    worth = np.where(attains, utility, -np.inf)
-    scale = game.value + game.latency.sum(axis=-1)
-    best_for_user = attains & (worth >= worth.max(axis=0) - _TIE * scale)
-    delay = np.where(best_for_user, commitment.delay.sum(axis=-1), np.inf)
-    chosen = delay.argmin(axis=0)
-
-    def pick(array: FloatArray) -> FloatArray:
-        picked: FloatArray = np.take_along_axis(array, chosen[None], axis=0)[0]
-        return picked[()]
-
-    best = Commitment(
-        model=np.where(pick(commitment.model.astype(np.float64)) == 1, 1, 2),
-        cascade=pick(commitment.cascade),
-        delay=np.take_along_axis(commitment.delay, chosen[None, ..., None], axis=0)[0],
-    )
-    candidates = Candidates(commitment, patience, cost, utility, attains)
-    return Equilibrium(best, pick(patience), pick(cost), pick(utility), regime(game), candidates)
-
-
-def _candidate_commitments(game: Game, throttling: bool) -> Commitment:
-    zero, one = np.zeros(game.shape), np.ones(game.shape)
-    none = np.zeros((*game.shape, 2))
-    rows = [(1, zero, none), (2, zero, none), (1, one, none), (1, cascade_candidate(game), none)]
-    if throttling:
-        # The delay that leaves a model worth exactly nothing.
-        enough = np.maximum(game.net_value, 0.0)
-        slow_standard = enough * np.array([1.0, 0.0])
-        slow_reasoning = enough * np.array([0.0, 1.0])
-        rows += [(1, one, slow_reasoning), (2, zero, slow_reasoning), (1, zero, slow_standard)]
-    models, cascades, delays = zip(*rows, strict=True)
-    return Commitment(
-        model=np.stack([np.full(game.shape, model) for model in models]),
-        cascade=np.stack(cascades),
-        delay=np.stack(delays),
-    )
+    if not game.strict:
+        worse_and_cheaper = (game.success[..., 0] > game.success[..., 1]) & (game.cost[..., 0] > game.cost[..., 1])
+        allowed = "a reasoning model that is not both worse and cheaper"
+        check("success", game.success[..., 0], ~worse_and_cheaper, allowed)
+    inputs = [
+        *(array[..., k] for array in (game.success, game.cost, game.latency) for k in (0, 1)),
+        game.value,
+        game.churn_penalty,
+    ]
+    outputs = [np.int64, *[np.float64] * 7, np.int64]
+    solved = kernel.in_chunks(kernel.solve_many, inputs, (throttling, tie_sign(tie_breaking)), outputs)
+    model, cascade, delay1, delay2, *results = solved
+    commitment = Commitment(model, cascade, np.stack([delay1, delay2], axis=-1))
+    return Equilibrium(game, throttling, tie_breaking, commitment, *results)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from stackroute.analytic import formulas
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -239,10 +241,8 @@ class Game(_Batch):
         Returns:
             Utility, shape (..., 2).
         """
-        gain = self.value[..., None] * self.success
-        loss = self.latency + delay
-        net = gain - loss
-        return np.where(np.abs(net) <= 8 * np.finfo(np.float64).eps * (gain + loss), 0.0, net)
+        net: FloatArray = formulas.net_value(self.value[..., None], self.success, self.latency + delay)
+        return net
 
     def reshape(self, *shape: int) -> Game:
         """The same games in another batch shape."""

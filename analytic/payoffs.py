@@ -1,8 +1,4 @@
-"""What a commitment and a patience are worth to both players: the paper's linear payoffs.
-
-The formulas are those of Mahmood 2026, section 3, rearranged so that nothing cancels: with q = 1 - r,
-1 - a r (1 - s) is computed as q + r (s + p1 (1 - s)) and 1 - b r as q + r p2, sums of non-negative terms.
-"""
+"""What a commitment and a patience are worth to both players: the paper's linear payoffs."""
 
 from __future__ import annotations
 
@@ -10,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stackroute.analytic import formulas
 from stackroute.analytic.game import probability
 
 if TYPE_CHECKING:
@@ -42,13 +39,9 @@ def expected_passes(game: Game, commitment: Commitment, patience: npt.ArrayLike)
         array([2., 0.])
     """
     r = probability("patience", patience)
-    p1, p2, s = game.success[..., 0], game.success[..., 1], commitment.cascade
-    on_reasoning = 1 / ((1 - r) + r * p2)
-    on_standard = 1 / ((1 - r) + r * (s + p1 * (1 - s)))
-    starts_standard = commitment.model == 1
-    n1 = np.where(starts_standard, on_standard, 0.0)
-    n2 = np.where(starts_standard, on_standard * (1 - p1) * r * s * on_reasoning, on_reasoning)
-    return np.stack(np.broadcast_arrays(n1, n2), axis=-1)
+    starts_standard = (commitment.model == 1).astype(np.float64)
+    n = formulas.passes(game.success[..., 0], game.success[..., 1], starts_standard, commitment.cascade, r)
+    return np.stack(np.broadcast_arrays(*n), axis=-1)
 
 
 def success_probability(game: Game, commitment: Commitment, patience: npt.ArrayLike) -> FloatArray:
@@ -85,8 +78,6 @@ def user_utility(game: Game, commitment: Commitment, patience: npt.ArrayLike) ->
 def provider_cost(game: Game, commitment: Commitment, patience: npt.ArrayLike) -> FloatArray:
     """The provider's expected cost of one task, J = C + P (1 - S) (Mahmood 2026, section 3).
 
-    Computed as J = c . N + P (1 - r)(a N1 + b N2): each failed pass is abandoned with probability 1 - r.
-
     Args:
         game: One game or a batch.
         commitment: One commitment or a batch.
@@ -96,7 +87,8 @@ def provider_cost(game: Game, commitment: Commitment, patience: npt.ArrayLike) -
         J in the unit of cost and churn penalty, shape (...).
     """
     r = probability("patience", patience)
-    passes = expected_passes(game, commitment, r)
-    failed: FloatArray = ((1 - game.success) * passes).sum(axis=-1)
-    service: FloatArray = (game.cost * passes).sum(axis=-1)
-    return (service + game.churn_penalty * (1 - r) * failed)[()]
+    n1, n2 = np.moveaxis(expected_passes(game, commitment, r), -1, 0)
+    p1, p2 = np.moveaxis(game.success, -1, 0)
+    c1, c2 = np.moveaxis(game.cost, -1, 0)
+    cost: FloatArray = formulas.cost(p1, p2, c1, c2, game.churn_penalty, r, n1, n2)
+    return cost[()]

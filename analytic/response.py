@@ -6,14 +6,26 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from stackroute.analytic.kernel import in_chunks, respond_many
+
 if TYPE_CHECKING:
-    from stackroute.analytic.game import BoolArray, Commitment, FloatArray, Game
+    from stackroute.analytic.game import Commitment, FloatArray, Game
 
 TieBreaking = Literal["strong", "pessimistic"]
 """How an indifferent user chooses: for the provider ("strong", as in a strong Stackelberg equilibrium) or
 against it ("pessimistic")."""
 
-_ROUNDING = 8 * np.finfo(np.float64).eps
+
+def tie_sign(tie_breaking: TieBreaking) -> float:
+    """-1 when an indifferent user minimises the provider's cost, 1 when it maximises it.
+
+    Raises:
+        ValueError: The tie-breaking is neither of the two.
+    """
+    if tie_breaking not in get_args(TieBreaking):
+        allowed = " or ".join(map(repr, get_args(TieBreaking)))
+        raise ValueError(f"tie_breaking: {tie_breaking!r} is not allowed; expected {allowed}")
+    return -1.0 if tie_breaking == "strong" else 1.0
 
 
 def best_response(game: Game, commitment: Commitment, tie_breaking: TieBreaking = "strong") -> FloatArray:
@@ -42,72 +54,14 @@ def best_response(game: Game, commitment: Commitment, tie_breaking: TieBreaking 
         >>> best_response(game, Commitment(model=1, cascade=[0.2, 0.4]))
         array([0., 1.])
     """
-    if tie_breaking not in get_args(TieBreaking):
-        allowed = " or ".join(map(repr, get_args(TieBreaking)))
-        raise ValueError(f"tie_breaking: {tie_breaking!r} is not allowed; expected {allowed}")
-    patience, anything, ends = _maximiser(game, commitment, game.with_delay(commitment.delay))
-    if not (anything.any() or ends.any()):
-        return patience[()]
-    sign = -1.0 if tie_breaking == "strong" else 1.0
-    preferred, indifferent, between_ends = _maximiser(game, commitment, sign * game.net_cost)
-    preferred = np.where(indifferent | between_ends, 1.0, preferred)
-    gain = sign * _gain_of_staying(game, commitment, game.net_cost)
-    preferred_end = np.where(gain >= 0, 1.0, 0.0)
-    return np.where(anything, preferred, np.where(ends, preferred_end, patience))[()]
-
-
-def _gain_of_staying(game: Game, commitment: Commitment, per_pass: FloatArray) -> FloatArray:
-    """A positive multiple of (payoff at r = 1) - (payoff at r = 0), for a payoff linear in the passes."""
-    x1, x2 = per_pass[..., 0], per_pass[..., 1]
-    s, p2 = commitment.cascade, game.success[..., 1]
-    return np.where(commitment.model == 1, x1 * (1 - s) + x2 * s / p2, x2)
-
-
-def _maximiser(game: Game, commitment: Commitment, per_pass: FloatArray) -> tuple[FloatArray, BoolArray, BoolArray]:
-    """The patience that maximises x1 N1 + x2 N2, and where it is not unique.
-
-    Returns:
-        The maximiser; whether every patience attains the maximum; whether exactly r = 0 and r = 1 do.
-    """
-    x1, x2 = per_pass[..., 0], per_pass[..., 1]
-    p1, p2, s = game.success[..., 0], game.success[..., 1], commitment.cascade
-    from_standard = commitment.model == 1
-
-    # What counts of each model: a start on model 2 never sees model 1, and with s = 0 (s = 1) a re-prompt never
-    # (always) moves on.
-    x1_counts = np.where(from_standard, np.sign(x1 * (1 - s)), 0.0)
-    x2_counts = np.where(from_standard, np.sign(x2 * s), np.sign(x2))
-    anything = (x1_counts == 0) & (x2_counts == 0)
-
-    gain = _gain_of_staying(game, commitment, per_pass)
-    # Not |x1| (1 - s): the rounding of s itself moves the gain by its share of |x1|.
-    scale = np.abs(x1) + np.abs(x2) * s / p2
-    convex = (x1_counts < 0) & (x2_counts > 0)
-    ends = convex & (np.abs(gain) <= _ROUNDING * scale)
-    stays = (x1_counts >= 0) & (x2_counts >= 0)
-
-    patience = np.where(stays | (convex & (gain > 0)), 1.0, 0.0)
-    concave = (x1_counts > 0) & (x2_counts < 0)
-    if concave.any():
-        patience = np.where(concave, _interior(x1, x2, p1, p2, s), patience)
-    return patience, anything, ends
-
-
-def _interior(x1: FloatArray, x2: FloatArray, p1: FloatArray, p2: FloatArray, s: FloatArray) -> FloatArray:
-    """The maximiser for x1 > 0 > x2, where the payoff has one peak (Mahmood 2026, Theorem 2).
-
-    The derivative has the sign of f(r) = m (1 - b r)^2 - n (1 - al b r^2) with al = a (1 - s), m = al x1 and
-    n = -a s x2; its root is taken in the form that does not cancel, 2C / (-B + sqrt(B^2 - 4 A C)).
-    """
-    a, b = 1 - p1, 1 - p2
-    al = a * (1 - s)
-    # The clips only silence entries outside x1 > 0 > x2, which the caller discards.
-    m, n = np.maximum(al * x1, 0.0), np.maximum(-a * s * x2, 0.0)
-    one_minus_al_b = p2 + b * (p1 + s * (1 - p1))
-    at_one = m * p2**2 - n * one_minus_al_b
-    # As above, a in place of al: s is rounded.
-    stays = at_one >= -_ROUNDING * (a * np.maximum(x1, 0.0) * p2**2 + n * one_minus_al_b)
-    root_of_discriminant = np.sqrt(np.maximum(n * b * (m * b - al * (m - n)), 0.0))
-    denominator = m * b + root_of_discriminant
-    root = (m - n) / np.where(denominator > 0, denominator, 1.0)
-    return np.where(stays, 1.0, np.clip(root, 0.0, 1.0))
+    sign = tie_sign(tie_breaking)
+    xi, eta = game.with_delay(commitment.delay), game.net_cost
+    inputs = [
+        *(game.success[..., k] for k in (0, 1)),
+        *(xi[..., k] for k in (0, 1)),
+        *(eta[..., k] for k in (0, 1)),
+        commitment.model,
+        commitment.cascade,
+    ]
+    patience: FloatArray = in_chunks(respond_many, inputs, (sign,), [np.float64])[0]
+    return patience

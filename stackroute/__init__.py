@@ -13,11 +13,13 @@ from stackroute.analytic import Game as Game
 from stackroute.analytic import InvalidGameError as InvalidGameError
 from stackroute.analytic import Regime as Regime
 from stackroute.analytic import best_response as best_response
+from stackroute.analytic import cascade_thresholds as cascade_thresholds
 from stackroute.analytic import expected_passes as expected_passes
 from stackroute.analytic import misalignment as misalignment
 from stackroute.analytic import provider_cost as provider_cost
 from stackroute.analytic import solve as solve
 from stackroute.analytic import success_probability as success_probability
+from stackroute.analytic import throttling_gain as throttling_gain
 from stackroute.analytic import user_utility as user_utility
 from stackroute.configs import ConfigError as ConfigError
 from stackroute.configs import game_names as game_names

@@ -11,7 +11,7 @@ from stackroute.analytic import (
     InvalidGameError,
     Regime,
     best_response,
-    cascade_candidate,
+    cascade_thresholds,
     misalignment,
     provider_cost,
     regime,
@@ -126,7 +126,7 @@ def test_no_interior_mix_of_the_user_is_cheaper(random_games: Callable[..., Game
     # Confirmed by search, not proved: where the user mixes (sL < s < sH) the provider never gains.
     game = random_games(Regime.ONLY_STANDARD_WORTH, 5000, seed=7)
     xi1, xi2 = game.net_value[:, 0], game.net_value[:, 1]
-    low, high = cascade_candidate(game), xi1 / (xi1 - xi2)
+    low, high = cascade_thresholds(game).low, xi1 / (xi1 - xi2)
     assert (low < high).all()
     near = np.geomspace(1e-9, 0.5, 60)[:, None]
     inside = np.concatenate([near, np.linspace(0, 1, 101)[1:-1, None], 1 - near])
@@ -160,6 +160,11 @@ def test_a_worse_and_cheaper_reasoning_model_is_not_solved(least_cost: Callable[
     with pytest.raises(InvalidGameError, match="not both worse and cheaper"):
         solve(game)
     # The reason: an interior mix of the user is cheaper than every candidate, here (1, 0) at kappa1 among them.
-    candidates = [Commitment(1, 0.0), Commitment(2, 0.0), Commitment(1, 1.0), Commitment(1, cascade_candidate(game))]
+    candidates = [
+        Commitment(1, 0.0),
+        Commitment(2, 0.0),
+        Commitment(1, 1.0),
+        Commitment(1, cascade_thresholds(game).low),
+    ]
     best = min(float(provider_cost(game, c, best_response(game, c))[0]) for c in candidates)
     assert least_cost(game)[0] < best * (1 - 1e-3)

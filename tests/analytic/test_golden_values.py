@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from stackroute.analytic import Game, Regime, best_response, cascade_candidate, misalignment, regime, solve
+from stackroute.analytic import Game, Regime, best_response, cascade_thresholds, misalignment, regime, solve
 from stackroute.analytic.game import Commitment
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_other_canonical_games_are_not_throttled(numbers: tuple) -> None:
 def test_g6_has_a_wide_interior_mix() -> None:
     game = Game(*G6)
     xi1, xi2 = game.net_value
-    low, high = cascade_candidate(game), xi1 / (xi1 - xi2)
+    low, high = cascade_thresholds(game).low, xi1 / (xi1 - xi2)
     assert high - low > 0.5
     assert best_response(game, Commitment(1, [low * (1 - 1e-9), high * (1 + 1e-9)])).tolist() == [1, 0]
     r = best_response(game, Commitment(1, np.linspace(low, high, 11)[1:-1]))
@@ -128,19 +128,20 @@ def test_optimum_is_the_cheapest_of_the_theorems(random_games: Callable[..., Gam
     np.testing.assert_allclose(solve(game).provider_cost, np.min(candidates[rule](), axis=0), rtol=1e-9)
 
 
-def test_cascade_candidate_is_where_the_response_changes(random_games: Callable[..., Game]) -> None:
+def test_cascade_threshold_is_where_the_response_changes(random_games: Callable[..., Game]) -> None:
     for rule, below, above in ((Regime.ONLY_REASONING_WORTH, 0, 1), (Regime.ONLY_STANDARD_WORTH, 1, 0)):
         game = random_games(rule, 2000, seed=61)
-        s, ones = cascade_candidate(game), np.ones(game.shape)
+        s, ones = cascade_thresholds(game).low, np.ones(game.shape)
         before = best_response(game, Commitment(ones, s * (1 - 1e-7)))
         after = best_response(game, Commitment(ones, np.minimum(s + 1e-7, 1)))
         np.testing.assert_array_equal(before, np.full(game.shape, below))
         assert (after == 1).all() if above else (after < 1).all()
 
 
-def test_cascade_candidate_elsewhere_is_one(random_games: Callable[..., Game]) -> None:
+def test_elsewhere_there_is_no_threshold(random_games: Callable[..., Game]) -> None:
     for rule in (Regime.BOTH_WORTH, Regime.NEITHER_WORTH):
-        assert (cascade_candidate(random_games(rule, 50, seed=1)) == 1).all()
+        thresholds = cascade_thresholds(random_games(rule, 50, seed=1))
+        assert np.isnan([thresholds.low, thresholds.high]).all()
 
 
 def test_regime_labels_differ() -> None:

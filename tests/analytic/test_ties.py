@@ -10,7 +10,7 @@ from stackroute.analytic import (
     Game,
     Regime,
     best_response,
-    cascade_candidate,
+    cascade_thresholds,
     provider_cost,
     regime,
     solve,
@@ -81,7 +81,7 @@ def test_strong_costs_at_most_pessimistic(random_games: Callable[..., Game], pen
     for rule in Regime:
         draw = random_games(rule, 500, seed=71 + rule)
         game = Game(draw.success, draw.cost, draw.latency, draw.value, penalty * draw.churn_penalty)
-        s0 = cascade_candidate(game)
+        s0 = cascade_thresholds(game).low
         xi = np.maximum(game.net_value, 0)
         for commitment in (
             Commitment(np.ones(500), s0),
@@ -101,7 +101,7 @@ def test_strong_costs_at_most_pessimistic(random_games: Callable[..., Game], pen
 
 def test_ties_differ_at_s0(random_games: Callable[..., Game]) -> None:
     game = random_games(Regime.ONLY_REASONING_WORTH, 3000, seed=81)
-    at_s0 = Commitment(np.ones(game.shape), cascade_candidate(game))
+    at_s0 = Commitment(np.ones(game.shape), cascade_thresholds(game).low)
     strong, pessimistic = (best_response(game, at_s0, tie) for tie in ("strong", "pessimistic"))
     np.testing.assert_array_equal(strong, 1 - pessimistic)
     leaves, stays = (provider_cost(game, at_s0, np.full(game.shape, r)) for r in (0.0, 1.0))
@@ -116,7 +116,7 @@ def test_tie_at_s0_is_seen_when_s0_is_near_one(latency: float) -> None:
         t2 = value * 0.8 - (1.48 - latency)
         game = Game([0.5, 0.8], [0.05, 0.8], [t2 - 0.01, t2], value, churn_penalty=20)
         assert regime(game) == Regime.ONLY_REASONING_WORTH
-        s0 = cascade_candidate(game)
+        s0 = cascade_thresholds(game).low
         assert s0 > 0.98
         assert both(game, Commitment(1, s0)) == (1, 0)
         assert solve(game).commitment.cascade == s0
@@ -127,14 +127,14 @@ def test_user_stays_at_s_low_when_it_is_near_one(gap: float) -> None:
     for value in np.linspace(1, 2, 40):
         game = Game([0.5, 0.8], [0.05, 0.8], [0.25 * value, 0.8 * value * (1 + gap)], value, churn_penalty=20)
         assert regime(game) == Regime.ONLY_STANDARD_WORTH
-        s_low = cascade_candidate(game)
+        s_low = cascade_thresholds(game).low
         assert s_low > 0.99
         assert both(game, Commitment(1, s_low)) == (1, 1)
 
 
 def test_user_stays_at_s_low(random_games: Callable[..., Game]) -> None:
     game = random_games(Regime.ONLY_STANDARD_WORTH, 3000, seed=82)
-    at_s_low = Commitment(np.ones(game.shape), cascade_candidate(game))
+    at_s_low = Commitment(np.ones(game.shape), cascade_thresholds(game).low)
     for tie in ("strong", "pessimistic"):
         assert (best_response(game, at_s_low, tie) == 1).all()
 

@@ -1,0 +1,99 @@
+"""Throttling, solved completely: when slowing models down pays the provider, what it gains and what the user loses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stackroute.analytic.equilibrium import Regime, regime, solve
+
+if TYPE_CHECKING:
+    from stackroute.analytic.game import BoolArray, FloatArray, Game, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class ThrottlingGain:
+    """What delays change at the equilibrium.
+
+    Attributes:
+        pays: Whether throttling lowers the provider's cost, shape (...).
+        provider_gain: J* without delays minus J* with them, money, >= 0, shape (...).
+        user_loss: U* without delays minus U* with them, utility, shape (...), at the equilibrium that is best for the
+            user; negative where the user gains, because the provider then serves another model.
+        user_loss_worst: The same at the equilibrium that is worst for the user; delays go up to the value.
+        churn_penalty_low: Throttling pays only for churn penalties above this one, money, shape (...); -infinity where
+            there is no such bound, NaN where throttling pays at no churn penalty.
+        churn_penalty_high: P*: throttling pays only for churn penalties below this one; NaN likewise.
+        model: The model served when throttling is allowed, 1 or 2, shape (...).
+        delay: The least delays that work, utility, shape (..., 2); 0 where throttling does not pay.
+        threat: Whether the equilibrium that is best for the user serves model 1 at full speed and slows model 2 only,
+            shape (...).
+    """
+
+    pays: BoolArray
+    provider_gain: FloatArray
+    user_loss: FloatArray
+    user_loss_worst: FloatArray
+    churn_penalty_low: FloatArray
+    churn_penalty_high: FloatArray
+    model: IntArray
+    delay: FloatArray
+    threat: BoolArray
+
+
+def throttling_gain(game: Game) -> ThrottlingGain:
+    """When and how throttling pays (Mahmood 2026, Proposition 2; complete solution beyond the paper).
+
+    It strictly lowers the provider's cost in exactly two cases:
+
+    1. xi1, xi2 > 0 and P < min(kappa1, kappa2). The user is made to leave after one pass. Where model 1 is served, by
+       P <= (c2 - c1) / (p2 - p1), slowing model 2 alone and threatening with it, (1, 1), is enough.
+    2. xi1 <= 0 < xi2, kappa2 < kappa1 and (c2 - c1) / (p2 - p1) < P < kappa2: model 2 is served, below worth.
+
+    Args:
+        game: One game or a batch, in the paper's orders.
+
+    Returns:
+        The gain, the loss, and the churn penalties between which throttling pays.
+
+    Raises:
+        ValueError: A game was made with `strict=False`: the two cases need the orders.
+
+    Example:
+        >>> from stackroute.analytic import Game
+        >>> gain = throttling_gain(Game([0.5, 0.8], [0.3, 0.6], [0.1, 0.2], value=2, churn_penalty=0.4))
+        >>> gain.pays.item(), gain.provider_gain.round(3).item(), gain.churn_penalty_high.round(3).item()
+        (True, 0.1, 0.6)
+    """
+    if not game.strict:
+        raise ValueError("game: strict=False is not allowed; expected a game in the paper's orders")
+    free, slow = solve(game), solve(game, throttling=True)
+    success, kappa = game.success, game.cost_of_pass
+    rule = regime(game)
+    both = rule == Regime.BOTH_WORTH
+    second = (rule == Regime.ONLY_REASONING_WORTH) & (kappa[..., 1] < kappa[..., 0])
+    slope = (game.cost[..., 1] - game.cost[..., 0]) / (success[..., 1] - success[..., 0])
+    low = np.where(both, -np.inf, np.where(second, slope, np.nan))
+    high = np.where(both, kappa.min(axis=-1), np.where(second, kappa[..., 1], np.nan))
+    penalty = game.churn_penalty
+    pays = (both | second) & (penalty > low) & (penalty < high)
+
+    model = slow.commitment.model
+    threat = pays & (model == 1)
+    # Slowing model 1 itself may need less than the threat of a slow model 2.
+    xi = np.maximum(game.net_value, 0.0)
+    slow_first = threat & (xi[..., 0] <= xi[..., 1])
+    needed = np.stack([slow_first, pays & ~slow_first], axis=-1)
+    return ThrottlingGain(
+        pays=pays[()],
+        provider_gain=np.where(pays, np.maximum(free.provider_cost - slow.provider_cost, 0.0), 0.0)[()],
+        user_loss=(free.user_utility - slow.user_utility)[()],
+        user_loss_worst=(free.user_utility - slow.user_utility_worst)[()],
+        churn_penalty_low=low[()],
+        churn_penalty_high=high[()],
+        model=model,
+        delay=np.where(needed, xi, 0.0),
+        threat=threat[()],
+    )
