@@ -4,3 +4,4 @@ from stackroute.configs.games import GameConfig as GameConfig
 from stackroute.configs.games import game_names as game_names
 from stackroute.configs.games import load_game as load_game
 from stackroute.configs.loading import ConfigError as ConfigError
+from stackroute.configs.loading import with_changes as with_changes

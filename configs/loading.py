@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from importlib.resources.abc import Traversable
 
     from pydantic_core import ErrorDetails
@@ -64,16 +64,68 @@ def read_settings(name: str | Path, folder: str, schema: type[_Settings]) -> _Se
         ConfigError: No such name or file, a file that is not YAML, or a key or value that is not allowed.
     """
     label, text = _read_text(name, folder)
+    content = _parse(text, label)
+    if not isinstance(content, dict):
+        raise ConfigError(f"{label}: {type(content).__name__} is not allowed; expected keys and values")
+    return validated(content, label, schema)
+
+
+def _parse(text: str, label: str) -> Any:
     try:
-        content = yaml.safe_load(text)
+        return yaml.safe_load(text)
     except RecursionError:
         raise ConfigError(f"{label}: not valid YAML: nested too deeply") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigError(f"{label}: not valid YAML{where}: {getattr(error, 'problem', None) or error}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{label}: {type(content).__name__} is not allowed; expected keys and values")
+
+
+def with_changes(settings: _Settings, changes: Sequence[str]) -> _Settings:
+    """The same settings with some values replaced.
+
+    Args:
+        settings: Valid settings.
+        changes: Texts of the form key=value; a key inside another is written with dots, the value as in YAML.
+
+    Returns:
+        The changed settings.
+
+    Raises:
+        ConfigError: A text is not of that form, or the result is not allowed.
+    """
+    content = settings.model_dump()
+    for change in changes:
+        key, equals, text = change.partition("=")
+        *path, last = key.strip().split(".")
+        place: Any = content
+        for step in path:
+            place = place.get(step) if isinstance(place, dict) else None
+        if not equals or not isinstance(place, dict):
+            raise ConfigError(f"{change!r} is not allowed; expected KEY=VALUE with one of the keys {_listed(content)}")
+        place[last] = _parse(text, change)
+    return validated(content, " ".join(changes), type(settings))
+
+
+def _listed(content: dict[str, Any], prefix: str = "") -> str:
+    keys = (_listed(v, f"{prefix}{k}.") if isinstance(v, dict) else f"{prefix}{k}" for k, v in content.items())
+    return ", ".join(keys)
+
+
+def validated(content: dict[str, Any], label: str, schema: type[_Settings]) -> _Settings:
+    """Validate settings read from somewhere.
+
+    Args:
+        content: Keys and values.
+        label: What to call their source in an error.
+        schema: The settings' class.
+
+    Returns:
+        The validated settings.
+
+    Raises:
+        ConfigError: A key or value is not allowed.
+    """
     try:
         return schema.model_validate(content)
     except ValidationError as error:

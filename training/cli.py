@@ -13,10 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from stackroute.analytic import Regime, solve
-from stackroute.configs import ConfigError, game_names, load_game
+from stackroute.configs import ConfigError, game_names, load_game, with_changes
 from stackroute.configs.training import load_training_settings
 from stackroute.training.display import outcome_rows
 from stackroute.training.evaluation import outcome
+from stackroute.training.explanation import as_json as explanation_json
+from stackroute.training.explanation import explain
 from stackroute.training.output import OutputError
 
 app = typer.Typer(
@@ -39,19 +41,23 @@ _console = Console()
 def solve_command(
     game: GameArgument,
     throttling: Annotated[bool, typer.Option("--throttling/--no-throttling", help="Allow delays.")] = False,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, as in --set value=5; repeatable."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Compute the exact Stackelberg equilibrium of a game.
+    """Compute the exact Stackelberg equilibrium of a game and say what it means.
 
-    Example: stackroute solve gpt-4.1-o3-dev-low-p --throttling
+    Example: stackroute solve gpt-4.1-o3-dev --throttling --set churn_penalty=0.05 --set models.reasoning.latency=40
     """
-    config = load_game(game)
+    config = with_changes(load_game(game), changes or [])
     equilibrium = solve(config.game, throttling=throttling)
     found = outcome(config.game, equilibrium.commitment, equilibrium.patience)
     regime = Regime(int(equilibrium.regime))
     if as_json:
         content = {"game": config.name, "throttling": throttling, "regime": regime.name.lower(), **asdict(found)}
-        print(json.dumps(content, indent=2))
+        print(json.dumps(content | explanation_json(config, throttling), indent=2, allow_nan=False))
         return
     table = Table(title=f"{config.name}: {config.description}", title_justify="left", show_header=False)
     table.add_row("regime", regime.label)
@@ -60,6 +66,8 @@ def solve_command(
     for quantity, text in outcome_rows(config, found):
         table.add_row(quantity, text)
     _console.print(table)
+    for sentence in explain(config, throttling):
+        _console.print(f"- {sentence}", highlight=False)
 
 
 @app.command("games")

@@ -19,6 +19,23 @@ if TYPE_CHECKING:
     OnProgress = Callable[[str, int, int, float], None]
 
 _SAME_COST = 1e-6
+_TIME_UNITS = {"seconds": "s", "minutes": "min"}
+
+
+def money(config: GameConfig, amount: float) -> str:
+    """An amount of the game's money, with its unit."""
+    unit = "" if config.units.money == "abstract" else f" {config.units.money}"
+    return f"{amount:.4g}{unit}"
+
+
+def utility(config: GameConfig, amount: float) -> str:
+    """An amount of the user's utility: money where waiting is priced in money."""
+    return f"{amount:.4g}" if config.waiting_cost_per_hour is None else money(config, amount)
+
+
+def delay(config: GameConfig, amount: float) -> str:
+    """A delay, in the game's unit of latency."""
+    return f"{amount / config.utility_per_latency:.4g} {_TIME_UNITS.get(config.units.latency, '')}".strip()
 
 
 @contextmanager
@@ -52,10 +69,7 @@ def training_progress(console: Console, title: str) -> Iterator[OnProgress]:
 
 def outcome_rows(config: GameConfig, outcome: Outcome) -> list[tuple[str, str]]:
     """A commitment and a patience as rows of (quantity, text), in the game's units."""
-    money = "" if config.units.money == "abstract" else f" {config.units.money}"
-    in_time = config.waiting_cost_per_hour is not None
-    unit = {"seconds": "s", "minutes": "min"}.get(config.units.latency, "")
-    first, second = (f"{delay / config.utility_per_latency:.4g} {unit}".strip() for delay in outcome.delay)
+    first, second = (delay(config, amount) for amount in outcome.delay)
     from_reasoning = outcome.model == 2
     return [
         ("first model", config.labels[outcome.model - 1]),
@@ -64,8 +78,8 @@ def outcome_rows(config: GameConfig, outcome: Outcome) -> list[tuple[str, str]]:
         (f"delay of {config.labels[1]}", second),
         ("throttled", "yes" if outcome.throttled else "no"),
         ("user's patience", f"{outcome.patience:.3f}"),
-        ("provider's cost of a task", f"{outcome.provider_cost:.5f}{money}"),
-        ("user's utility of a task", f"{outcome.user_utility:.4f}{money if in_time else ''}"),
+        ("provider's cost of a task", money(config, outcome.provider_cost)),
+        ("user's utility of a task", utility(config, outcome.user_utility)),
     ]
 
 
