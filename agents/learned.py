@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import FlattenExtractor
 
 from stackroute.envs.encoding import (
     commitment_from_action,
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from stackroute.analytic.game import FloatArray
 
 
+ACTIVATIONS = ("Tanh", "ReLU", "ELU", "GELU", "LeakyReLU", "SiLU")
+"""Activation functions of policies that can be saved."""
+
+
 class PolicyFileError(ValueError):
     """A file does not hold a saved policy of the expected kind."""
 
@@ -41,6 +46,8 @@ class _LearnedPolicy(ABC):
     _kind: ClassVar[str]
 
     def __init__(self, policy: ActorCriticPolicy) -> None:
+        if not isinstance(policy, ActorCriticPolicy):
+            raise TypeError(f"policy: {type(policy).__name__} is not allowed; expected an ActorCriticPolicy, as of PPO")
         self.policy = policy
 
     @abstractmethod
@@ -57,9 +64,23 @@ class _LearnedPolicy(ABC):
 
         Args:
             path: The file; one that exists is replaced.
+
+        Raises:
+            ValueError: The policy has parts that the file cannot describe: another features extractor, an activation
+                function that is not one of `ACTIVATIONS`, or state-dependent exploration.
         """
-        weights = {name: tensor.numpy() for name, tensor in self.policy.state_dict().items()}
-        specification = {"kind": self._kind, "net_arch": self.policy.net_arch, **self._specification()}
+        policy = self.policy
+        activation = policy.activation_fn.__name__
+        plain = type(policy) is ActorCriticPolicy and policy.features_extractor_class is FlattenExtractor
+        if not plain or policy.use_sde or activation not in ACTIVATIONS:
+            raise ValueError(f"policy: cannot be saved; expected SB3's MlpPolicy with one of {', '.join(ACTIVATIONS)}")
+        weights = {name: tensor.cpu().numpy() for name, tensor in policy.state_dict().items()}
+        specification = {
+            "kind": self._kind,
+            "net_arch": policy.net_arch,
+            "activation": activation,
+            **self._specification(),
+        }
         with Path(path).open("wb") as file:
             np.savez(file, specification=np.array(json.dumps(specification)), **weights)
 
@@ -96,7 +117,15 @@ class _LearnedPolicy(ABC):
 
 
 def _actor_critic(action_space: spaces.Space[Any], specification: dict[str, Any]) -> ActorCriticPolicy:
-    return ActorCriticPolicy(observation_space(), action_space, lambda _: 0.0, net_arch=specification["net_arch"])
+    if specification["activation"] not in ACTIVATIONS:
+        raise PolicyFileError(f"activation {specification['activation']!r} is not one of {', '.join(ACTIVATIONS)}")
+    return ActorCriticPolicy(
+        observation_space(),
+        action_space,
+        lambda _: 0.0,
+        net_arch=specification["net_arch"],
+        activation_fn=getattr(torch.nn, specification["activation"]),
+    )
 
 
 class LearnedUser(_LearnedPolicy):
@@ -107,21 +136,28 @@ class LearnedUser(_LearnedPolicy):
             Discrete(len(levels)), whose most likely level is the patience, or over Discrete(2) as in User-v0, whose
             probability of re-prompting is the patience.
         levels: The patience that each action stands for, or None for a policy that answers pass by pass.
+
+    Raises:
+        TypeError: The policy is not an actor-critic policy.
+        ValueError: The policy has another number of actions.
     """
 
     _kind = "user"
 
     def __init__(self, policy: ActorCriticPolicy, levels: tuple[float, ...] | None) -> None:
         super().__init__(policy)
+        expected = spaces.Discrete(2 if levels is None else len(levels))
+        if policy.action_space != expected:
+            raise ValueError(f"policy: actions {policy.action_space} are not allowed; expected {expected}")
         self.levels = levels
 
     def patience(self, game: Game, commitment: Commitment, draws: FloatArray) -> FloatArray:
         """The learned patience, shape (...)."""
         observation = observe(game, commitment)
-        flat = torch.as_tensor(observation.reshape(-1, observation.shape[-1]))
+        flat = torch.as_tensor(observation.reshape(-1, observation.shape[-1]), device=self.policy.device)
         with torch.no_grad():
             distribution = self.policy.get_distribution(flat).distribution
-        probabilities = distribution.probs.numpy().astype(np.float64)  # type: ignore[union-attr]
+        probabilities = distribution.probs.cpu().numpy().astype(np.float64)  # type: ignore[union-attr]
         chosen = probabilities[:, 0] if self.levels is None else np.array(self.levels)[probabilities.argmax(axis=1)]
         patience: FloatArray = np.asarray(chosen)
         return patience.reshape(observation.shape[:-1])[()]
@@ -140,23 +176,43 @@ class LearnedProvider(_LearnedPolicy):
     """A provider whose commitment a policy has learned.
 
     Args:
-        policy: A stable-baselines3 actor-critic policy over the observations and the symmetric actions of
-            `stackroute.envs.sb3.ProviderVecEnv`; it plays the mean of its actions.
+        policy: A stable-baselines3 actor-critic policy over the observations of `stackroute.envs` and the actions of
+            `stackroute.envs.sb3.ProviderVecEnv`, in [-1, 1], or of Provider-v0, in [0, 1]; it plays the mean of its
+            actions.
+
+    Raises:
+        TypeError: The policy is not an actor-critic policy.
+        ValueError: The policy has other actions.
     """
 
     _kind = "provider"
+
+    def __init__(self, policy: ActorCriticPolicy) -> None:
+        super().__init__(policy)
+        space = policy.action_space
+        known = isinstance(space, spaces.Box) and space.shape in {
+            commitment_space(flag).shape for flag in (False, True)
+        }
+        if not known or set(space.low) - {-1.0, 0.0} or set(space.high) != {1.0}:
+            raise ValueError(
+                f"policy: actions {space} are not allowed; expected those of ProviderVecEnv or Provider-v0"
+            )
+        self._symmetric = bool((space.low == -1.0).all())
 
     def commit(self, game: Game, draws: FloatArray) -> Commitment:
         """The learned commitment, shape (...)."""
         observation = observe(game)
         flat = observation.reshape(-1, observation.shape[-1])
         action, _ = self.policy.predict(flat, deterministic=True)
-        return commitment_from_action(game, from_symmetric(action.reshape(*observation.shape[:-1], -1)))
+        shaped = action.reshape(*observation.shape[:-1], -1)
+        return commitment_from_action(game, from_symmetric(shaped) if self._symmetric else shaped)
 
     def _specification(self) -> dict[str, Any]:
-        return {"throttling": self.policy.action_space.shape == commitment_space(throttling=True).shape}
+        throttling = self.policy.action_space.shape == commitment_space(throttling=True).shape
+        return {"throttling": throttling, "symmetric": self._symmetric}
 
     @classmethod
     def _build(cls, specification: dict[str, Any]) -> Self:
-        shape = commitment_space(specification["throttling"]).shape
-        return cls(_actor_critic(spaces.Box(-1.0, 1.0, shape, dtype=np.float32), specification))
+        unit = commitment_space(specification["throttling"])
+        symmetric = spaces.Box(-1.0, 1.0, unit.shape, dtype=np.float32)
+        return cls(_actor_critic(symmetric if specification["symmetric"] else unit, specification))

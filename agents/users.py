@@ -49,7 +49,7 @@ class FixedPatienceUser:
 
 
 class RandomUser:
-    """A user whose patience for each task is uniform on [0, 1]."""
+    """A user whose patience for each commitment is uniform on [0, 1]."""
 
     def patience(self, game: Game, commitment: Commitment, draws: FloatArray) -> FloatArray:
         """The draws themselves, shape (...)."""

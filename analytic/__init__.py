@@ -1,4 +1,4 @@
-"""The game, its closed forms and its exact Stackelberg equilibrium (numpy only)."""
+"""The game, its closed forms and its exact Stackelberg equilibrium (numpy and numba only)."""
 
 from stackroute.analytic.equilibrium import Candidates as Candidates
 from stackroute.analytic.equilibrium import Equilibrium as Equilibrium

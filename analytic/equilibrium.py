@@ -45,7 +45,7 @@ class Regime(enum.IntEnum):
 class Candidates:
     """The commitments among which the provider's optimum lies, on a leading axis of length K.
 
-    K is the largest number that a game of the batch has; games with fewer repeat their first.
+    K is the largest number that a game of the batch has; games with fewer repeat their first, `attains` included.
 
     Attributes:
         commitment: The commitments, batch shape (K, ...).
@@ -92,11 +92,10 @@ class Equilibrium:
     @cached_property
     def candidates(self) -> Candidates:
         """All candidates with their payoffs, and which of them attain the optimum; computed when first asked for."""
-        flat = self.game.reshape(-1)
-        found = np.zeros((kernel.MAX_CANDIDATES, flat.shape[0], 4))
+        success, net_value = (array.reshape(-1, 2) for array in (self.game.success, self.game.net_value))
+        found = np.zeros((kernel.MAX_CANDIDATES, len(success), 4))
         most = 1
-        for i in range(flat.shape[0]):
-            (p1, p2), (xi1, xi2) = flat.success[i], flat.net_value[i]
+        for i, ((p1, p2), (xi1, xi2)) in enumerate(zip(success, net_value, strict=True)):
             count = kernel.candidates(p1, p2, xi1, xi2, self.throttling, found[:, i])
             found[count:, i] = found[0, i]
             most = max(most, count)

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from stackroute.analytic import formulas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from typing import Self
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -137,6 +138,25 @@ class _Batch:
         first: FloatArray = getattr(self, self._fields[0])
         return first.shape[:-1] if self._fields[0] in self._per_model else first.shape
 
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError(f"a single {type(self).__name__} has no length")
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> Self:
+        """Select entries of the batch by an index into the batch shape."""
+        parts = index if isinstance(index, tuple) else (index,)
+        # An ellipsis would reach over the models too.
+        whole = (*parts, slice(None)) if any(part is Ellipsis for part in parts) else parts
+        return self._with(self._map(lambda array, per_model: array[whole if per_model else parts]))
+
+    def __iter__(self) -> Iterator[Self]:
+        """The entries along the first batch axis."""
+        return (self[index] for index in range(len(self)))
+
+    def _with(self, fields: dict[str, Any]) -> Self:
+        return type(self)(**fields)
+
     def _map(self, function: Callable[[FloatArray, bool], FloatArray]) -> dict[str, Any]:
         return {name: function(getattr(self, name), name in self._per_model) for name in self._fields}
 
@@ -246,14 +266,10 @@ class Game(_Batch):
 
     def reshape(self, *shape: int) -> Game:
         """The same games in another batch shape."""
-        return Game(
-            **self._map(lambda a, per_model: a.reshape(*shape, MODELS) if per_model else a.reshape(shape)),
-            strict=self.strict,
-        )
+        return self._with(self._map(lambda a, per_model: a.reshape(*shape, MODELS) if per_model else a.reshape(shape)))
 
-    def __getitem__(self, index: Any) -> Game:
-        """Select games of the batch by an index into the batch shape."""
-        return Game(**self._map(lambda a, _: a[index]), strict=self.strict)
+    def _with(self, fields: dict[str, Any]) -> Game:
+        return Game(**fields, strict=self.strict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,10 +310,4 @@ class Commitment(_Batch):
 
     def broadcast_to(self, shape: tuple[int, ...]) -> Commitment:
         """The same commitment for every game of a batch shape."""
-        return Commitment(
-            **self._map(lambda a, per_model: np.broadcast_to(a, (*shape, MODELS) if per_model else shape))
-        )
-
-    def __getitem__(self, index: Any) -> Commitment:
-        """Select commitments of the batch by an index into the batch shape."""
-        return Commitment(**self._map(lambda a, _: a[index]))
+        return self._with(self._map(lambda a, per_model: np.broadcast_to(a, (*shape, MODELS) if per_model else shape)))

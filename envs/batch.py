@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stackroute.analytic.game import probability
 from stackroute.envs import rules
 from stackroute.envs.encoding import commitment_from_action, observe
+from stackroute.envs.games import count, find_game
 from stackroute.envs.policies import DRAWS
 from stackroute.envs.task import DEFAULT_MAX_PASSES
 
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
 
 FIRST_FAILURE_TRIES = 1_000
 """Tasks tried in search of one whose first pass fails, before such a failure is declared."""
+
+
+def _checked(name: str, array: npt.ArrayLike, size: int) -> npt.NDArray[Any]:
+    checked = np.asarray(array)
+    if checked.shape != (size,):
+        raise ValueError(f"{name}: shape {checked.shape} is not allowed; expected ({size},)")
+    return checked
 
 
 def seeds_from(seed: int, size: int) -> IntArray:
@@ -49,18 +58,19 @@ class ProviderBatch:
         seed: int = 0,
         max_passes: int = DEFAULT_MAX_PASSES,
     ) -> None:
-        self.game = game
+        self.game = find_game(game)
         self.user = user
-        self.size = size
-        self.tasks_per_commitment = tasks_per_commitment
-        self.max_passes = max_passes
-        self.observation = np.broadcast_to(observe(game), (size, *observe(game).shape))
+        self.size = count("size", size)
+        self.tasks_per_commitment = count("tasks_per_commitment", tasks_per_commitment)
+        self.max_passes = count("max_passes", max_passes)
+        self.observation = np.broadcast_to(observe(self.game), (self.size, *observe(self.game).shape))
         self.reset(seed)
 
-    def reset(self, seed: int) -> None:
-        """Start again from the first tasks of new seeds."""
-        self._seeds = seeds_from(seed, self.size)
-        self._first = np.zeros(self.size, dtype=np.int64)
+    def reset(self, seed: int | None = None) -> None:
+        """Start again from the first tasks of new seeds, or go on to the next tasks without a seed."""
+        if seed is not None:
+            self._seeds = seeds_from(seed, self.size)
+            self._first = np.zeros(self.size, dtype=np.int64)
 
     def step(self, actions: npt.ArrayLike) -> dict[str, FloatArray]:
         """Serve every commitment to its tasks.
@@ -73,8 +83,10 @@ class ProviderBatch:
             "solved" and "abandoned".
         """
         commitment = commitment_from_action(self.game, actions)
+        if commitment.shape != (self.size,):
+            raise ValueError(f"actions: {commitment.shape} of them are not allowed; expected ({self.size},)")
         draws = rules.draw_policies(self._seeds, self._first, DRAWS)
-        patience = self.user.patience(self.game, commitment, draws[:, -1])
+        patience = probability("patience", self.user.patience(self.game, commitment, draws[:, -1]))
         outcome = rules.play_many(
             self._seeds,
             self._first,
@@ -82,7 +94,7 @@ class ProviderBatch:
             self.game.success,
             commitment.model,
             commitment.cascade,
-            np.broadcast_to(np.asarray(patience, dtype=np.float64), (self.size,)),
+            np.broadcast_to(patience, (self.size,)),
             self.max_passes,
         )
         self._first += self.tasks_per_commitment
@@ -120,17 +132,20 @@ class PatienceBatch:
         seed: int = 0,
         max_passes: int = DEFAULT_MAX_PASSES,
     ) -> None:
-        self.game = game
+        self.game = find_game(game)
         self.provider = provider
-        self.size = size
-        self.tasks_per_commitment = tasks_per_commitment
-        self.max_passes = max_passes
+        self.size = count("size", size)
+        self.tasks_per_commitment = count("tasks_per_commitment", tasks_per_commitment)
+        self.max_passes = count("max_passes", max_passes)
         self.reset(seed)
 
-    def reset(self, seed: int) -> None:
-        """Start again from the first tasks of new seeds."""
-        self._seeds = seeds_from(seed, self.size)
-        self._first = np.zeros(self.size, dtype=np.int64)
+    def reset(self, seed: int | None = None) -> None:
+        """Start again from the first tasks of new seeds, or go on to the next tasks without a seed."""
+        if seed is not None:
+            self._seeds = seeds_from(seed, self.size)
+            self._first = np.zeros(self.size, dtype=np.int64)
+        else:
+            self._first += self.tasks_per_commitment
         self._commit()
 
     def step(self, patience: FloatArray) -> FloatArray:
@@ -151,7 +166,7 @@ class PatienceBatch:
             float(self.game.value),
             self._commitment.model,
             self._commitment.cascade,
-            patience,
+            _checked("patience", probability("patience", patience), self.size),
             self.max_passes,
         )
         self._first += self.tasks_per_commitment
@@ -186,17 +201,18 @@ class UserBatch:
         seed: int = 0,
         max_passes: int = DEFAULT_MAX_PASSES,
     ) -> None:
-        self.game = game
+        self.game = find_game(game)
         self.provider = provider
-        self.size = size
-        self.max_passes = max_passes
+        self.size = count("size", size)
+        self.max_passes = count("max_passes", max_passes)
         self.reset(seed)
 
-    def reset(self, seed: int) -> None:
-        """Take up the first tasks of new seeds."""
+    def reset(self, seed: int | None = None) -> None:
+        """Take up the first tasks of new seeds, or the next tasks without a seed."""
         n = self.size
-        self._seeds = seeds_from(seed, n)
-        self._tasks = np.full(n, -1, dtype=np.int64)
+        if seed is not None:
+            self._seeds = seeds_from(seed, n)
+            self._tasks = np.full(n, -1, dtype=np.int64)
         self._cascade = np.zeros(n)
         self._waiting = np.zeros((n, 2))
         self._model = np.ones(n, dtype=np.int64)
@@ -217,8 +233,11 @@ class UserBatch:
             The users' rewards, whether each task terminated, whether it was truncated, each of shape (n,), and the
             observations before slots took up new tasks, shape (n, 11). `observation` holds those after.
         """
+        answers = _checked("actions", actions, self.size)
+        if not np.isin(answers, (rules.RE_PROMPT, rules.ABANDON)).all():
+            raise ValueError(f"actions: {answers} are not allowed; expected 0 (re-prompt) or 1 (abandon)")
         rules.answer_failures(
-            np.asarray(actions, dtype=np.int64),
+            answers.astype(np.int64),
             self._seeds,
             self._tasks,
             self.game.success,

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.error import ResetNeeded
 
 from stackroute.envs.batch import FIRST_FAILURE_TRIES, ProviderBatch
 from stackroute.envs.encoding import commitment_space, observation_space, observe
-from stackroute.envs.games import GameLike, find_game
+from stackroute.envs.games import GameLike, count, find_game
 from stackroute.envs.policies import ProviderPolicy, UserPolicy, find_provider, find_user
 from stackroute.envs.rules import ABANDON
-from stackroute.envs.task import DEFAULT_MAX_PASSES, Task
+from stackroute.envs.task import DEFAULT_MAX_PASSES, Task, task_seed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -84,7 +85,7 @@ class ProviderEnv(gymnasium.Env[Any, Any]):
         """Begin an episode; a seed fixes its tasks and those of the episodes that follow."""
         super().reset(seed=seed)
         if seed is not None or not self._seeded:
-            self._batch.reset(seed if seed is not None else int(self.np_random.integers(2**31)))
+            self._batch.reset(task_seed(seed))
             self._seeded = True
         return observe(self.game), {}
 
@@ -119,6 +120,7 @@ class UserEnv(gymnasium.Env[Any, Any]):
 
     ## Starting state
     A task whose first pass has failed; `info` of `reset` holds that pass's latency and the number of tasks passed over.
+    Where 1,000 tasks in a row are solved at once, the last one's first pass is declared a failure (`info["declared"]`).
 
     ## Episode end
     Success or abandonment terminates. A re-prompt after `max_passes` passes truncates.
@@ -146,7 +148,7 @@ class UserEnv(gymnasium.Env[Any, Any]):
     ) -> None:
         self.game = find_game(game)
         self.provider = find_provider(provider)
-        self.max_passes = max_passes
+        self.max_passes = count("max_passes", max_passes)
         self.render_mode = render_mode
         self.action_space = spaces.Discrete(2)
         self.observation_space = observation_space()
@@ -159,7 +161,7 @@ class UserEnv(gymnasium.Env[Any, Any]):
         """Take up the next task whose first pass fails; a seed fixes it and those that follow."""
         super().reset(seed=seed)
         if seed is not None or self._seed is None:
-            self._seed = seed if seed is not None else int(self.np_random.integers(2**31))
+            self._seed = task_seed(seed)
             self._number = -1
         passed_over = -1
         for _ in range(FIRST_FAILURE_TRIES):
@@ -171,15 +173,20 @@ class UserEnv(gymnasium.Env[Any, Any]):
             if not self.task.solved:
                 break
         latency = float(self.game.latency[self.task.model - 1] + commitment.delay[self.task.model - 1])
+        declared = self.task.solved
         self.task.solved = False
-        return observe(self.game, commitment), {"latency": latency, "passed_over": passed_over}
+        info = {"latency": latency, "passed_over": passed_over, "declared": declared}
+        return observe(self.game, commitment), info
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Answer the failed pass.
 
         Raises:
+            ResetNeeded: There is no task in play.
             ValueError: The action is neither 0 nor 1.
         """
+        if self._seed is None or self.task.ended or self.task.truncated:
+            raise ResetNeeded("the task has ended; call reset before step")
         if not self.action_space.contains(action):
             raise ValueError(f"action: {action!r} is not allowed; expected 0 (re-prompt) or 1 (abandon)")
         task = self.task

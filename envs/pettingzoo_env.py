@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.utils import seeding
 from pettingzoo import AECEnv
 from pettingzoo.utils import wrappers
 
 from stackroute.envs.encoding import commitment_from_action, commitment_space, observation_space, observe
-from stackroute.envs.games import GameLike, find_game
-from stackroute.envs.rules import ABANDON, RE_PROMPT
-from stackroute.envs.task import DEFAULT_MAX_PASSES, Task
+from stackroute.envs.games import GameLike, count, find_game
+from stackroute.envs.rules import ABANDON
+from stackroute.envs.task import DEFAULT_MAX_PASSES, Task, task_seed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -22,16 +21,17 @@ PROVIDER = "provider_0"
 USER = "user_0"
 
 
-def env(**kwargs: Any) -> AECEnv[str, Any, Any]:
+def env(*args: Any, **kwargs: Any) -> AECEnv[str, Any, Any]:
     """The routing game with PettingZoo's usual wrapper against calls out of order.
 
     Args:
-        **kwargs: The arguments of `RoutingGameEnv`.
+        *args: The game, as for `RoutingGameEnv`.
+        **kwargs: The other arguments of `RoutingGameEnv`.
 
     Returns:
         The wrapped environment.
     """
-    return wrappers.OrderEnforcingWrapper(raw_env(**kwargs))
+    return wrappers.OrderEnforcingWrapper(raw_env(*args, **kwargs))
 
 
 class RoutingGameEnv(AECEnv[str, Any, Any]):
@@ -45,7 +45,7 @@ class RoutingGameEnv(AECEnv[str, Any, Any]):
     ## Action space
     | agent | space | meaning |
     |---|---|---|
-    | `provider_0` | Box(0, 1, (4,)), float64 | start model (2 from 1/2 upwards), cascade probability, delay of each model as a fraction of the value; Box(0, 1, (2,)) without throttling |
+    | `provider_0` | Box(0, 1, (4,)), float64 | start model (2 from 1/2 upwards), cascade probability, delay of each model as a fraction of the value; Box(0, 1, (2,)), the first two, without throttling |
     | `user_0` | Discrete(2) | 0 re-prompt, 1 abandon |
 
     ## Observation space
@@ -67,7 +67,7 @@ class RoutingGameEnv(AECEnv[str, Any, Any]):
     | name | default | meaning |
     |---|---|---|
     | `game` | `"g4b"` | a `stackroute.Game`, or the name or file of a game |
-    | `throttling` | True | whether the provider's action has delays |
+    | `throttling` | False | whether the provider's action has delays |
     | `max_passes` | 1000 | passes before truncation |
     | `render_mode` | None | `"ansi"`: `render()` returns the task's state in a line of text |
 
@@ -85,7 +85,7 @@ class RoutingGameEnv(AECEnv[str, Any, Any]):
         self,
         game: GameLike = "g4b",
         *,
-        throttling: bool = True,
+        throttling: bool = False,
         max_passes: int = DEFAULT_MAX_PASSES,
         render_mode: str | None = None,
     ) -> None:
@@ -93,7 +93,7 @@ class RoutingGameEnv(AECEnv[str, Any, Any]):
             raise ValueError(f"render_mode: {render_mode!r} is not allowed; expected None or 'ansi'")
         self.game = find_game(game)
         self.throttling = throttling
-        self.max_passes = max_passes
+        self.max_passes = count("max_passes", max_passes)
         self.render_mode = render_mode
         self.possible_agents = [PROVIDER, USER]
         self.observation_spaces = {agent: observation_space() for agent in self.possible_agents}
@@ -121,7 +121,7 @@ class RoutingGameEnv(AECEnv[str, Any, Any]):
             options: Accepted for the API and not used.
         """
         if seed is not None or self._seed is None:
-            self._seed = seed if seed is not None else int(seeding.np_random()[0].integers(2**31))
+            self._seed = task_seed(seed)
             self._number = 0
         else:
             self._number += 1
@@ -151,12 +151,10 @@ class RoutingGameEnv(AECEnv[str, Any, Any]):
         if agent == PROVIDER:
             rewards = task.commit(commitment_from_action(self.game, self._checked(action)))
             self.agent_selection = USER
-        elif action == RE_PROMPT:
-            rewards = task.re_prompt()
-        elif action == ABANDON:
-            rewards = task.abandon()
-        else:
+        elif not self.action_spaces[USER].contains(action):
             raise ValueError(f"action: {action!r} is not allowed; expected 0 (re-prompt) or 1 (abandon)")
+        else:
+            rewards = task.abandon() if action == ABANDON else task.re_prompt()
         self._cumulative_rewards[agent] = 0.0
         self.rewards = dict(zip(self.possible_agents, rewards, strict=True))
         self._accumulate_rewards()

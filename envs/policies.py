@@ -74,7 +74,7 @@ def find_provider(policy: str | ProviderPolicy) -> ProviderPolicy:
     """
     if isinstance(policy, str):
         return _create("provider", policy, _PROVIDERS)
-    if not isinstance(policy, ProviderPolicy):
+    if isinstance(policy, type) or not isinstance(policy, ProviderPolicy):
         raise TypeError(f"provider: {policy!r} is not allowed; expected a name or an object with a commit method")
     return policy
 
@@ -88,7 +88,7 @@ def find_user(policy: str | UserPolicy) -> UserPolicy:
     """
     if isinstance(policy, str):
         return _create("user", policy, _USERS)
-    if not isinstance(policy, UserPolicy):
+    if isinstance(policy, type) or not isinstance(policy, UserPolicy):
         raise TypeError(f"user: {policy!r} is not allowed; expected a name or an object with a patience method")
     return policy
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -35,14 +36,14 @@ class _BatchVecEnv(VecEnv):
 
     def __init__(self, batch: _Batch, action_space: spaces.Space[Any], seed: int) -> None:
         self.batch = batch
+        self._began = time.time()
         self.render_mode = None
         super().__init__(batch.size, observation_space(), action_space)
         self.seed(seed)
 
     def reset(self) -> np.ndarray:
-        """Start again; `seed` decides from where."""
-        if self._seeds[0] is not None:
-            self.batch.reset(self._seeds[0])
+        """Start again from the seed given to `seed`, or go on to the next tasks without one."""
+        self.batch.reset(self._seeds[0])
         self._reset_seeds()
         self._reset_options()
         self._returns = np.zeros(self.num_envs)
@@ -69,7 +70,11 @@ class _BatchVecEnv(VecEnv):
             infos[slot] = {
                 "terminal_observation": before[slot],
                 "TimeLimit.truncated": bool(truncated[slot]),
-                "episode": {"r": float(self._returns[slot]), "l": int(self._lengths[slot]), "t": 0.0},
+                "episode": {
+                    "r": float(self._returns[slot]),
+                    "l": int(self._lengths[slot]),
+                    "t": round(time.time() - self._began, 6),
+                },
             }
         self._returns[done] = 0.0
         self._lengths[done] = 0
@@ -135,8 +140,9 @@ class ProviderVecEnv(_BatchVecEnv):
 class PatienceVecEnv(_BatchVecEnv):
     """A user's choice of patience as one-step episodes for stable-baselines3: Discrete over `PATIENCE_LEVELS`.
 
-    The reward is arcsinh(20 gain / value), where gain is the mean utility after a failed first pass: it keeps the
-    order of the gains, and makes small losses near a threshold count beside large ones far from it.
+    The reward is arcsinh(20 gain / value), where gain is the mean utility after a failed first pass over the batch's
+    tasks per commitment: small losses near a threshold count beside large ones far from it. It keeps the order of the
+    gains up to the noise of those means.
 
     Args:
         batch: The users to play.

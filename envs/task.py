@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from gymnasium.utils import seeding
 
 from stackroute.envs import rules
 from stackroute.envs.policies import DRAWS
@@ -16,6 +17,22 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_PASSES = 1_000
 """A re-prompt after this many passes truncates the task; rarer than 1e-6 on the packaged games."""
+
+
+def task_seed(seed: int | None) -> int:
+    """The seed of a task's coins.
+
+    Args:
+        seed: A whole number of at least 0, as Gymnasium takes it; None for one from the system's entropy.
+
+    Returns:
+        A seed below 2^63.
+
+    Raises:
+        gymnasium.error.Error: The seed is not a whole number of at least 0.
+    """
+    generator, _ = seeding.np_random(seed)
+    return seed % 2**63 if seed is not None else int(generator.integers(2**63))
 
 
 @dataclass

@@ -18,7 +18,7 @@ assert abs(float(equilibrium.provider_cost) - 0.064335) < 1e-12
 
 pair = stackroute.envs.env(game="g4b")
 pair.reset(seed=1)
-pair.step(np.array([0.0, 0.3, 0.0, 0.0]))
+pair.step(np.array([0.0, 0.3]))
 
 user = gymnasium.make("stackroute/User-v0", game="g4b", provider="equilibrium")
 user.reset(seed=1)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stackroute.configs.training import FollowerFirstSettings
     from stackroute.training.runs import Run
 
+_NO_GAP = 1e-9
 GAMES = ("gpt-4.1-o3-dev-low-p", "gpt-4.1-o3-dev")
 
 
@@ -61,10 +62,13 @@ def quickstart(folder: Path, settings: FollowerFirstSettings, *, seed: int, cons
 
 def _in_words(run: Run) -> str:
     config, evaluation = run.config, run.pair.evaluation
-    learned, predicted = evaluation.learned.throttled, evaluation.equilibrium.throttled
-    theory = "throttles" if predicted else "does not throttle"
-    verdict = "learned the same" if learned == predicted else "learned otherwise"
-    preferred = misalignment(config.game).preferred_model
-    served, liked = config.labels[evaluation.equilibrium.model - 1], config.labels[int(preferred) - 1]
-    wish = f"although the user would rather have {liked}" if liked != served else "as the user would choose"
+    learned, predicted = evaluation.learned, evaluation.equilibrium
+    theory = "throttles" if predicted.throttled else "does not throttle"
+    same = (learned.model, learned.throttled) == (predicted.model, predicted.throttled)
+    verdict = "learned the same" if same else "learned otherwise"
+    misaligned = misalignment(config.game, throttling=run.throttling)
+    served, liked = (config.labels[model - 1] for model in (predicted.model, int(misaligned.preferred_model)))
+    full_speed = " at full speed" if predicted.throttled else ""
+    aligned = float(misaligned.gap) <= _NO_GAP * float(config.game.value)
+    wish = "as the user would choose" if aligned else f"although the user would rather have {liked}{full_speed}"
     return f"In theory the provider {theory} and serves {served}, {wish}. The provider {verdict}."

@@ -3,12 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stable_baselines3 import PPO
+import torch
+from stable_baselines3 import DQN, PPO
 
 from stackroute import Commitment, Game
 from stackroute.agents import LearnedProvider, LearnedUser, RandomProvider, RationalUser
 from stackroute.agents.learned import PolicyFileError
-from stackroute.envs import PatienceBatch, ProviderBatch, ProviderPolicy, UserEnv, UserPolicy
+from stackroute.envs import PatienceBatch, ProviderBatch, ProviderEnv, ProviderPolicy, UserEnv, UserPolicy
 from stackroute.envs.sb3 import PATIENCE_LEVELS, PatienceVecEnv, ProviderVecEnv
 
 COMMITMENTS = Commitment([1, 1, 2], [0.0, 0.7, 0.0], [[0, 0], [0.1, 0.5], [0, 0.2]])
@@ -57,6 +58,42 @@ def test_a_policy_trained_pass_by_pass_is_a_user_too(cascade_game: Game, tmp_pat
     patience = LearnedUser.load(tmp_path / "user.npz").patience(cascade_game, COMMITMENTS, np.zeros(3))
     np.testing.assert_array_equal(patience, user.patience(cascade_game, COMMITMENTS, np.zeros(3)))
     assert ((patience > 0.3) & (patience < 0.7)).all()
+
+
+def test_policies_are_read_in_the_actions_they_were_trained_on(tmp_path: Path) -> None:
+    env = ProviderEnv("g1", throttling=True)
+    model = PPO("MlpPolicy", env, seed=1, device="cpu")
+    observation, _ = env.reset(seed=0)
+    action, _ = model.predict(observation, deterministic=True)
+    provider = LearnedProvider(model.policy)
+    provider.save(tmp_path / "provider.npz")
+    for policy in (provider, LearnedProvider.load(tmp_path / "provider.npz")):
+        commitment = policy.commit(env.game, np.zeros(4))
+        np.testing.assert_allclose(commitment.cascade, action[1])
+        np.testing.assert_allclose(commitment.delay, action[2:] * 2)
+
+
+def test_activations_survive_saving(cascade_game: Game, tmp_path: Path) -> None:
+    env = PatienceVecEnv(PatienceBatch(cascade_game, RandomProvider(), 4))
+    model = PPO("MlpPolicy", env, policy_kwargs={"activation_fn": torch.nn.ReLU}, device="cpu")
+    LearnedUser(model.policy, PATIENCE_LEVELS).save(tmp_path / "user.npz")
+    loaded = LearnedUser.load(tmp_path / "user.npz")
+    assert loaded.policy.activation_fn is torch.nn.ReLU
+
+    model = PPO("MlpPolicy", env, policy_kwargs={"activation_fn": torch.nn.Hardswish}, device="cpu")
+    with pytest.raises(ValueError, match="policy: cannot be saved"):
+        LearnedUser(model.policy, PATIENCE_LEVELS).save(tmp_path / "other.npz")
+    assert not (tmp_path / "other.npz").exists()
+
+
+def test_policies_with_other_actions_are_errors(cascade_game: Game) -> None:
+    per_pass = PPO("MlpPolicy", UserEnv(cascade_game), device="cpu").policy
+    with pytest.raises(ValueError, match=r"expected Discrete\(10\)"):
+        LearnedUser(per_pass, PATIENCE_LEVELS)
+    with pytest.raises(ValueError, match="expected those of ProviderVecEnv"):
+        LearnedProvider(per_pass)
+    with pytest.raises(TypeError, match="expected an ActorCriticPolicy"):
+        LearnedUser(DQN("MlpPolicy", UserEnv(cascade_game), device="cpu").policy, None)  # type: ignore[arg-type]
 
 
 class Exploit:

@@ -46,13 +46,16 @@ def test_solve_of_a_batch_equals_a_loop(games: Game, throttling: bool, tie_break
     batch = solve(games, throttling, tie_breaking)
     for index in np.ndindex(games.shape):
         single = solve(games[index], throttling, tie_breaking)
-        for name in ("patience", "provider_cost", "user_utility", "regime"):
+        for name in ("patience", "provider_cost", "user_utility", "user_utility_worst", "regime"):
             assert getattr(batch, name)[index] == getattr(single, name)
         for name in ("model", "cascade", "delay"):
             np.testing.assert_array_equal(getattr(batch.commitment, name)[index], getattr(single.commitment, name))
         for name in ("patience", "provider_cost", "user_utility", "attains"):
-            of_batch, of_single = getattr(batch.candidates, name), getattr(single.candidates, name)
-            np.testing.assert_array_equal(of_batch[(slice(None), *index)], of_single)
+            of_batch = getattr(batch.candidates, name)[(slice(None), *index)]
+            of_single = getattr(single.candidates, name)
+            np.testing.assert_array_equal(of_batch[: len(of_single)], of_single)
+            # Games with fewer candidates repeat their first.
+            np.testing.assert_array_equal(of_batch[len(of_single) :], of_single[0])
 
 
 @pytest.mark.parametrize("tie_breaking", ["strong", "pessimistic"])
@@ -125,3 +128,19 @@ def test_a_commitment_broadcasts_to_a_shape() -> None:
     assert commitment.shape == (2, 3)
     assert commitment.delay.shape == (2, 3, 2)
     np.testing.assert_array_equal(commitment.model, np.ones((2, 3)))
+
+
+def test_an_ellipsis_selects_games_not_models() -> None:
+    game = Game(np.array([[[0.3, 0.6], [0.4, 0.7]]] * 5), [0.1, 0.8], [0.2, 0.7], value=2, churn_penalty=5)
+    np.testing.assert_array_equal(game[..., 0].success[0], [0.3, 0.6])
+    np.testing.assert_array_equal(game[..., 0].success, game[:, 0].success)
+    commitment = Commitment(np.ones((5, 2)), 0.5, np.arange(20.0).reshape(5, 2, 2))
+    np.testing.assert_array_equal(commitment[..., 1].delay, commitment[:, 1].delay)
+
+
+def test_batches_are_sequences_along_their_first_axis() -> None:
+    game = Game([[0.3, 0.6], [0.4, 0.7], [0.5, 0.8]], [0.1, 0.8], [0.2, 0.7], value=2, churn_penalty=5)
+    assert len(game) == 3
+    assert [single.success[0] for single in game] == [0.3, 0.4, 0.5]
+    with pytest.raises(TypeError, match="a single Game has no length"):
+        list(game[0])

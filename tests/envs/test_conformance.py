@@ -1,4 +1,6 @@
+import json
 import warnings
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -57,7 +59,7 @@ def test_gymnasium_make_accepts_games_and_policies_as_objects(cascade_game: Game
 
 
 def test_the_two_players_see_the_same_and_the_provider_sees_no_commitment(cascade_game: Game) -> None:
-    game = raw_env(game=cascade_game)
+    game = raw_env(game=cascade_game, throttling=True)
     game.reset(seed=5)
     before = game.observe("provider_0")
     np.testing.assert_array_equal(before[7:], 0)
@@ -69,7 +71,7 @@ def test_the_two_players_see_the_same_and_the_provider_sees_no_commitment(cascad
 
 
 def test_infos_name_the_reward_parts(cascade_game: Game) -> None:
-    game = raw_env(game=cascade_game)
+    game = raw_env(game=cascade_game, throttling=True)
     game.reset(seed=5)
     game.step(np.array([0.0, 0.25, 0.1, 0.0]))
     assert game.infos["provider_0"] == {"pass": 1, "model": 1, "service_cost": 0.1, "churn_penalty": 0.0}
@@ -89,7 +91,7 @@ def test_infos_name_the_reward_parts(cascade_game: Game) -> None:
     ],
 )
 def test_a_bad_commitment_is_an_error_and_changes_nothing(cascade_game: Game, action: Any, message: str) -> None:
-    game = raw_env(game=cascade_game)
+    game = raw_env(game=cascade_game, throttling=True)
     game.reset(seed=5)
     with pytest.raises(ValueError, match=message):
         game.step(action)
@@ -104,7 +106,7 @@ def test_a_bad_commitment_is_an_error_and_changes_nothing(cascade_game: Game, ac
 
 @pytest.mark.parametrize("action", [2, -1, 0.5])
 def test_a_bad_answer_is_an_error_and_changes_nothing(cascade_game: Game, action: Any) -> None:
-    game = raw_env(game=cascade_game)
+    game = raw_env(game=cascade_game, throttling=True)
     game.reset(seed=5)
     game.step(np.array([0.0, 0.25, 0.0, 0.0]))
     single = UserEnv(cascade_game)
@@ -127,13 +129,53 @@ def test_bad_arguments_name_what_is_allowed(random_games: Game) -> None:
     with pytest.raises(ValueError, match="'nobody' is not allowed; expected one of equilibrium, random"):
         UserEnv(provider="nobody")
     with pytest.raises(TypeError, match="with a patience method"):
+        ProviderEnv(user=RandomUser)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="with a patience method"):
         ProviderEnv(user=object())  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="render_mode"):
         raw_env(render_mode="hologram")
 
 
+@pytest.mark.parametrize("number", [0, -1, 1.5, float("nan"), "3"])
+def test_numbers_of_things_are_whole_and_positive(cascade_game: Game, number: Any) -> None:
+    for make in (raw_env, UserEnv, ProviderEnv):
+        with pytest.raises(ValueError, match=r"max_passes: .* expected a whole number of at least 1"):
+            make(cascade_game, max_passes=number)
+    with pytest.raises(ValueError, match="tasks_per_commitment"):
+        ProviderEnv(cascade_game, tasks_per_commitment=number)
+
+
+@pytest.mark.parametrize("seed", [-5, 1.7])
+def test_bad_seeds_are_errors(cascade_game: Game, seed: Any) -> None:
+    for made in (raw_env(cascade_game), UserEnv(cascade_game), ProviderEnv(cascade_game)):
+        with pytest.raises(gymnasium.error.Error):
+            made.reset(seed=seed)
+
+
+def test_large_seeds_are_seeds(cascade_game: Game) -> None:
+    for made in (raw_env(cascade_game), UserEnv(cascade_game), ProviderEnv(cascade_game)):
+        made.reset(seed=2**70 + 3)
+
+
+def test_games_are_given_as_objects_configs_names_or_files(tmp_path: Path) -> None:
+    config = stackroute.load_game("g1")
+    (tmp_path / "mine.yaml").write_text(json.dumps(config.model_dump(exclude_none=True)))
+    for game in (config, config.game, "g1", tmp_path / "mine.yaml", str(tmp_path / "mine.yaml")):
+        assert float(raw_env(game).game.value) == 2
+
+
+def test_a_task_that_ended_cannot_be_answered(cascade_game: Game) -> None:
+    single = UserEnv(cascade_game)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        single.step(0)
+    single.reset(seed=0)
+    single.step(1)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        single.step(0)
+
+
 def test_truncation_is_no_termination(cascade_game: Game) -> None:
-    game = raw_env(game=cascade_game, max_passes=1)
+    game = raw_env(game=cascade_game, throttling=True, max_passes=1)
     game.reset(seed=5)
     game.step(np.array([0.0, 0.25, 0.0, 0.0]))
     game.step(RE_PROMPT)
@@ -146,7 +188,7 @@ def test_a_user_that_is_never_asked_is_asked_in_the_end() -> None:
     certain = Game([1 - 1e-12, 1 - 1e-13], [0.1, 0.2], [0.1, 0.2], value=1, churn_penalty=1)
     single = UserEnv(certain)
     _, info = single.reset(seed=0)
-    assert info["passed_over"] == 999
+    assert (info["passed_over"], info["declared"]) == (999, True)
     assert not single.task.ended
 
 

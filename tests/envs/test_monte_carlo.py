@@ -61,7 +61,7 @@ def test_the_pettingzoo_loop_equals_the_closed_forms(cascade_game: Game) -> None
     commitment = Commitment(1, 0.4, [0.02, 0.05])
     action = action_from_commitment(cascade_game, commitment, throttling=True)
     generator = np.random.default_rng(5)
-    env = raw_env(game=cascade_game)
+    env = raw_env(game=cascade_game, throttling=True)
     returns = np.zeros((4000, 2))
     for task in range(len(returns)):
         env.reset(seed=1 if task == 0 else None)

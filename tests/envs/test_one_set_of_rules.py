@@ -99,7 +99,7 @@ def test_provider_view_serves_the_tasks_that_pettingzoo_plays(cascade_game: Game
     _, reward, *_ = env.step(np.array(action))
 
     costs = 0.0
-    alone = raw_env(game=cascade_game)
+    alone = raw_env(game=cascade_game, throttling=True)
     for number in range(tasks):
         alone.reset(seed=9 if number == 0 else None)
         alone.step(np.array(action))
@@ -121,7 +121,7 @@ def test_a_slot_of_a_batch_does_not_depend_on_the_batch_size(cascade_game: Game)
 
 
 def test_a_seeded_episode_has_a_golden_transcript(cascade_game: Game) -> None:
-    env = raw_env(game=cascade_game, render_mode="ansi")
+    env = raw_env(game=cascade_game, throttling=True, render_mode="ansi")
     env.reset(seed=5)
     lines = [env.render()]
     env.step(np.array([0.0, 0.3, 0.0, 0.1]))
@@ -140,7 +140,7 @@ def test_a_seeded_episode_has_a_golden_transcript(cascade_game: Game) -> None:
 
 
 def test_environments_are_copied_and_pickled_mid_episode(cascade_game: Game) -> None:
-    env = raw_env(game=cascade_game)
+    env = raw_env(game=cascade_game, throttling=True)
     env.reset(seed=5)
     env.step(np.array([0.0, 0.3, 0.0, 0.1]))
     for twin in (copy.deepcopy(env), pickle.loads(pickle.dumps(env))):

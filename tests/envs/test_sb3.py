@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from stable_baselines3 import PPO
 
-from stackroute import Game
+from stackroute import Commitment, Game
 from stackroute.agents import RandomProvider, RationalUser
 from stackroute.envs import PatienceBatch, ProviderBatch, UserBatch
 from stackroute.envs.sb3 import PATIENCE_LEVELS, PatienceVecEnv, ProviderVecEnv, UserVecEnv
@@ -88,6 +88,48 @@ def test_attributes_and_methods_reach_the_batch(cascade_game: Game) -> None:
     assert env.batch.tasks_per_commitment == 7
     assert env.env_method("reset", 3, indices=0) == [None]
     assert env.env_is_wrapped(object) == [False] * SIZE
+
+
+def test_bad_actions_of_a_batch_are_errors(cascade_game: Game) -> None:
+    users = make("user", cascade_game).batch
+    for actions in (np.zeros(3, dtype=int), np.full(SIZE, 2), np.full(SIZE, 0.5)):
+        with pytest.raises(ValueError, match="actions: "):
+            users.step(actions)
+    patiences = make("patience", cascade_game).batch
+    for patience in (np.zeros(3), np.full(SIZE, 1.5), np.full(SIZE, np.nan)):
+        with pytest.raises(ValueError, match="patience"):
+            patiences.step(patience)
+    with pytest.raises(ValueError, match="actions: "):
+        make("provider", cascade_game).batch.step(np.zeros((3, 4)))
+
+
+class Impossible:
+    def patience(self, game: Game, commitment: Commitment, draws: np.ndarray) -> float:
+        return 7.0
+
+
+def test_an_impossible_patience_of_a_policy_is_an_error(cascade_game: Game) -> None:
+    with pytest.raises(ValueError, match=r"patience: 7\.0 is not allowed"):
+        ProviderBatch(cascade_game, Impossible(), 2).step(np.zeros((2, 2)))
+
+
+def test_batches_play_single_games(random_games: Game) -> None:
+    with pytest.raises(ValueError, match="expected a single game"):
+        ProviderBatch(random_games, RationalUser(), 2)
+
+
+@FACES
+def test_a_reset_without_a_seed_goes_on_to_other_tasks(cascade_game: Game, face: str) -> None:
+    env = make(face, cascade_game)
+    actions = np.array([env.action_space.sample() for _ in range(SIZE)])
+    env.reset()
+    first = env.step(actions)[1]
+    env.reset()
+    second = env.step(actions)[1]
+    env.seed(4)
+    env.reset()
+    np.testing.assert_array_equal(env.step(actions)[1], first)
+    assert not np.array_equal(first, second)
 
 
 def test_a_patience_of_0_gains_nothing_and_rewards_keep_the_order(cascade_game: Game) -> None:

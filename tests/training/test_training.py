@@ -90,11 +90,10 @@ def test_the_quickstart_writes_what_it_promises(tiny: FollowerFirstSettings, tmp
     assert (low, high) == (True, False)
     for name in GAMES:
         assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    shown = (tmp_path / "shown.txt").read_text()
-    assert "In theory the provider throttles and serves gpt-4.1, as the user would choose." in shown
-    assert (
-        "In theory the provider does not throttle and serves o3, although the user would rather have gpt-4.1." in shown
-    )
+    shown = " ".join((tmp_path / "shown.txt").read_text().split())
+    low, high = (text.split(". ")[0] for text in shown.split("In theory the provider ")[1:])
+    assert low == "throttles and serves gpt-4.1, although the user would rather have gpt-4.1 at full speed"
+    assert high == "does not throttle and serves o3, although the user would rather have gpt-4.1"
 
 
 @pytest.mark.parametrize(
