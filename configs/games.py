@@ -59,7 +59,7 @@ class GameConfig(Settings):
     """A game with its units and sources.
 
     Attributes:
-        name: The game's name.
+        name: The game's name: letters, digits, dots, dashes and underscores.
         description: What the game shows, one line.
         units: The units of the numbers.
         models: The two models.
@@ -69,7 +69,7 @@ class GameConfig(Settings):
         sources: Where the numbers come from.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     description: str
     units: Units
     models: Models

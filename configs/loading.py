@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from importlib import resources
 from pathlib import Path
@@ -72,7 +73,12 @@ def read_settings(name: str | Path, folder: str, schema: type[_Settings]) -> _Se
 
 def _parse(text: str, label: str) -> Any:
     try:
+        _refuse_repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader), label)
         return yaml.safe_load(text)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"{label}: not valid YAML: {error}") from None
     except RecursionError:
         raise ConfigError(f"{label}: not valid YAML: nested too deeply") from None
     except yaml.YAMLError as error:
@@ -134,6 +140,21 @@ def validated(content: dict[str, Any], label: str, schema: type[_Settings]) -> _
         raise ConfigError(f"{label}: {_explain(first, schema)}") from None
 
 
+def _refuse_repeated_keys(node: yaml.Node | None, label: str) -> None:
+    """YAML itself would silently keep the last one."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise ConfigError(f"{label}: {key.value}: repeated key at line {key.start_mark.line + 1}")
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+            _refuse_repeated_keys(value, label)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_repeated_keys(item, label)
+
+
 def _read_text(name: str | Path, folder: str) -> tuple[str, str]:
     label = str(name)
     if Path(name).suffix in (".yaml", ".yml"):
@@ -169,6 +190,9 @@ def _explain(error: ErrorDetails, schema: type[Settings]) -> str:
     if error["type"] == "value_error":
         return str(error["ctx"]["error"]) if not key else f"{key}: {error['ctx']['error']}"
     expected = error["msg"].removeprefix("Input should be ").replace("'", "")
+    if error["type"] == "float_type" and isinstance(error["input"], str):
+        with contextlib.suppress(ValueError):
+            expected += f"; YAML reads this one as text, write {float(error['input'])}"
     return f"{key}: {error['input']!r} is not allowed; expected {expected}"
 
 

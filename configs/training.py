@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stackroute.configs.loading import Settings, read_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Self
 
 Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, le=1e3)]
 
 
 class LearnerSettings(Settings):
@@ -41,6 +42,16 @@ class LearnerSettings(Settings):
     entropy_bonus: Annotated[float, Field(ge=0)]
     hidden_layers: Annotated[list[Count], Field(min_length=1)]
     tasks_per_commitment: Count
+
+    @model_validator(mode="after")
+    def _minibatches_divide(self) -> Self:
+        collected = self.batch_size * self.rollout_length
+        if collected % self.minibatches or collected <= self.minibatches:
+            raise ValueError(
+                f"minibatches: {self.minibatches} is not allowed; expected a divisor of, and less than, "
+                f"batch_size * rollout_length = {collected}"
+            )
+        return self
 
 
 class ProviderSettings(LearnerSettings):

@@ -34,7 +34,7 @@ GameArgument = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Fixes everything; the same seed gives the same result.")]
 
-_console = Console()
+_console = Console(markup=False)
 
 
 @app.command("solve")
@@ -112,7 +112,8 @@ def train_command(
     output_folder(folder)
     with training_progress(_console, config.name) as on_progress:
         run = run_game(config, how, folder, throttling=throttling, seed=seed, on_progress=on_progress)
-    _console.print(evaluation_table(config, run.pair.evaluation, f"{config.name}, seed {seed}"))
+    title = f"{config.name}, seed {seed}"
+    _console.print(evaluation_table(config, run.pair.evaluation, title, throttling=throttling))
     draw_learning_curves(run, folder / "learning_curves.png")
     _console.print(f"Wrote {folder / 'report.json'}")
 
@@ -145,7 +146,7 @@ def _fail(message: Any, code: int = 2) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line; bad input ends it with one line and exit code 2."""
+    """Run the command line; a bad game, setting or folder ends it with one line and exit code 2."""
     try:
         app()
     except (ConfigError, OutputError) as error:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from stackroute.analytic import solve
+from stackroute.training.evaluation import provider_regret
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -50,7 +53,7 @@ def training_progress(console: Console, title: str) -> Iterator[OnProgress]:
         What the training calls after every rollout.
     """
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
@@ -83,14 +86,16 @@ def outcome_rows(config: GameConfig, outcome: Outcome) -> list[tuple[str, str]]:
     ]
 
 
-def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str) -> Table:
+def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str, *, throttling: bool) -> Table:
     """What was learned beside the exact equilibrium.
 
     Args:
         config: The game, for labels and units.
         evaluation: What was learned.
         title: The table's title.
+        throttling: Whether the provider could delay.
     """
+    solved = solve(config.game, throttling=throttling)
     table = Table(title=title, title_justify="left", caption_justify="left")
     table.add_column("")
     table.add_column("learned", justify="right")
@@ -100,7 +105,9 @@ def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str) -> 
         table.add_row(quantity, left, right)
     table.add_section()
     table.add_row("provider's regret", f"{evaluation.provider_regret:.3%}", "0")
-    table.add_row("the same, user's ties against it", f"{evaluation.provider_regret_pessimistic:.3%}", "")
+    equilibrium_against = provider_regret(config.game, solved.commitment, solved.provider_cost, pessimistic=True)
+    ties_against = (evaluation.provider_regret_pessimistic, float(equilibrium_against))
+    table.add_row("the same, user's ties against it", *(f"{regret:.3%}" for regret in ties_against))
     table.add_row("user's regret", f"{evaluation.user_regret:.3%}", "0")
     tie = abs(evaluation.provider_regret) < _SAME_COST
     if tie and evaluation.learned.user_utility < evaluation.equilibrium.user_utility - _SAME_COST:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from stackroute.analytic import Commitment, best_response, provider_cost, solve,
 
 if TYPE_CHECKING:
     from stackroute.analytic import Game
-    from stackroute.analytic.game import FloatArray
+    from stackroute.analytic.game import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Evaluation:
     user_regret: float
 
 
-def throttled(game: Game, commitment: Commitment) -> Any:
+def throttled(game: Game, commitment: Commitment) -> BoolArray:
     """Whether the delays of a commitment turn the exact response from re-prompting to abandoning.
 
     Args:
@@ -72,7 +72,9 @@ def throttled(game: Game, commitment: Commitment) -> Any:
     return (without > 0.5) & (best_response(game, commitment) < 0.5)
 
 
-def provider_regret(game: Game, commitment: Commitment, best_cost: FloatArray, *, pessimistic: bool = False) -> Any:
+def provider_regret(
+    game: Game, commitment: Commitment, best_cost: FloatArray, *, pessimistic: bool = False
+) -> FloatArray:
     """The relative excess cost of a commitment against the exact best response.
 
     Args:
@@ -89,7 +91,7 @@ def provider_regret(game: Game, commitment: Commitment, best_cost: FloatArray, *
     return (provider_cost(game, commitment, response) - best_cost) / scale
 
 
-def user_regret(game: Game, commitment: Commitment, patience: FloatArray) -> Any:
+def user_regret(game: Game, commitment: Commitment, patience: FloatArray) -> FloatArray:
     """The utility that a patience loses against the exact best response.
 
     Args:

@@ -52,7 +52,8 @@ def quickstart(folder: Path, settings: FollowerFirstSettings, *, seed: int, cons
                 on_progress=on_progress,
             )
         draw_learning_curves(run, folder / f"{name}.png")
-        console.print(evaluation_table(config, run.pair.evaluation, f"{name}: {config.description}"))
+        title = f"{name}: {config.description}"
+        console.print(evaluation_table(config, run.pair.evaluation, title, throttling=run.throttling))
         console.print(_in_words(run), "")
         runs.append(run)
     write_json(folder / REPORT, {"games": [run.report() for run in runs]})

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from stackroute.training.follower_first import train
+from stackroute.training.follower_first import PROVIDER_STAGE, USER_STAGE, train
 from stackroute.training.output import replacing, write_json
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def run_game(
         OutputError: A file cannot be written.
     """
     logs = folder / "tensorboard"
-    shutil.rmtree(logs, ignore_errors=True)
+    for stage in (USER_STAGE, PROVIDER_STAGE):
+        shutil.rmtree(logs / stage, ignore_errors=True)
     pair = train(
         config.game,
         settings,

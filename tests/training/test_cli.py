@@ -111,6 +111,13 @@ def test_solve_prints_a_table_and_json(run: Run, tmp_path: Path) -> None:
     assert found["provider_cost"] == pytest.approx(0.024335 + 0.05 * 0.8)
 
 
+def test_brackets_in_texts_are_texts(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(GOOD.replace("two models", '"x [/b] [red] y"').replace("small", '"[/x]"'))
+    shown = run("solve", "mine.yaml").stdout
+    assert "x [/b] [red] y" in shown
+    assert "[/x]" in shown
+
+
 def test_games_lists_every_packaged_game(run: Run) -> None:
     result = run("games")
     for name in ("g1", "g4b", "gpt-4.1-o3-cascade", "claude-3.7-sonnet-thinking-dev", "gpt-4.1-nano-gpt-4.1-cascade"):
