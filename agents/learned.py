@@ -23,6 +23,7 @@ from stackroute.envs.encoding import (
     from_symmetric,
     observation_space,
     observe,
+    symmetric_space,
 )
 
 if TYPE_CHECKING:
@@ -190,14 +191,10 @@ class LearnedProvider(_LearnedPolicy):
     def __init__(self, policy: ActorCriticPolicy) -> None:
         super().__init__(policy)
         space = policy.action_space
-        known = isinstance(space, spaces.Box) and space.shape in {
-            commitment_space(flag).shape for flag in (False, True)
-        }
-        if not known or set(space.low) - {-1.0, 0.0} or set(space.high) != {1.0}:
-            raise ValueError(
-                f"policy: actions {space} are not allowed; expected those of ProviderVecEnv or Provider-v0"
-            )
-        self._symmetric = bool((space.low == -1.0).all())
+        self._symmetric = space in [symmetric_space(throttling) for throttling in (False, True)]
+        if not self._symmetric and space not in [commitment_space(throttling) for throttling in (False, True)]:
+            expected = "those of ProviderVecEnv or Provider-v0"
+            raise ValueError(f"policy: actions {space} are not allowed; expected {expected}")
 
     def commit(self, game: Game, draws: FloatArray) -> Commitment:
         """The learned commitment, shape (...)."""
@@ -213,6 +210,5 @@ class LearnedProvider(_LearnedPolicy):
 
     @classmethod
     def _build(cls, specification: dict[str, Any]) -> Self:
-        unit = commitment_space(specification["throttling"])
-        symmetric = spaces.Box(-1.0, 1.0, unit.shape, dtype=np.float32)
-        return cls(_actor_critic(symmetric if specification["symmetric"] else unit, specification))
+        space = symmetric_space if specification["symmetric"] else commitment_space
+        return cls(_actor_critic(space(specification["throttling"]), specification))

@@ -139,6 +139,11 @@ def action_from_commitment(game: Game, commitment: Commitment, throttling: bool)
     return np.stack(parts[:2], axis=-1)
 
 
+def symmetric_space(throttling: bool) -> spaces.Box:
+    """The commitment space as learners see it: Box(-1, 1), float32, read by `from_symmetric`."""
+    return spaces.Box(-1.0, 1.0, commitment_space(throttling).shape, dtype=np.float32)
+
+
 def from_symmetric(action: npt.ArrayLike) -> FloatArray:
     """Map a learner's action in [-1, 1] to [0, 1], with dead zones so that exactly 0 and 1 can be reached.
 

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
 from stackroute.envs.batch import PatienceBatch, ProviderBatch, UserBatch
-from stackroute.envs.encoding import commitment_space, from_symmetric, observation_space
+from stackroute.envs.encoding import from_symmetric, observation_space, symmetric_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,8 +127,7 @@ class ProviderVecEnv(_BatchVecEnv):
     batch: ProviderBatch
 
     def __init__(self, batch: ProviderBatch, *, throttling: bool, seed: int = 0) -> None:
-        shape = commitment_space(throttling).shape
-        super().__init__(batch, spaces.Box(-1.0, 1.0, shape, dtype=np.float32), seed)
+        super().__init__(batch, symmetric_space(throttling), seed)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Serve every commitment to its tasks; every episode ends."""

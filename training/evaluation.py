@@ -88,7 +88,8 @@ def provider_regret(
     """
     response = best_response(game, commitment, "pessimistic" if pessimistic else "strong")
     scale = np.where(best_cost > 0, best_cost, game.cost.max(axis=-1) + game.churn_penalty)
-    return (provider_cost(game, commitment, response) - best_cost) / scale
+    regret: FloatArray = (provider_cost(game, commitment, response) - best_cost) / scale
+    return regret
 
 
 def user_regret(game: Game, commitment: Commitment, patience: FloatArray) -> FloatArray:
@@ -104,7 +105,8 @@ def user_regret(game: Game, commitment: Commitment, patience: FloatArray) -> Flo
     """
     best = user_utility(game, commitment, best_response(game, commitment))
     scale = np.maximum(np.abs(game.net_value).max(axis=-1), game.value * game.success[..., 1])
-    return (best - user_utility(game, commitment, patience)) / scale
+    regret: FloatArray = (best - user_utility(game, commitment, patience)) / scale
+    return regret
 
 
 def outcome(game: Game, commitment: Commitment, patience: FloatArray) -> Outcome:
