@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from dataclasses import asdict
@@ -34,6 +35,7 @@ GameArgument = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Fixes everything; the same seed gives the same result.")]
 
+_TRAINING = ("stable_baselines3", "tensorboard", "matplotlib")
 _console = Console(markup=False)
 
 
@@ -82,6 +84,21 @@ def games_command() -> None:
     _console.print(table)
 
 
+@app.command("figures")
+def figures_command(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("figures"),
+) -> None:
+    """Draw the theory as PNG and SVG: responses, optimal policies, misalignment and throttling.
+
+    Example: stackroute figures --out figures
+    """
+    _require("plot", "matplotlib")
+    from stackroute.training.figures import draw_figures
+
+    with _console.status("drawing"):
+        draw_figures(out, lambda path: _console.print(f"Wrote {path}"))
+
+
 @app.command("train")
 def train_command(
     game: GameArgument,
@@ -103,7 +120,7 @@ def train_command(
     config = load_game(game)
     how = load_training_settings(settings)
     folder = out if out is not None else Path("runs") / f"{config.name}-seed{seed}"
-    _require_training()
+    _require("train,plot", *_TRAINING)
     from stackroute.training.curves import draw_learning_curves
     from stackroute.training.display import evaluation_table, training_progress
     from stackroute.training.output import output_folder
@@ -124,20 +141,16 @@ def quickstart_command(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("runs/quickstart"),
 ) -> None:
     """Train on two games of gpt-4.1 and o3, in one of which throttling pays; takes a minute or two."""
-    _require_training()
+    _require("train,plot", *_TRAINING)
     from stackroute.training.quickstart import quickstart
 
     quickstart(out, load_training_settings(), seed=seed, console=_console)
 
 
-def _require_training() -> None:
-    import importlib.util
-
-    missing = [
-        name for name in ("stable_baselines3", "tensorboard", "matplotlib") if not importlib.util.find_spec(name)
-    ]
+def _require(extras: str, *names: str) -> None:
+    missing = [name for name in names if not importlib.util.find_spec(name)]
     if missing:
-        _fail(f"training needs {', '.join(missing)}: pip install 'stackroute[train,plot]'")
+        _fail(f"this command needs {', '.join(missing)}: pip install 'stackroute[{extras}]'")
 
 
 def _fail(message: Any, code: int = 2) -> NoReturn:

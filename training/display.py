@@ -109,7 +109,11 @@ def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str, *, 
     ties_against = (evaluation.provider_regret_pessimistic, float(equilibrium_against))
     table.add_row("the same, user's ties against it", *(f"{regret:.3%}" for regret in ties_against))
     table.add_row("user's regret", f"{evaluation.user_regret:.3%}", "0")
-    tie = abs(evaluation.provider_regret) < _SAME_COST
-    if tie and evaluation.learned.user_utility < evaluation.equilibrium.user_utility - _SAME_COST:
-        table.caption = "Both commitments cost the provider the same; the equilibrium shown is the kindest to the user."
+    notes = []
+    same_cost = abs(evaluation.provider_regret) < _SAME_COST
+    if same_cost and evaluation.learned.user_utility < evaluation.equilibrium.user_utility - _SAME_COST:
+        notes.append("Both commitments cost the provider the same; the equilibrium shown is the kindest to the user.")
+    if equilibrium_against > _SAME_COST:
+        notes.append("It leaves the user exactly indifferent: a hair more makes the answer certain.")
+    table.caption = " ".join(notes) or None
     return table
