@@ -96,8 +96,11 @@ class Equilibrium:
         found = np.zeros((kernel.MAX_CANDIDATES, len(success), 4))
         most = 1
         for i, ((p1, p2), (xi1, xi2)) in enumerate(zip(success, net_value, strict=True)):
-            count = kernel.candidates(p1, p2, xi1, xi2, self.throttling, found[:, i])
-            found[count:, i] = found[0, i]
+            rule = kernel.regime_of(xi1, xi2)
+            count = kernel.count_candidates(rule, xi2, self.throttling)
+            found[:, i] = kernel.candidate(0, rule, p1, p2, xi1, xi2)
+            for k in range(1, count):
+                found[k, i] = kernel.candidate(k, rule, p1, p2, xi1, xi2)
             most = max(most, count)
         rows = found[:most].reshape(most, *self.game.shape, 4)
         commitment = Commitment(rows[..., 0], rows[..., 1], rows[..., 2:])
@@ -171,8 +174,9 @@ def solve(game: Game, throttling: bool = False, tie_breaking: TieBreaking = "str
         game.value,
         game.churn_penalty,
     ]
-    outputs = [np.int64, *[np.float64] * 7, np.int64]
+    delay = np.empty((*game.shape, 2))
+    outputs = [np.int64, np.float64, delay[..., 0], delay[..., 1], *[np.float64] * 4, np.int64]
     solved = kernel.in_chunks(kernel.solve_many, inputs, (throttling, tie_sign(tie_breaking)), outputs)
-    model, cascade, delay1, delay2, *results = solved
-    commitment = Commitment(model, cascade, np.stack([delay1, delay2], axis=-1))
+    model, cascade, _, _, *results = solved
+    commitment = Commitment.of_valid(model=model, cascade=cascade, delay=delay)
     return Equilibrium(game, throttling, tie_breaking, commitment, *results)

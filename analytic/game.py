@@ -308,6 +308,13 @@ class Commitment(_Batch):
         cascade = probability("cascade", self.cascade)
         self._store({"model": model.astype(np.int64), "cascade": cascade, "delay": delay})
 
+    @classmethod
+    def of_valid(cls, **fields: npt.NDArray[Any]) -> Commitment:
+        """A commitment that holds these arrays as they are: the solver's own need no validation and no copies."""
+        commitment = object.__new__(cls)
+        commitment._store(fields)
+        return commitment
+
     def broadcast_to(self, shape: tuple[int, ...]) -> Commitment:
         """The same commitment for every game of a batch shape."""
         return self._with(self._map(lambda a, per_model: np.broadcast_to(a, (*shape, MODELS) if per_model else shape)))

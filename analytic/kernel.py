@@ -21,14 +21,17 @@ MAX_CANDIDATES = 5
 TIE = 1e-12
 """Costs that differ by less than this share of themselves are equal."""
 
+# Left to LLVM, the calls inside the loop over games stay calls and take half of the time.
+_inlined = njit(cache=True, inline="always")
+
 _ROUNDING = formulas.ROUNDING
-_net_value = njit(cache=True)(formulas.net_value)
-_passes = njit(cache=True)(formulas.passes)
-_cost = njit(cache=True)(formulas.cost)
-_gain_of_staying = njit(cache=True)(formulas.gain_of_staying)
+_net_value = _inlined(formulas.net_value)
+_passes = _inlined(formulas.passes)
+_cost = _inlined(formulas.cost)
+_gain_of_staying = _inlined(formulas.gain_of_staying)
 
 
-@njit(cache=True)
+@_inlined
 def _interior(x1: float, x2: float, p1: float, p2: float, s: float) -> float:
     """The maximiser for x1 > 0 > x2, where the payoff has one peak (Mahmood 2026, Theorem 2).
 
@@ -48,7 +51,7 @@ def _interior(x1: float, x2: float, p1: float, p2: float, s: float) -> float:
     return min((m - n) / (m * b + root_of_discriminant), 1.0)  # type: ignore[no-any-return]
 
 
-@njit(cache=True)
+@_inlined
 def _maximiser(p1: float, p2: float, from_standard: float, s: float, x1: float, x2: float) -> tuple[float, int]:
     """The patience that maximises x1 N1 + x2 N2, and whether others do."""
     # What counts: a start on model 2 never sees model 1, and with s = 0 (s = 1) a re-prompt never (always) moves on.
@@ -69,7 +72,7 @@ def _maximiser(p1: float, p2: float, from_standard: float, s: float, x1: float, 
     return (1.0 if gain > 0.0 else 0.0), UNIQUE
 
 
-@njit(cache=True)
+@_inlined
 def respond(
     p1: float,
     p2: float,
@@ -109,7 +112,7 @@ def respond_many(
         patience[i] = respond(p1[i], p2[i], xi1[i], xi2[i], eta1[i], eta2[i], from_standard, s[i], sign)
 
 
-@njit(cache=True)
+@_inlined
 def regime_of(xi1: float, xi2: float) -> int:
     """Which models are worth a pass."""
     if xi1 > 0.0:
@@ -117,7 +120,7 @@ def regime_of(xi1: float, xi2: float) -> int:
     return ONLY_REASONING_WORTH if xi2 > 0.0 else NEITHER_WORTH
 
 
-@njit(cache=True)
+@_inlined
 def low_threshold(p1: float, p2: float, xi1: float, xi2: float) -> float:
     """s0 for xi1 <= 0 < xi2 and sL for xi1 > 0 >= xi2; see `stackroute.analytic.cascade_thresholds`."""
     x1, x2 = abs(xi1), abs(xi2)
@@ -142,38 +145,45 @@ def thresholds_many(
             high[i] = xi1[i] / (xi1[i] - xi2[i])
 
 
-@njit(cache=True)
-def candidates(p1: float, p2: float, xi1: float, xi2: float, throttling: bool, found: FloatArray) -> int:
-    """The commitments among which the provider's optimum lies.
+@_inlined
+def count_candidates(regime: int, xi2: float, throttling: bool) -> int:
+    """How many commitments `candidate` numbers."""
+    if regime == BOTH_WORTH:
+        return 5 if throttling else 2
+    if regime == NEITHER_WORTH:
+        return 2
+    return 5 if throttling and xi2 > 0.0 else 4
+
+
+@_inlined
+def candidate(k: int, regime: int, p1: float, p2: float, xi1: float, xi2: float) -> tuple[int, float, float, float]:
+    """One of the commitments among which the provider's optimum lies.
 
     Args:
+        k: Its number, from 0.
+        regime: The regime without delay.
         p1: Success probability of model 1.
         p2: Success probability of model 2.
         xi1: Net value of model 1 without delay.
         xi2: Net value of model 2 without delay.
-        throttling: Whether delays are allowed.
-        found: Shape (5, 4), written: model, cascade, delay of model 1, delay of model 2.
 
     Returns:
-        How many there are.
+        Model, cascade, delay of model 1, delay of model 2.
     """
-    regime = regime_of(xi1, xi2)
-    found[:] = 0.0
-    found[0, 0], found[1, 0] = 1.0, 2.0
-    count = 2
-    if regime in (ONLY_REASONING_WORTH, ONLY_STANDARD_WORTH):
-        found[2, 0], found[2, 1] = 1.0, 1.0
-        found[3, 0], found[3, 1] = 1.0, low_threshold(p1, p2, xi1, xi2)
-        count = 4
-    if throttling and xi2 > 0.0:
-        found[count, 0], found[count, 3] = 2.0, xi2
-        count += 1
-        if xi1 > 0.0:
-            # The threat of a slow model 2, and slowing model 1 itself.
-            found[count, 0], found[count, 1], found[count, 3] = 1.0, 1.0, xi2
-            found[count + 1, 0], found[count + 1, 2] = 1.0, xi1
-            count += 2
-    return count
+    if k == 0:
+        return 1, 0.0, 0.0, 0.0
+    if k == 1:
+        return 2, 0.0, 0.0, 0.0
+    if regime == BOTH_WORTH:
+        if k == 2:
+            return 2, 0.0, 0.0, xi2
+        # The threat of a slow model 2, and slowing model 1 itself.
+        return (1, 1.0, 0.0, xi2) if k == 3 else (1, 0.0, xi1, 0.0)
+    if k == 2:
+        return 1, 1.0, 0.0, 0.0
+    if k == 3:
+        return 1, low_threshold(p1, p2, xi1, xi2), 0.0, 0.0
+    return 2, 0.0, 0.0, xi2
 
 
 @njit(cache=True)
@@ -199,25 +209,24 @@ def solve_many(
     regime: IntArray,
 ) -> None:
     """Solve each game; writes the last nine arrays. The arguments are those of `stackroute.analytic.solve`."""
-    found = np.zeros((MAX_CANDIDATES, 4))
-    r, j, u = np.zeros(MAX_CANDIDATES), np.zeros(MAX_CANDIDATES), np.zeros(MAX_CANDIDATES)
+    r, j, u, slowed = np.zeros((4, MAX_CANDIDATES))
     for i in range(p1.shape[0]):
         q1, q2, k1, k2, v, penalty = p1[i], p2[i], c1[i], c2[i], value[i], churn_penalty[i]
         xi1, xi2 = _net_value(v, q1, t1[i]), _net_value(v, q2, t2[i])
         eta1, eta2 = k1 - penalty * q1, k2 - penalty * q2
-        count = candidates(q1, q2, xi1, xi2, throttling, found)
+        rule = regime_of(xi1, xi2)
+        count = count_candidates(rule, xi2, throttling)
         least = np.inf
         for k in range(count):
-            start = 1.0 if found[k, 0] == 1.0 else 0.0
-            x1, x2 = xi1, xi2
-            if found[k, 2] > 0.0:
-                x1 = _net_value(v, q1, t1[i] + found[k, 2])
-            if found[k, 3] > 0.0:
-                x2 = _net_value(v, q2, t2[i] + found[k, 3])
-            r[k] = respond(q1, q2, x1, x2, eta1, eta2, start, found[k, 1], sign)
-            n1, n2 = _passes(q1, q2, start, found[k, 1], r[k])
+            start, s, d1, d2 = candidate(k, rule, q1, q2, xi1, xi2)
+            from_standard = 1.0 if start == 1 else 0.0
+            x1 = _net_value(v, q1, t1[i] + d1) if d1 > 0.0 else xi1
+            x2 = _net_value(v, q2, t2[i] + d2) if d2 > 0.0 else xi2
+            r[k] = respond(q1, q2, x1, x2, eta1, eta2, from_standard, s, sign)
+            n1, n2 = _passes(q1, q2, from_standard, s, r[k])
             j[k] = _cost(q1, q2, k1, k2, penalty, r[k], n1, n2)
             u[k] = x1 * n1 + x2 * n2
+            slowed[k] = d1 + d2
             least = min(least, j[k])
         bound = least * (1.0 + TIE)
         scale = TIE * (v + t1[i] + t2[i])
@@ -226,7 +235,7 @@ def solve_many(
         for k in range(count):
             if j[k] <= bound:
                 worst = min(worst, u[k])
-                less_delay = best >= 0 and found[k, 2] + found[k, 3] < found[best, 2] + found[best, 3]
+                less_delay = best >= 0 and slowed[k] < slowed[best]
                 if best < 0 or u[k] > u[best] + scale or (u[k] >= u[best] - scale and less_delay):
                     best = k
         if throttling:
@@ -237,10 +246,9 @@ def solve_many(
                     worst = min(worst, x - v)
                 elif x > 0.0 and cost / p <= bound:
                     worst = min(worst, 0.0)
-        model[i], cascade[i] = int(found[best, 0]), found[best, 1]
-        delay1[i], delay2[i] = found[best, 2], found[best, 3]
+        model[i], cascade[i], delay1[i], delay2[i] = candidate(best, rule, q1, q2, xi1, xi2)
         patience[i], provider_cost[i], user_utility[i], user_utility_worst[i] = r[best], j[best], u[best], worst
-        regime[i] = regime_of(xi1, xi2)
+        regime[i] = rule
 
 
 def in_chunks(kernel: Any, inputs: list[Any], settings: tuple[Any, ...], outputs: list[Any]) -> list[Any]:
@@ -250,20 +258,26 @@ def in_chunks(kernel: Any, inputs: list[Any], settings: tuple[Any, ...], outputs
         kernel: Called with one-dimensional input chunks, the settings, and output chunks to write.
         inputs: Arrays that broadcast.
         settings: Scalars passed between inputs and outputs.
-        outputs: The data type of each output.
+        outputs: For each output its data type, or an array of the inputs' common shape to write.
 
     Returns:
         The outputs, of the inputs' common shape.
     """
-    operands: list[Any] = [*(np.asarray(array) for array in inputs), *(None for _ in outputs)]
-    access: list[Any] = [*(["readonly"] for _ in inputs), *(["writeonly", "allocate"] for _ in outputs)]
+    given = [output if isinstance(output, np.ndarray) else None for output in outputs]
+    dtypes = [output.dtype if isinstance(output, np.ndarray) else output for output in outputs]
+    operands: list[Any] = [*(np.asarray(array) for array in inputs), *given]
+    # Contiguous chunks, whatever the strides of the batch: the kernel is compiled once.
+    access: list[Any] = [
+        *(["readonly", "contig"] for _ in inputs),
+        *(["writeonly", "allocate", "contig"] for _ in outputs),
+    ]
     chunks = np.nditer(
         operands,
         flags=["external_loop", "buffered", "zerosize_ok", "delay_bufalloc"],
         op_flags=access,
-        op_dtypes=[*(array.dtype for array in operands[: len(inputs)]), *outputs],
+        op_dtypes=[*(array.dtype for array in operands[: len(inputs)]), *dtypes],
         order="C",
-        buffersize=16_384,
+        buffersize=4_096,
     )
     with chunks:
         chunks.reset()

@@ -81,7 +81,7 @@ def test_strong_costs_at_most_pessimistic(random_games: Callable[..., Game], pen
     for rule in Regime:
         draw = random_games(rule, 500, seed=71 + rule)
         game = Game(draw.success, draw.cost, draw.latency, draw.value, penalty * draw.churn_penalty)
-        s0 = cascade_thresholds(game).low
+        s0 = np.nan_to_num(cascade_thresholds(game).low, nan=1.0)
         xi = np.maximum(game.net_value, 0)
         for commitment in (
             Commitment(np.ones(500), s0),

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from stackroute import Commitment, Game, Regime, best_response, load_game, provider_cost, solve, user_utility
+from stackroute.analytic import regime, throttling_gain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture(scope="module", params=list(Regime), ids=lambda rule: rule.name.lower())
+def games(request: pytest.FixtureRequest, random_games: Callable[..., Game]) -> Game:
+    return random_games(request.param, 3000, seed=300 + request.param)
+
+
+def test_it_pays_exactly_where_the_solver_gains(games: Game) -> None:
+    gain = throttling_gain(games)
+    free, slow = solve(games), solve(games, throttling=True)
+    clear = np.abs(games.churn_penalty / np.nan_to_num(gain.churn_penalty_high, nan=np.inf) - 1) > 1e-9
+    solved = free.provider_cost - slow.provider_cost
+    np.testing.assert_array_equal(gain.pays[clear], (solved > 1e-11 * free.provider_cost)[clear])
+    np.testing.assert_allclose(gain.provider_gain, solved, atol=1e-11 * free.provider_cost.max())
+    np.testing.assert_allclose(gain.user_loss, free.user_utility - slow.user_utility)
+    assert (gain.provider_gain >= 0).all()
+
+
+def test_between_the_bounds_and_only_there(games: Game) -> None:
+    gain = throttling_gain(games)
+    possible = np.isfinite(gain.churn_penalty_high)
+    assert possible.any() == (games.shape[0] > 0 and bool(np.isin(regime(games[:1]), (0, 2))))
+    here = games[possible]
+    low, high = np.maximum(gain.churn_penalty_low[possible], 0), gain.churn_penalty_high[possible]
+    for share, expected in ((0.001, True), (0.5, True), (0.999, True), (1.001, False)):
+        penalty = low + share * (high - low)
+        moved = Game(here.success, here.cost, here.latency, here.value, penalty)
+        assert (throttling_gain(moved).pays == expected).all()
+        saved = solve(moved).provider_cost - solve(moved, throttling=True).provider_cost
+        assert ((saved > 1e-12 * moved.cost[..., 1]) == expected).all()
+
+
+def test_the_reported_delay_works_and_less_does_not(games: Game) -> None:
+    gain = throttling_gain(games)
+    here, delay, model = games[gain.pays], gain.delay[gain.pays], gain.model[gain.pays]
+    cascade = np.where((model == 1) & (delay[:, 1] > 0), 1.0, 0.0)
+    with_it = Commitment(model, cascade, delay)
+    cost = provider_cost(here, with_it, best_response(here, with_it))
+    np.testing.assert_allclose(cost, solve(here, throttling=True).provider_cost, rtol=1e-12)
+    less = Commitment(model, cascade, delay * (1 - 1e-6))
+    assert (provider_cost(here, less, best_response(here, less)) > cost).all()
+    assert (gain.delay[~gain.pays] == 0).all()
+
+
+def test_the_threat_keeps_the_first_pass_fast(games: Game) -> None:
+    gain, slow = throttling_gain(games), solve(games, throttling=True)
+    threatened = gain.threat
+    np.testing.assert_array_equal(threatened, gain.pays & (slow.commitment.model == 1))
+    assert (slow.commitment.delay[threatened, 0] == 0).all()
+    np.testing.assert_allclose(slow.user_utility[threatened], games.net_value[threatened, 0])
+
+
+def test_the_worst_equilibrium_costs_the_provider_the_same(games: Game) -> None:
+    slow = solve(games, throttling=True)
+    assert (slow.user_utility_worst <= slow.user_utility + 1e-12 * games.value).all()
+    # Any delays up to the value that leave the cost at its optimum leave the user no less than the worst.
+    generator = np.random.default_rng(0)
+    attained = np.full(games.shape, np.inf)
+    xi = np.maximum(games.net_value, 0)
+    for _ in range(300):
+        share = generator.choice([0.0, 1.0, generator.random()], (*games.shape, 2))
+        delay = np.where(generator.random((*games.shape, 1)) < 0.5, share * xi, share * games.value[:, None])
+        model = generator.integers(1, 3, games.shape)
+        optimal = slow.commitment.cascade
+        cascade = np.where(generator.random(games.shape) < 0.5, optimal, generator.choice([0.0, 1.0], games.shape))
+        commitment = Commitment(model, cascade, delay)
+        r = best_response(games, commitment)
+        optima = provider_cost(games, commitment, r) <= slow.provider_cost * (1 + 1e-12)
+        attained = np.where(optima, np.minimum(attained, user_utility(games, commitment, r)), attained)
+    scale = games.value + games.latency.sum(axis=-1)
+    assert (attained >= slow.user_utility_worst - 1e-9 * scale).all()
+    np.testing.assert_allclose(
+        np.minimum(attained, slow.user_utility) / scale, slow.user_utility_worst / scale, atol=1e-6
+    )
+
+
+def test_without_throttling_the_worst_is_the_worst_tie() -> None:
+    # Equal cost-of-pass: the provider does not care which model it serves, the user does.
+    game = Game([0.4, 0.8], [0.2, 0.4], [0.1, 0.4], value=2, churn_penalty=3)
+    tied = solve(game)
+    assert tied.user_utility == pytest.approx((2 * 0.4 - 0.1) / 0.4)
+    assert tied.user_utility_worst == pytest.approx((2 * 0.8 - 0.4) / 0.8)
+
+
+def test_a_user_can_gain_from_throttling() -> None:
+    game = Game([0.5, 0.9], [0.3, 0.35], [0.01, 1.5], value=2, churn_penalty=0.1)
+    gain = throttling_gain(game)
+    assert gain.pays
+    assert gain.user_loss < 0
+
+
+def test_the_orders_are_needed() -> None:
+    game = Game([0.8, 0.5], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5, strict=False)
+    with pytest.raises(ValueError, match="paper's orders"):
+        throttling_gain(game)
+
+
+def test_real_games() -> None:
+    for name, pays in (("gpt-4.1-o3-dev-low-p", True), ("gpt-4.1-o3-dev", False)):
+        gain = throttling_gain(load_game(name).game)
+        assert bool(gain.pays) is pays
+        assert float(gain.churn_penalty_high) == pytest.approx(0.038413 / 0.4089)
