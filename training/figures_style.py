@@ -1,0 +1,170 @@
+"""What the theory's pictures share: colours, fonts, filled regions and labelled points.
+
+The colours are those of Okabe and Ito, which colour-blind readers can tell apart, with their sky blue made paler; each
+region also has a hatch or a lightness of its own and a label in it, so that the pictures can be read in grey.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
+from scipy.ndimage import distance_transform_edt
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, FigureBase
+    from matplotlib.text import Text
+
+    from stackroute.analytic.game import BoolArray, FloatArray
+
+WIDTH = 9.0
+"""The width of every picture, inches."""
+
+BLUE, ORANGE, VERMILION = "#0072B2", "#E69F00", "#D55E00"
+GREEN, YELLOW = "#009E73", "#F0E442"
+PALE_BLUE, GREY = "#8CCDF1", "#ECECEC"
+
+RC = {
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9.5,
+    "legend.frameon": False,
+    "figure.titlesize": 13,
+    "figure.titleweight": "bold",
+    "hatch.color": "white",
+    "hatch.linewidth": 0.9,
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "stackroute",
+}
+"""Settings of matplotlib on top of its defaults; the salt makes the names inside an SVG the same every time."""
+
+
+class Look(NamedTuple):
+    """How a region is drawn.
+
+    Attributes:
+        name: What the region is, in words, for the legend.
+        label: The same in a word or two, written into the region.
+        colour: Its colour.
+        hatch: Its hatch, empty for none.
+    """
+
+    name: str
+    label: str
+    colour: str
+    hatch: str = ""
+
+
+_LABEL_SHAPE = 2.5
+_ROOM_PER_CHARACTER = 0.01
+
+EXCLUDED = Look("not in the game: the reasoning model would be the faster one", "", GREY)
+"""Latencies in the wrong order."""
+
+
+def headline(figure: Figure, text: str) -> None:
+    """Write a picture's finding above it, from the left edge."""
+    figure.suptitle(text, x=0.01, ha="left")
+
+
+def title(axes: Axes, text: str, detail: str) -> None:
+    """Give a panel its title, with what it is for in a lighter line below."""
+    axes.set_title(f"{text}\n")
+    axes.text(0, 1.03, detail, transform=axes.transAxes)
+
+
+def draw_legend(figure: FigureBase, looks: list[Look], columns: int = 2) -> None:
+    """Say in words what each region is."""
+    patches = [
+        Patch(facecolor=look.colour, hatch=2 * look.hatch, edgecolor="white", linewidth=0, label=look.name)
+        for look in looks
+    ]
+    figure.legend(handles=patches, loc="center", ncols=columns, handlelength=2.6, handleheight=1.3)
+
+
+def fill(axes: Axes, x: FloatArray, y: FloatArray, region: BoolArray, look: Look) -> None:
+    """Fill the part of a plane where something holds, and label it if there is room.
+
+    Args:
+        axes: Where to draw.
+        x: The columns, shape (m,).
+        y: The rows, shape (n,).
+        region: Where it holds, shape (n, m).
+        look: How it is drawn.
+    """
+    if not region.any():
+        return
+    inside = region.astype(np.float64)
+    axes.contourf(x, y, inside, levels=[0.5, 1.5], colors=[look.colour], hatches=[look.hatch or None])
+    if not region.all():
+        axes.contour(x, y, inside, levels=[0.5], colors="black", linewidths=0.6)
+    if look.label:
+        name(axes, x, y, region, look.label)
+
+
+def name(axes: Axes, x: FloatArray, y: FloatArray, region: BoolArray, label: str) -> None:
+    """Write a label into the part of a plane where something holds, if there is room.
+
+    Args:
+        axes: Where to draw.
+        x: The columns, shape (m,).
+        y: The rows, shape (n,).
+        region: Where it holds, shape (n, m).
+        label: What to write.
+    """
+    # The dashed lines where a net value is zero would run through the label.
+    row, column, room = widest_place(region & ~_crosses_zero(x) & ~_crosses_zero(y)[:, None])
+    if room >= _ROOM_PER_CHARACTER * max(map(len, label.split("\n"))):
+        outlined(axes.text(x[column], y[row], label, ha="center", va="center", fontsize=9, fontweight="bold"))
+
+
+def _crosses_zero(values: FloatArray) -> BoolArray:
+    return np.asarray(np.diff(values > 0, prepend=values[0] > 0))
+
+
+def widest_place(region: BoolArray) -> tuple[int, int, float]:
+    """The place in a region with the most room for a label, which is wider than it is high.
+
+    Args:
+        region: Where something holds, shape (n, m).
+
+    Returns:
+        The row, the column, and the room to either side as a share of the plane's width.
+    """
+    distance = distance_transform_edt(np.pad(region, 1), sampling=(_LABEL_SHAPE, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(np.argmax(distance), region.shape)
+    return int(row), int(column), float(distance[row, column]) / region.shape[1]
+
+
+def outlined(text: Text) -> Text:
+    """Give a text a white outline, so that it can be read on any colour."""
+    text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+    return text
+
+
+def mark(axes: Axes, x: float, y: float, text: str, offset: tuple[float, float]) -> None:
+    """Mark a point and name it beside it.
+
+    Args:
+        axes: Where to draw.
+        x: Its place.
+        y: Its place.
+        text: Its name.
+        offset: Where its name is, points from it; the name is on the side that the offset points to.
+    """
+    axes.plot(x, y, "o", color="black", markeredgecolor="white", markersize=8, clip_on=False, zorder=5)
+    side = "left" if offset[0] > 0 else "right" if offset[0] < 0 else "center"
+    box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "black", "linewidth": 0.6}
+    axes.annotate(
+        text, (x, y), offset, textcoords="offset points", ha=side, va="center", fontsize=9, bbox=box, zorder=6
+    )
