@@ -8,6 +8,12 @@ from stackroute.analytic.equilibrium import solve as solve
 from stackroute.analytic.game import Commitment as Commitment
 from stackroute.analytic.game import Game as Game
 from stackroute.analytic.game import InvalidGameError as InvalidGameError
+from stackroute.analytic.markov import ChainGame as ChainGame
+from stackroute.analytic.markov import MarkovCommitment as MarkovCommitment
+from stackroute.analytic.markov_payoffs import chain_passes as chain_passes
+from stackroute.analytic.markov_payoffs import chain_provider_cost as chain_provider_cost
+from stackroute.analytic.markov_payoffs import chain_user_utility as chain_user_utility
+from stackroute.analytic.markov_response import chain_best_response as chain_best_response
 from stackroute.analytic.misalignment import Misalignment as Misalignment
 from stackroute.analytic.misalignment import misalignment as misalignment
 from stackroute.analytic.payoffs import expected_passes as expected_passes
