@@ -36,7 +36,36 @@ def seeds_from(seed: int, size: int) -> IntArray:
     return seed + np.arange(size, dtype=np.int64)
 
 
-class ProviderBatch:
+class _OneStepBatch:
+    """What batches of one-step episodes share: each slot plays the same number of tasks in every episode."""
+
+    _seeds: IntArray
+    _first: IntArray
+
+    def __init__(self, game: Game, size: int, tasks_per_commitment: int, seed: int, max_passes: int) -> None:
+        self.game = find_game(game)
+        self.size = count("size", size)
+        self.tasks_per_commitment = count("tasks_per_commitment", tasks_per_commitment)
+        self.max_passes = count("max_passes", max_passes)
+        self.reset(seed)
+
+    def reset(self, seed: int | None = None) -> None:
+        """Start again from the first tasks of new seeds, or go on to the next tasks without a seed."""
+        if seed is None:
+            self._first += self.tasks_per_commitment
+        else:
+            self._seeds = seeds_from(seed, self.size)
+            self._first = np.zeros(self.size, dtype=np.int64)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """What comes before the move of the next tasks."""
+
+    def _draws(self) -> FloatArray:
+        return rules.draw_policies(self._seeds, self._first, DRAWS)
+
+
+class ProviderBatch(_OneStepBatch):
     """Commitments of one game, each served to several tasks; one step is a whole episode.
 
     Args:
@@ -58,19 +87,9 @@ class ProviderBatch:
         seed: int = 0,
         max_passes: int = DEFAULT_MAX_PASSES,
     ) -> None:
-        self.game = find_game(game)
         self.user = user
-        self.size = count("size", size)
-        self.tasks_per_commitment = count("tasks_per_commitment", tasks_per_commitment)
-        self.max_passes = count("max_passes", max_passes)
+        super().__init__(game, size, tasks_per_commitment, seed, max_passes)
         self.observation = np.broadcast_to(observe(self.game), (self.size, *observe(self.game).shape))
-        self.reset(seed)
-
-    def reset(self, seed: int | None = None) -> None:
-        """Start again from the first tasks of new seeds, or go on to the next tasks without a seed."""
-        if seed is not None:
-            self._seeds = seeds_from(seed, self.size)
-            self._first = np.zeros(self.size, dtype=np.int64)
 
     def step(self, actions: npt.ArrayLike) -> dict[str, FloatArray]:
         """Serve every commitment to its tasks.
@@ -85,8 +104,7 @@ class ProviderBatch:
         commitment = commitment_from_action(self.game, actions)
         if commitment.shape != (self.size,):
             raise ValueError(f"actions: {commitment.shape} of them are not allowed; expected ({self.size},)")
-        draws = rules.draw_policies(self._seeds, self._first, DRAWS)
-        patience = probability("patience", self.user.patience(self.game, commitment, draws[:, -1]))
+        patience = probability("patience", self.user.patience(self.game, commitment, self._draws()[:, -1]))
         outcome = rules.play_many(
             self._seeds,
             self._first,
@@ -110,7 +128,7 @@ class ProviderBatch:
         }
 
 
-class PatienceBatch:
+class PatienceBatch(_OneStepBatch):
     """Users of one game who choose their patience once, after seeing the commitment; one step is a whole episode.
 
     Args:
@@ -132,21 +150,8 @@ class PatienceBatch:
         seed: int = 0,
         max_passes: int = DEFAULT_MAX_PASSES,
     ) -> None:
-        self.game = find_game(game)
         self.provider = provider
-        self.size = count("size", size)
-        self.tasks_per_commitment = count("tasks_per_commitment", tasks_per_commitment)
-        self.max_passes = count("max_passes", max_passes)
-        self.reset(seed)
-
-    def reset(self, seed: int | None = None) -> None:
-        """Start again from the first tasks of new seeds, or go on to the next tasks without a seed."""
-        if seed is not None:
-            self._seeds = seeds_from(seed, self.size)
-            self._first = np.zeros(self.size, dtype=np.int64)
-        else:
-            self._first += self.tasks_per_commitment
-        self._commit()
+        super().__init__(game, size, tasks_per_commitment, seed, max_passes)
 
     def step(self, patience: FloatArray) -> FloatArray:
         """Play every user's tasks with its patience; then the provider commits anew.
@@ -169,13 +174,11 @@ class PatienceBatch:
             _checked("patience", probability("patience", patience), self.size),
             self.max_passes,
         )
-        self._first += self.tasks_per_commitment
-        self._commit()
+        self.reset()
         return gain
 
-    def _commit(self) -> None:
-        draws = rules.draw_policies(self._seeds, self._first, DRAWS)
-        self._commitment = self.provider.commit(self.game, draws[:, :-1]).broadcast_to((self.size,))
+    def _prepare(self) -> None:
+        self._commitment = self.provider.commit(self.game, self._draws()[:, :-1]).broadcast_to((self.size,))
         self.observation = observe(self.game, self._commitment)
 
 
