@@ -43,7 +43,9 @@ class Regime(enum.IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """The commitments among which the provider's optimum lies, on a leading axis of length K.
+    """The commitments among which the provider's optimum lies (Mahmood 2026, Theorems 3 to 5; delays beyond the paper).
+
+    They are on a leading axis of length K.
 
     K is the largest number that a game of the batch has; games with fewer repeat their first, `attains` included.
 
@@ -75,7 +77,8 @@ class Equilibrium:
         provider_cost: The provider's expected cost of a task J*, money, shape (...).
         user_utility: The user's expected utility of a task, shape (...): the best for the user among the equilibria
             with this cost.
-        user_utility_worst: The worst for the user among them, shape (...); delays go up to the value.
+        user_utility_worst: The worst for the user among them (beyond the paper), shape (...); with throttling delays
+            go up to the value, without a bound there would be no worst.
         regime: A `Regime` as an integer, shape (...).
     """
 
@@ -92,18 +95,19 @@ class Equilibrium:
     @cached_property
     def candidates(self) -> Candidates:
         """All candidates with their payoffs, and which of them attain the optimum; computed when first asked for."""
-        success, net_value = (array.reshape(-1, 2) for array in (self.game.success, self.game.net_value))
-        found = np.zeros((kernel.MAX_CANDIDATES, len(success), 4))
-        most = 1
-        for i, ((p1, p2), (xi1, xi2)) in enumerate(zip(success, net_value, strict=True)):
-            rule = kernel.regime_of(xi1, xi2)
-            count = kernel.count_candidates(rule, xi2, self.throttling)
-            found[:, i] = kernel.candidate(0, rule, p1, p2, xi1, xi2)
-            for k in range(1, count):
-                found[k, i] = kernel.candidate(k, rule, p1, p2, xi1, xi2)
-            most = max(most, count)
-        rows = found[:most].reshape(most, *self.game.shape, 4)
-        commitment = Commitment(rows[..., 0], rows[..., 1], rows[..., 2:])
+        success, xi = self.game.success, self.game.net_value
+        most = 2
+        for rule in np.unique(self.regime):
+            reasoning_worth = rule in (Regime.BOTH_WORTH, Regime.ONLY_REASONING_WORTH)
+            most = max(most, kernel.count_candidates(int(rule), float(reasoning_worth), self.throttling))
+        inputs = [success[..., 0], success[..., 1], xi[..., 0], xi[..., 1], self.game.value]
+        delay = np.empty((most, *self.game.shape, 2))
+        model, cascade = np.empty(delay.shape[:-1], dtype=np.int64), np.empty(delay.shape[:-1])
+        for k in range(most):
+            outputs = [model[k, ...], cascade[k, ...], delay[k, ..., 0], delay[k, ..., 1]]
+            settings = (k, self.throttling, tie_sign(self.tie_breaking))
+            kernel.in_chunks(kernel.candidates_many, inputs, settings, outputs)
+        commitment = Commitment(model, cascade, delay)
         patience = best_response(self.game, commitment, self.tie_breaking)
         cost = provider_cost(self.game, commitment, patience)
         utility = user_utility(self.game, commitment, patience)
@@ -111,7 +115,7 @@ class Equilibrium:
 
 
 def regime(game: Game) -> IntArray:
-    """The regime of each game, from the signs of the net values without delay.
+    """The regime of each game, from the signs of the net values without delay (Mahmood 2026, Theorems 1 and 2).
 
     Args:
         game: One game or a batch.
@@ -147,8 +151,9 @@ def solve(game: Game, throttling: bool = False, tie_breaking: TieBreaking = "str
     Args:
         game: One game or a batch.
         throttling: Allow delays.
-        tie_breaking: How an indifferent user chooses. With `"pessimistic"` the infimum of the cost may not be
-            attained; the best of the same candidates is returned.
+        tie_breaking: How an indifferent user chooses. Against a user that chooses `"pessimistic"` an optimum at
+            indifference is not attained but approached: the commitment goes a hair beyond, 1e-9 in the cascade
+            probability and 1e-9 of the value in delays, and its cost is that of the infimum within about as much.
 
     Returns:
         The equilibrium, of the game's batch shape.

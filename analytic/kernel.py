@@ -21,6 +21,10 @@ MAX_CANDIDATES = 5
 TIE = 1e-12
 """Costs that differ by less than this share of themselves are equal."""
 
+HAIR = 1e-9
+"""How far beyond s0, and how many times the value beyond indifference, a commitment goes so that a user that is against
+the provider has no choice."""
+
 # Left to LLVM, the calls inside the loop over games stay calls and take half of the time.
 _inlined = njit(cache=True, inline="always")
 
@@ -156,7 +160,9 @@ def count_candidates(regime: int, xi2: float, throttling: bool) -> int:
 
 
 @_inlined
-def candidate(k: int, regime: int, p1: float, p2: float, xi1: float, xi2: float) -> tuple[int, float, float, float]:
+def candidate(
+    k: int, regime: int, p1: float, p2: float, xi1: float, xi2: float, more_s: float, more_d: float
+) -> tuple[int, float, float, float]:
     """One of the commitments among which the provider's optimum lies.
 
     Args:
@@ -166,6 +172,8 @@ def candidate(k: int, regime: int, p1: float, p2: float, xi1: float, xi2: float)
         p2: Success probability of model 2.
         xi1: Net value of model 1 without delay.
         xi2: Net value of model 2 without delay.
+        more_s: How far beyond s0 to go.
+        more_d: How much more to delay than makes the user indifferent.
 
     Returns:
         Model, cascade, delay of model 1, delay of model 2.
@@ -176,14 +184,39 @@ def candidate(k: int, regime: int, p1: float, p2: float, xi1: float, xi2: float)
         return 2, 0.0, 0.0, 0.0
     if regime == BOTH_WORTH:
         if k == 2:
-            return 2, 0.0, 0.0, xi2
+            return 2, 0.0, 0.0, xi2 + more_d
         # The threat of a slow model 2, and slowing model 1 itself.
-        return (1, 1.0, 0.0, xi2) if k == 3 else (1, 0.0, xi1, 0.0)
+        return (1, 1.0, 0.0, xi2 + more_d) if k == 3 else (1, 0.0, xi1 + more_d, 0.0)
     if k == 2:
         return 1, 1.0, 0.0, 0.0
     if k == 3:
-        return 1, low_threshold(p1, p2, xi1, xi2), 0.0, 0.0
-    return 2, 0.0, 0.0, xi2
+        s = low_threshold(p1, p2, xi1, xi2)
+        return 1, (min(s + more_s, 1.0) if regime == ONLY_REASONING_WORTH else s), 0.0, 0.0
+    return 2, 0.0, 0.0, xi2 + more_d
+
+
+@njit(cache=True)
+def candidates_many(
+    p1: FloatArray,
+    p2: FloatArray,
+    xi1: FloatArray,
+    xi2: FloatArray,
+    value: FloatArray,
+    k: int,
+    throttling: bool,
+    sign: float,
+    model: IntArray,
+    cascade: FloatArray,
+    delay1: FloatArray,
+    delay2: FloatArray,
+) -> None:
+    """The k-th candidate of each game, or its first where it has fewer; writes the last four arrays."""
+    hair = HAIR if sign > 0.0 else 0.0
+    for i in range(p1.shape[0]):
+        rule = regime_of(xi1[i], xi2[i])
+        number = k if k < count_candidates(rule, xi2[i], throttling) else 0
+        found = candidate(number, rule, p1[i], p2[i], xi1[i], xi2[i], hair, hair * value[i])
+        model[i], cascade[i], delay1[i], delay2[i] = found
 
 
 @njit(cache=True)
@@ -210,6 +243,7 @@ def solve_many(
 ) -> None:
     """Solve each game; writes the last nine arrays. The arguments are those of `stackroute.analytic.solve`."""
     r, j, u, slowed = np.zeros((4, MAX_CANDIDATES))
+    hair = HAIR if sign > 0.0 else 0.0
     for i in range(p1.shape[0]):
         q1, q2, k1, k2, v, penalty = p1[i], p2[i], c1[i], c2[i], value[i], churn_penalty[i]
         xi1, xi2 = _net_value(v, q1, t1[i]), _net_value(v, q2, t2[i])
@@ -218,7 +252,7 @@ def solve_many(
         count = count_candidates(rule, xi2, throttling)
         least = np.inf
         for k in range(count):
-            start, s, d1, d2 = candidate(k, rule, q1, q2, xi1, xi2)
+            start, s, d1, d2 = candidate(k, rule, q1, q2, xi1, xi2, hair, hair * v)
             from_standard = 1.0 if start == 1 else 0.0
             x1 = _net_value(v, q1, t1[i] + d1) if d1 > 0.0 else xi1
             x2 = _net_value(v, q2, t2[i] + d2) if d2 > 0.0 else xi2
@@ -240,13 +274,16 @@ def solve_many(
                     best = k
         if throttling:
             # Delays that leave the response as it is cost nothing: a served user can be brought to indifference, and
-            # one that leaves anyway can be kept waiting for the largest delay, the value.
+            # one that leaves anyway can be kept waiting for the largest delay, the value. At equal cost-of-pass so can
+            # one that moves on from model 1.
+            if k1 / q1 <= bound and k2 / q2 <= bound and xi2 > 0.0:
+                worst = min(worst, xi1 - v)
             for x, cost, p in ((xi1, k1, q1), (xi2, k2, q2)):
                 if cost + penalty * (1.0 - p) <= bound:
                     worst = min(worst, x - v)
                 elif x > 0.0 and cost / p <= bound:
                     worst = min(worst, 0.0)
-        model[i], cascade[i], delay1[i], delay2[i] = candidate(best, rule, q1, q2, xi1, xi2)
+        model[i], cascade[i], delay1[i], delay2[i] = candidate(best, rule, q1, q2, xi1, xi2, hair, hair * v)
         patience[i], provider_cost[i], user_utility[i], user_utility_worst[i] = r[best], j[best], u[best], worst
         regime[i] = rule
 

@@ -37,10 +37,13 @@ def misalignment(game: Game, throttling: bool = False) -> Misalignment:
 
     Args:
         game: One game or a batch.
-        throttling: Whether the provider may delay.
+        throttling: Whether the provider may delay (beyond the paper); the user's preferred route has no delay.
 
     Returns:
         The preferred model and the gap.
+
+    Raises:
+        InvalidGameError: As for `solve`, of a game made with `strict=False`.
 
     Example:
         >>> from stackroute.analytic import Game

@@ -45,7 +45,7 @@ def expected_passes(game: Game, commitment: Commitment, patience: npt.ArrayLike)
 
 
 def success_probability(game: Game, commitment: Commitment, patience: npt.ArrayLike) -> FloatArray:
-    """The probability that the task is solved before the user abandons it, S = p1 N1 + p2 N2.
+    """The probability that a task is solved, S = p1 N1 + p2 N2 (Mahmood 2026, section 3).
 
     Args:
         game: One game or a batch.

@@ -32,7 +32,7 @@ def best_response(game: Game, commitment: Commitment, tie_breaking: TieBreaking 
     """The patience that maximises the user's utility (Mahmood 2026, Theorems 1 and 2).
 
     From model 2 the user stays exactly when xi2 > 0. From model 1 it stays when both xi are positive and leaves
-    when both are negative; with xi1 < 0 < xi2 it stays exactly when s >= s0; with xi1 > 0 > xi2 it stays for
+    when both are negative; with xi1 < 0 < xi2 it stays above s0 and leaves below; with xi1 > 0 > xi2 it stays for
     s <= sL, leaves for s >= sH, and mixes in between. A user that is indifferent within rounding chooses, among
     its best patiences, the one that is best (`"strong"`) or worst (`"pessimistic"`) for the provider, and
     re-prompts if the provider does not care either.

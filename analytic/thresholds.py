@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stackroute.analytic.game import as_floats, check
 from stackroute.analytic.kernel import in_chunks, thresholds_many
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 class CascadeThresholds:
     """Where the response changes with the cascade probability s.
 
-    With xi1 < 0 < xi2 both are s0: the user leaves below and stays from s0 on. With xi1 > 0 > xi2 they are sL and sH:
-    it stays up to sL, mixes in between, and leaves from sH on. In the other regimes s changes nothing, and both are
-    NaN.
+    With xi1 < 0 < xi2 both are s0: the user leaves below, stays above, and is indifferent at s0. With xi1 > 0 > xi2
+    they are sL and sH: it stays up to sL, mixes in between, and leaves from sH on. In the other regimes s changes
+    nothing, and both are NaN.
 
     Attributes:
         low: s0 or sL, shape (...).
@@ -46,13 +47,18 @@ def cascade_thresholds(game: Game, delay: npt.ArrayLike = (0.0, 0.0)) -> Cascade
     Returns:
         The thresholds, each of shape (...).
 
+    Raises:
+        InvalidGameError: A delay is negative or not a number.
+
     Example:
         >>> from stackroute.analytic import Game
         >>> thresholds = cascade_thresholds(Game([0.22, 0.7], [0.09, 0.11], [0.04, 0.51], 0.64, 4.83))
         >>> thresholds.low.round(4).item(), thresholds.high.round(4).item()
         (0.4759, 0.6192)
     """
-    xi = game.with_delay(np.asarray(delay, dtype=np.float64))
+    added = as_floats("delay", delay)
+    check("delay", added, np.isfinite(added) & (added >= 0), "a finite number >= 0")
+    xi = game.with_delay(added)
     p1, p2 = game.success[..., 0], game.success[..., 1]
     inputs = [p1, p2, xi[..., 0], xi[..., 1]]
     return CascadeThresholds(*in_chunks(thresholds_many, inputs, (), [np.float64, np.float64]))

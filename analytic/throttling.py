@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stackroute.analytic.equilibrium import Regime, regime, solve
+from stackroute.analytic.game import Commitment, InvalidGameError
 
 if TYPE_CHECKING:
-    from stackroute.analytic.game import BoolArray, FloatArray, Game, IntArray
+    from stackroute.analytic.game import BoolArray, FloatArray, Game
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +27,9 @@ class ThrottlingGain:
         churn_penalty_low: Throttling pays only for churn penalties above this one, money, shape (...); -infinity where
             there is no such bound, NaN where throttling pays at no churn penalty.
         churn_penalty_high: P*: throttling pays only for churn penalties below this one; NaN likewise.
-        model: The model served when throttling is allowed, 1 or 2, shape (...).
-        delay: The least delays that work, utility, shape (..., 2); 0 where throttling does not pay.
+        least: The commitment with the least delay in all among those that make throttling pay, shape (...); the
+            equilibrium without delays where it does not. It may slow the model it starts with where the equilibrium
+            that is best for the user threatens with the other.
         threat: Whether the equilibrium that is best for the user serves model 1 at full speed and slows model 2 only,
             shape (...).
     """
@@ -38,8 +40,7 @@ class ThrottlingGain:
     user_loss_worst: FloatArray
     churn_penalty_low: FloatArray
     churn_penalty_high: FloatArray
-    model: IntArray
-    delay: FloatArray
+    least: Commitment
     threat: BoolArray
 
 
@@ -59,7 +60,7 @@ def throttling_gain(game: Game) -> ThrottlingGain:
         The gain, the loss, and the churn penalties between which throttling pays.
 
     Raises:
-        ValueError: A game was made with `strict=False`: the two cases need the orders.
+        InvalidGameError: A game was made with `strict=False`: the two cases need the orders.
 
     Example:
         >>> from stackroute.analytic import Game
@@ -68,24 +69,32 @@ def throttling_gain(game: Game) -> ThrottlingGain:
         (True, 0.1, 0.6)
     """
     if not game.strict:
-        raise ValueError("game: strict=False is not allowed; expected a game in the paper's orders")
+        raise InvalidGameError("game", "strict=False", "a game in the paper's orders")
     free, slow = solve(game), solve(game, throttling=True)
     success, kappa = game.success, game.cost_of_pass
     rule = regime(game)
     both = rule == Regime.BOTH_WORTH
     second = (rule == Regime.ONLY_REASONING_WORTH) & (kappa[..., 1] < kappa[..., 0])
     slope = (game.cost[..., 1] - game.cost[..., 0]) / (success[..., 1] - success[..., 0])
-    low = np.where(both, -np.inf, np.where(second, slope, np.nan))
-    high = np.where(both, kappa.min(axis=-1), np.where(second, kappa[..., 1], np.nan))
+    high = np.where(both, kappa.min(axis=-1), np.where(second, kappa[..., 1], 0.0))
+    possible = high > 0
+    low = np.where(possible, np.where(both, -np.inf, slope), np.nan)
+    high = np.where(possible, high, np.nan)
     penalty = game.churn_penalty
-    pays = (both | second) & (penalty > low) & (penalty < high)
+    # Within rounding of a bound the solver sees no gain, and does not delay.
+    pays = possible & (penalty > low) & (penalty < high) & slow.commitment.delay.any(axis=-1)
 
     model = slow.commitment.model
     threat = pays & (model == 1)
     # Slowing model 1 itself may need less than the threat of a slow model 2.
     xi = np.maximum(game.net_value, 0.0)
     slow_first = threat & (xi[..., 0] <= xi[..., 1])
-    needed = np.stack([slow_first, pays & ~slow_first], axis=-1)
+    slow_second = pays & ~slow_first
+    least = Commitment(
+        model=model,
+        cascade=np.where(slow_first, 0.0, slow.commitment.cascade),
+        delay=np.where(np.stack([slow_first, slow_second], axis=-1), xi, 0.0),
+    )
     return ThrottlingGain(
         pays=pays[()],
         provider_gain=np.where(pays, np.maximum(free.provider_cost - slow.provider_cost, 0.0), 0.0)[()],
@@ -93,7 +102,6 @@ def throttling_gain(game: Game) -> ThrottlingGain:
         user_loss_worst=(free.user_utility - slow.user_utility_worst)[()],
         churn_penalty_low=low[()],
         churn_penalty_high=high[()],
-        model=model,
-        delay=np.where(needed, xi, 0.0),
+        least=least,
         threat=threat[()],
     )

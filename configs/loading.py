@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import math
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -109,7 +110,10 @@ def with_changes(settings: _Settings, changes: Sequence[str]) -> _Settings:
             place = place.get(step) if isinstance(place, dict) else None
         if not equals or not isinstance(place, dict):
             raise ConfigError(f"{change!r} is not allowed; expected KEY=VALUE with one of the keys {_listed(content)}")
-        place[last] = _parse(text, change)
+        try:
+            place[last] = float(text)
+        except ValueError:
+            place[last] = _parse(text, change)
     return validated(content, " ".join(changes), type(settings))
 
 
@@ -192,7 +196,8 @@ def _explain(error: ErrorDetails, schema: type[Settings]) -> str:
     expected = error["msg"].removeprefix("Input should be ").replace("'", "")
     if error["type"] == "float_type" and isinstance(error["input"], str):
         with contextlib.suppress(ValueError):
-            expected += f"; YAML reads this one as text, write {float(error['input'])}"
+            if math.isfinite(float(error["input"])):
+                expected += f"; YAML reads this one as text, write {float(error['input'])}"
     return f"{key}: {error['input']!r} is not allowed; expected {expected}"
 
 

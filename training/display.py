@@ -36,9 +36,14 @@ def utility(config: GameConfig, amount: float) -> str:
     return f"{amount:.4g}" if config.waiting_cost_per_hour is None else money(config, amount)
 
 
+def unit_of_latency(config: GameConfig) -> str:
+    """The sign of the game's unit of latency; empty where latency is given as utility."""
+    return _TIME_UNITS.get(config.units.latency, "")
+
+
 def delay(config: GameConfig, amount: float) -> str:
     """A delay, in the game's unit of latency."""
-    return f"{amount / config.utility_per_latency:.4g} {_TIME_UNITS.get(config.units.latency, '')}".strip()
+    return f"{amount / config.utility_per_latency:.4g} {unit_of_latency(config)}".strip()
 
 
 @contextmanager

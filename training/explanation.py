@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from stackroute.analytic import misalignment, solve, throttling_gain
-from stackroute.training.display import delay, money, utility
+from stackroute.analytic import Regime, misalignment, solve, throttling_gain
+from stackroute.training.display import money, unit_of_latency, utility
 
 if TYPE_CHECKING:
     from stackroute.analytic import Equilibrium
@@ -44,26 +44,40 @@ def _route(config: GameConfig, equilibrium: Equilibrium) -> str:
     elif cascade == 1:
         text = f"Start with {standard} and announce that every re-prompt goes to {reasoning}."
     else:
-        text = f"Cascade: start with {standard} and move each re-prompt to {reasoning} with probability {cascade:.4g}."
+        at_least = equilibrium.regime == Regime.ONLY_REASONING_WORTH
+        text = (
+            f"Cascade: start with {standard} and move each re-prompt to {reasoning} with probability "
+            f"{_rounded(cascade, up=at_least)}, {'or' if at_least else 'and not'} a little more: "
+            f"{'below' if at_least else 'above'} {cascade:.8g} users begin to leave."
+        )
     slowed = [
-        f"{label} by {delay(config, amount)}"
+        f"{label} by {_rounded(amount / config.utility_per_latency, up=True)} {unit_of_latency(config)}".strip()
         for label, amount in zip(config.labels, commitment.delay.tolist(), strict=True)
         if amount > 0
     ]
     if slowed:
-        text += f" Slow down {' and '.join(slowed)}."
-    return f"{text} A task then costs you {money(config, float(equilibrium.provider_cost))} in the mean."
+        text += f" Slow down {' and '.join(slowed)}, or a little more: with less, users stay."
+    return f"{text} A task then costs you {money(config, float(equilibrium.provider_cost))} on average."
+
+
+def _rounded(number: float, *, up: bool) -> str:
+    """Four significant digits, rounded to the side on which users do what is wanted."""
+    places = 3 - math.floor(math.log10(number))
+    shift = 10.0**places
+    return f"{(math.ceil if up else math.floor)(number * shift) / shift:.{max(places, 0)}f}"
 
 
 def _users(config: GameConfig, equilibrium: Equilibrium) -> str:
-    patience, worth = float(equilibrium.patience), utility(config, float(equilibrium.user_utility))
+    patience, worth = float(equilibrium.patience), float(equilibrium.user_utility)
     if patience == 1:
         does = "re-prompt until the task is solved"
     elif patience == 0:
         does = "give up after the first failed answer"
     else:
         does = f"re-prompt after {patience:.0%} of the failed answers"
-    return f"Users will {does}; a task is worth {worth} to them."
+    if worth < 0:
+        return f"Users will {does}; a task is a net loss of {utility(config, -worth)} to them."
+    return f"Users will {does}; a task is worth {utility(config, worth)} to them."
 
 
 def _preference(config: GameConfig, throttling: bool) -> str:
@@ -71,9 +85,13 @@ def _preference(config: GameConfig, throttling: bool) -> str:
     gap = float(misaligned.gap)
     if gap <= 1e-9 * float(config.game.value):
         return "Users would choose the same."
-    preferred = config.labels[int(misaligned.preferred_model) - 1]
+    preferred = int(misaligned.preferred_model)
+    slowed = solve(config.game, throttling=throttling).commitment.delay[preferred - 1] > 0
+    speed = ", at full speed" if slowed else ""
+    more = utility(config, gap)
     return (
-        f"Users would rather be served by {preferred} at full speed: worth {utility(config, gap)} a task more to them."
+        f"Users would rather be served by {config.labels[preferred - 1]} at every prompt{speed}: worth {more} a task "
+        "more to them."
     )
 
 
@@ -81,17 +99,18 @@ def _slowing(config: GameConfig) -> str:
     gain = throttling_gain(config.game)
     low, high = float(gain.churn_penalty_low), float(gain.churn_penalty_high)
     if math.isnan(high):
-        return "Slowing down would pay at no churn penalty."
+        return "Slowing down would never pay, whatever the churn penalty."
     below = f"below a churn penalty of {money(config, high)}"
     when = below if low == -math.inf else f"{below} and above {money(config, low)}"
     now = f"(now {money(config, config.churn_penalty)})"
     if not gain.pays:
         return f"Slowing down would not pay {now}; it pays {when}."
     saved, lost = money(config, float(gain.provider_gain)), float(gain.user_loss)
-    users = "would lose" if lost >= 0 else "would gain"
+    worst = utility(config, float(gain.user_loss_worst))
+    users = "lose" if lost >= 0 else "gain"
     return (
-        f"Slowing down pays {when} {now}: it saves you {saved} a task, and users {users} at least "
-        f"{utility(config, abs(lost))} if you choose the kindest way."
+        f"Slowing down pays {when} {now}: it saves you {saved} a task. In the kindest way users {users} "
+        f"{utility(config, abs(lost))} by it; in the cruellest, which costs you the same, they lose {worst}."
     )
 
 
@@ -118,8 +137,10 @@ def as_json(config: GameConfig, throttling: bool) -> dict[str, Any]:
             "user_loss": float(gain.user_loss),
             "user_loss_worst": float(gain.user_loss_worst),
             **bounds,
-            "model": int(gain.model),
-            "delay": gain.delay.tolist(),
+            "possible": math.isfinite(float(gain.churn_penalty_high)),
+            "model": int(gain.least.model),
+            "cascade": float(gain.least.cascade),
+            "delay": gain.least.delay.tolist(),
             "threat": bool(gain.threat),
         },
     }

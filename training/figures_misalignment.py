@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from stackroute.analytic import misalignment
 from stackroute.training.figures_planes import draw_market_planes, draw_net_value_planes, minutes
@@ -38,6 +39,8 @@ def misalignment_picture() -> Figure:
     def paint_time(axes: Axes, plane: Plane, config: GameConfig) -> None:
         _paint(axes, plane, minutes(misalignment(plane.games).gap, config), time)
 
+    handles = [Patch(facecolor="white", edgecolor="black", label="white: no gap, users would choose the same")]
+    figure.legend(handles=handles, loc="outside lower center", frameon=False)
     panels = draw_net_value_planes(above, paint_share)
     _colour_bar(above, panels, share, "misalignment gap of a task (units of $V$)")
     panels = draw_market_planes(below, paint_time)

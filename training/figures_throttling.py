@@ -70,7 +70,7 @@ def served_when_throttling(game: Game) -> IntArray:
         1 or 2, and 0 where throttling does not pay, shape (...).
     """
     gain = throttling_gain(game)
-    return np.where(gain.pays, gain.model, 0)[()]
+    return np.where(gain.pays, gain.least.model, 0)[()]
 
 
 def throttling_picture() -> Figure:
@@ -131,12 +131,12 @@ def _draw_loss(axes: Axes, penalties: FloatArray, gain: ThrottlingGain) -> None:
             )
             axes.plot(penalties[here], gain.user_loss_worst[here], color="black", linewidth=1.5, linestyle=":")
         axes.plot(penalties[here], gain.user_loss[here], color="black", linewidth=2)
-    axes.text(0.002, 0.9 * gain.user_loss[0], "equilibrium best for the user", va="top")
+    axes.text(0.002, 0.9 * gain.user_loss[0], "the equilibrium\nbest for the user", va="top")
     axes.text(0.002, 1.04 * gain.user_loss_worst[0], "worst: delays up to the task's value", va="bottom")
 
 
 def _stretches(gain: ThrottlingGain) -> list[tuple[Look, BoolArray]]:
-    served = np.where(gain.pays, gain.model, 0)
+    served = np.where(gain.pays, gain.least.model, 0)
     return [(look, served == model) for model, look in LOOKS.items()]
 
 
@@ -152,8 +152,10 @@ def _draw_plane(axes: Axes, config: GameConfig, highest: float) -> None:
             10, (band[0] * band[-1]) ** 0.5, "slow o3 itself", ha="center", va="center", fontsize=9, fontweight="bold"
         )
     )
-    axes.axhline(highest, color="black", linestyle="--", linewidth=1)
-    outlined(axes.text(plane.x[0] * 1.1, highest * 1.05, f"$P^*$ = \\${highest:.3f}"))
+    # P* exists only where throttling can pay at all.
+    possible = plane.x[(served > 0).any(axis=0)]
+    axes.plot([possible[0], plane.x[-1]], [highest, highest], color="black", linestyle="--", linewidth=1)
+    outlined(axes.text(plane.x[-1] / 1.1, highest * 1.05, f"$P^*$ = \\${highest:.3f}", ha="right"))
     axes.text(plane.x[0] * 1.1, 0.03, "the user would not\nwait for o3 anyway", va="center")
     axes.text(
         plane.x[-1] / 1.1, 0.2, "an abandoned task costs the\nprovider more than a solved one", ha="right", va="center"

@@ -3,10 +3,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from stackroute.analytic import Commitment, Game, best_response, misalignment, provider_cost, solve, user_utility
+from stackroute.analytic import (
+    Commitment,
+    Game,
+    best_response,
+    misalignment,
+    provider_cost,
+    solve,
+    throttling_gain,
+    user_utility,
+)
 
 steady = settings(derandomize=True, deadline=None, max_examples=150)
 
@@ -139,3 +148,33 @@ def test_unit_of_utility_does_not_matter(game: Game, power: int, throttling: boo
 def test_least_cost_is_proportional_to_money(game: Game, money: float) -> None:
     cost = solve(scaled(game, money=money)).provider_cost
     np.testing.assert_allclose(cost, money * solve(game).provider_cost, rtol=1e-11)
+
+
+@steady
+@given(game=games(), power=st.integers(-20, 20))
+def test_units_do_not_matter_to_what_follows_from_the_optimum(game: Game, power: int) -> None:
+    k = 2.0**power
+    one, other = throttling_gain(game), throttling_gain(scaled(game, money=k, utility=k))
+    assert other.pays == one.pays
+    for name in ("provider_gain", "user_loss", "user_loss_worst", "churn_penalty_low", "churn_penalty_high"):
+        np.testing.assert_array_equal(getattr(other, name), k * getattr(one, name))
+    np.testing.assert_array_equal(other.least.delay, k * one.least.delay)
+    assert misalignment(scaled(game, utility=k)).gap == k * misalignment(game).gap
+    assert misalignment(scaled(game, utility=k)).preferred_model == misalignment(game).preferred_model
+
+
+@steady
+@given(game=games())
+def test_throttling_gains_in_exactly_the_two_cases(game: Game) -> None:
+    (xi1, xi2), (kappa1, kappa2), penalty = game.net_value, game.cost_of_pass, float(game.churn_penalty)
+    slope = (game.cost[1] - game.cost[0]) / (game.success[1] - game.success[0])
+    bounds = np.array([kappa1, kappa2, slope])
+    # Within rounding of a bound the gain is rounding too.
+    assume((np.abs(penalty - bounds) > 1e-9 * bounds).all())
+    first = xi1 > 0 and xi2 > 0 and penalty < min(kappa1, kappa2)
+    second = xi1 <= 0 < xi2 and kappa2 < kappa1 and slope < penalty < kappa2
+    free, slow = float(solve(game).provider_cost), float(solve(game, throttling=True).provider_cost)
+    if first or second:
+        assert slow < free
+    else:
+        assert abs(free - slow) <= 1e-12 * free

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from stackroute import Commitment, Game, Regime, best_response, load_game, provider_cost, solve, user_utility
+from stackroute import (
+    Commitment,
+    Game,
+    InvalidGameError,
+    Regime,
+    best_response,
+    load_game,
+    provider_cost,
+    solve,
+    user_utility,
+)
 from stackroute.analytic import regime, throttling_gain
 
 if TYPE_CHECKING:
@@ -44,14 +54,18 @@ def test_between_the_bounds_and_only_there(games: Game) -> None:
 
 def test_the_reported_delay_works_and_less_does_not(games: Game) -> None:
     gain = throttling_gain(games)
-    here, delay, model = games[gain.pays], gain.delay[gain.pays], gain.model[gain.pays]
-    cascade = np.where((model == 1) & (delay[:, 1] > 0), 1.0, 0.0)
-    with_it = Commitment(model, cascade, delay)
-    cost = provider_cost(here, with_it, best_response(here, with_it))
+    here, least = games[gain.pays], gain.least[gain.pays]
+    cost = provider_cost(here, least, best_response(here, least))
     np.testing.assert_allclose(cost, solve(here, throttling=True).provider_cost, rtol=1e-12)
-    less = Commitment(model, cascade, delay * (1 - 1e-6))
-    assert (provider_cost(here, less, best_response(here, less)) > cost).all()
-    assert (gain.delay[~gain.pays] == 0).all()
+    generator = np.random.default_rng(1)
+    total = least.delay.sum(axis=-1, keepdims=True)
+    for _ in range(300):
+        share = generator.choice([0.0, 1.0, generator.random()], here.shape)
+        delay = total * (1 - 1e-6) * np.stack([share, 1 - share], axis=-1)
+        cascade = generator.choice([0.0, 1.0, generator.random()], here.shape)
+        less = Commitment(generator.integers(1, 3, here.shape), cascade, delay)
+        assert (provider_cost(here, less, best_response(here, less)) > cost * (1 + 1e-12)).all()
+    assert (gain.least.delay[~gain.pays] == 0).all()
 
 
 def test_the_threat_keeps_the_first_pass_fast(games: Game) -> None:
@@ -94,6 +108,39 @@ def test_without_throttling_the_worst_is_the_worst_tie() -> None:
     assert tied.user_utility_worst == pytest.approx((2 * 0.8 - 0.4) / 0.8)
 
 
+@pytest.mark.parametrize(("latency", "worst"), [([0.25, 1.0], 4 * 0.25 - 0.25 - 4), ([1.25, 1.5], 4 * 0.25 - 1.25 - 4)])
+def test_at_equal_cost_of_pass_a_user_that_moves_on_can_be_kept_waiting(latency: list[float], worst: float) -> None:
+    game = Game([0.25, 0.5], [0.25, 0.5], latency, value=4, churn_penalty=3)
+    slow = solve(game, throttling=True)
+    cruel = Commitment(1, 1.0, [4.0, game.net_value[1]])
+    r = best_response(game, cruel)
+    assert provider_cost(game, cruel, r) == pytest.approx(slow.provider_cost)
+    assert user_utility(game, cruel, r) == pytest.approx(worst)
+    assert slow.user_utility_worst == pytest.approx(worst)
+
+
+def test_against_a_pessimistic_user_the_strong_cost_is_approached(games: Game) -> None:
+    for throttling in (False, True):
+        strong = solve(games, throttling)
+        robust = solve(games, throttling, tie_breaking="pessimistic")
+        sure = Commitment(robust.commitment.model, robust.commitment.cascade, robust.commitment.delay)
+        r = best_response(games, sure, "pessimistic")
+        np.testing.assert_array_equal(r, robust.patience)
+        np.testing.assert_allclose(provider_cost(games, sure, r), robust.provider_cost, rtol=1e-12)
+        np.testing.assert_allclose(robust.provider_cost, strong.provider_cost, rtol=1e-6)
+
+
+def test_a_free_standard_model_leaves_nothing_to_throttle_for() -> None:
+    gain = throttling_gain(Game([0.5, 0.8], [0, 0.6], [0.1, 0.2], value=2, churn_penalty=0))
+    assert not gain.pays
+    assert np.isnan(gain.churn_penalty_high)
+
+
+def test_within_rounding_of_its_bound_it_does_not_pay() -> None:
+    gain = throttling_gain(Game([0.5, 0.8], [0.3, 0.6], [0.1, 0.2], value=2, churn_penalty=0.6 * (1 - 1e-13)))
+    assert (bool(gain.pays), float(gain.provider_gain), gain.least.delay.tolist()) == (False, 0, [0, 0])
+
+
 def test_a_user_can_gain_from_throttling() -> None:
     game = Game([0.5, 0.9], [0.3, 0.35], [0.01, 1.5], value=2, churn_penalty=0.1)
     gain = throttling_gain(game)
@@ -103,7 +150,7 @@ def test_a_user_can_gain_from_throttling() -> None:
 
 def test_the_orders_are_needed() -> None:
     game = Game([0.8, 0.5], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5, strict=False)
-    with pytest.raises(ValueError, match="paper's orders"):
+    with pytest.raises(InvalidGameError, match="paper's orders"):
         throttling_gain(game)
 
 

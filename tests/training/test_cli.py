@@ -124,7 +124,7 @@ def test_games_lists_every_packaged_game(run: Run) -> None:
         assert name in result.stdout
 
 
-@pytest.mark.parametrize("command", ["solve", "train", "games", "quickstart"])
+@pytest.mark.parametrize("command", ["solve", "train", "games", "figures", "quickstart"])
 def test_help_teaches(run: Run, command: str) -> None:
     result = run(command, "--help")
     assert result.returncode == 0
