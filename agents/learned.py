@@ -107,11 +107,9 @@ class _LearnedPolicy(ABC):
                 loaded = cls._build(specification)
                 weights = {name: torch.as_tensor(file[name]) for name in file.files if name != "specification"}
                 loaded.policy.load_state_dict(weights)
-        except (BadZipFile, EOFError, KeyError, RuntimeError, TypeError) as error:
-            raise PolicyFileError(f"{path}: not a saved policy: {error}") from error
-        except ValueError as error:
-            if isinstance(error, PolicyFileError):
-                raise
+        except PolicyFileError:
+            raise
+        except (BadZipFile, EOFError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise PolicyFileError(f"{path}: not a saved policy: {error}") from error
         loaded.policy.set_training_mode(False)
         return loaded

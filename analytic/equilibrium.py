@@ -128,13 +128,9 @@ def regime(game: Game) -> IntArray:
         >>> Regime(regime(Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5))).label
         'only the reasoning model is worth the wait'
     """
-    standard, reasoning = game.net_value[..., 0] > 0, game.net_value[..., 1] > 0
-    codes = np.where(
-        standard,
-        np.where(reasoning, Regime.BOTH_WORTH, Regime.ONLY_STANDARD_WORTH),
-        np.where(reasoning, Regime.ONLY_REASONING_WORTH, Regime.NEITHER_WORTH),
-    )
-    return codes.astype(np.int64)[()]
+    xi = game.net_value
+    codes: IntArray = kernel.in_chunks(kernel.regimes_many, [xi[..., 0], xi[..., 1]], (), [np.int64])[0]
+    return codes
 
 
 def solve(game: Game, throttling: bool = False, tie_breaking: TieBreaking = "strong") -> Equilibrium:

@@ -108,7 +108,16 @@ def _per_model(name: str, value: npt.ArrayLike) -> FloatArray:
     return array
 
 
-def _non_negative(name: str, array: FloatArray) -> None:
+def non_negative(name: str, array: FloatArray) -> None:
+    """Raise an error that names the first entry of `array` that is negative or not finite.
+
+    Args:
+        name: The field's name.
+        array: The values, any shape.
+
+    Raises:
+        InvalidGameError: At least one entry is not allowed.
+    """
     check(name, array, np.isfinite(array) & (array >= 0), "a finite number >= 0")
 
 
@@ -224,7 +233,7 @@ class Game(_Batch):
         success, value = fields["success"], fields["value"]
         check("success", success, (success > 0) & (success < 1), "0 < probability < 1")
         for name in ("cost", "latency", "churn_penalty"):
-            _non_negative(name, fields[name])
+            non_negative(name, fields[name])
         check("value", value, np.isfinite(value) & (value > 0), "a finite number > 0")
         if self.strict:
             for name in ("success", "cost", "latency"):
@@ -304,7 +313,7 @@ class Commitment(_Batch):
         model = as_floats("model", self.model)
         check("model", model, (model == 1) | (model == 2), "1 (standard) or 2 (reasoning)")
         delay = _per_model("delay", self.delay)
-        _non_negative("delay", delay)
+        non_negative("delay", delay)
         cascade = probability("cascade", self.cascade)
         self._store({"model": model.astype(np.int64), "cascade": cascade, "delay": delay})
 

@@ -124,6 +124,13 @@ def regime_of(xi1: float, xi2: float) -> int:
     return ONLY_REASONING_WORTH if xi2 > 0.0 else NEITHER_WORTH
 
 
+@njit(cache=True)
+def regimes_many(xi1: FloatArray, xi2: FloatArray, regime: IntArray) -> None:
+    """`regime_of` for each entry; writes `regime`."""
+    for i in range(regime.shape[0]):
+        regime[i] = regime_of(xi1[i], xi2[i])
+
+
 @_inlined
 def low_threshold(p1: float, p2: float, xi1: float, xi2: float) -> float:
     """s0 for xi1 <= 0 < xi2 and sL for xi1 > 0 >= xi2; see `stackroute.analytic.cascade_thresholds`."""

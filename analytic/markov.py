@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stackroute.analytic import formulas
-from stackroute.analytic.game import InvalidGameError, as_floats, check, probability
+from stackroute.analytic.game import InvalidGameError, as_floats, check, non_negative, probability
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,10 +27,6 @@ def _over_models(name: str, value: npt.ArrayLike, axes: int, models: int | None 
         expected = ", ".join(["n" if models is None else str(models)] * axes)
         raise InvalidGameError(name, f"shape {array.shape}", f"shape (..., {expected}): models on the last axis")
     return array
-
-
-def _non_negative(name: str, array: FloatArray) -> None:
-    check(name, array, np.isfinite(array) & (array >= 0), "a finite number >= 0")
 
 
 def _distribution(name: str, array: FloatArray) -> FloatArray:
@@ -104,7 +100,7 @@ class ChainGame:
         }
         check("success", success, (success > 0) & (success < 1), "0 < probability < 1")
         for name in ("cost", "latency", "churn_penalty"):
-            _non_negative(name, arrays[name])
+            non_negative(name, arrays[name])
         value = arrays["value"]
         check("value", value, np.isfinite(value) & (value > 0), "a finite number > 0")
         _store(self, {"success": 1, "cost": 1, "latency": 1, "value": 0, "churn_penalty": 0}, arrays)
@@ -175,7 +171,7 @@ class MarkovCommitment:
         transition = _over_models("transition", self.transition, 2, models)
         delay = as_floats("delay", self.delay)
         delay = np.full(models, delay) if delay.ndim == 0 else _over_models("delay", delay, 1, models)
-        _non_negative("delay", delay)
+        non_negative("delay", delay)
         arrays = {
             "start": _distribution("start", start),
             "transition": _distribution("transition", transition),

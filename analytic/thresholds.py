@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.analytic.game import as_floats, check
+from stackroute.analytic.game import as_floats, non_negative
 from stackroute.analytic.kernel import in_chunks, thresholds_many
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def cascade_thresholds(game: Game, delay: npt.ArrayLike = (0.0, 0.0)) -> Cascade
         (0.4759, 0.6192)
     """
     added = as_floats("delay", delay)
-    check("delay", added, np.isfinite(added) & (added >= 0), "a finite number >= 0")
+    non_negative("delay", added)
     xi = game.with_delay(added)
     p1, p2 = game.success[..., 0], game.success[..., 1]
     inputs = [p1, p2, xi[..., 0], xi[..., 1]]

@@ -69,7 +69,7 @@ def read_settings(name: str | Path, folder: str, schema: type[_Settings]) -> _Se
     content = _parse(text, label)
     if not isinstance(content, dict):
         raise ConfigError(f"{label}: {type(content).__name__} is not allowed; expected keys and values")
-    return validated(content, label, schema)
+    return _validated(content, label, schema)
 
 
 def _parse(text: str, label: str) -> Any:
@@ -114,7 +114,7 @@ def with_changes(settings: _Settings, changes: Sequence[str]) -> _Settings:
             place[last] = float(text)
         except ValueError:
             place[last] = _parse(text, change)
-    return validated(content, " ".join(changes), type(settings))
+    return _validated(content, " ".join(changes), type(settings))
 
 
 def _listed(content: dict[str, Any], prefix: str = "") -> str:
@@ -122,7 +122,7 @@ def _listed(content: dict[str, Any], prefix: str = "") -> str:
     return ", ".join(keys)
 
 
-def validated(content: dict[str, Any], label: str, schema: type[_Settings]) -> _Settings:
+def _validated(content: dict[str, Any], label: str, schema: type[_Settings]) -> _Settings:
     """Validate settings read from somewhere.
 
     Args:

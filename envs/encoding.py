@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
@@ -113,6 +113,16 @@ def commitment_from_action(game: Game, action: npt.ArrayLike) -> Commitment:
         raise ValueError(f"action: {action!r} is not allowed; expected numbers in [0, 1]")
     delay = entries[..., 2:] * game.value[..., None] if entries.shape[-1] == 4 else np.zeros(2)
     return Commitment(np.where(entries[..., 0] >= 0.5, 2, 1), entries[..., 1], delay)
+
+
+def check_shape(action: npt.ArrayLike, space: spaces.Space[Any]) -> None:
+    """Raise an error if an action has not the shape of its space.
+
+    Raises:
+        ValueError: It has another shape.
+    """
+    if np.shape(action) != space.shape:
+        raise ValueError(f"action: shape {np.shape(action)} is not allowed; expected {space.shape}")
 
 
 def action_from_commitment(game: Game, commitment: Commitment, throttling: bool) -> FloatArray:

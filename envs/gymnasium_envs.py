@@ -10,7 +10,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
 from stackroute.envs.batch import FIRST_FAILURE_TRIES, ProviderBatch
-from stackroute.envs.encoding import commitment_space, observation_space, observe
+from stackroute.envs.encoding import check_shape, commitment_space, observation_space, observe
 from stackroute.envs.games import GameLike, count, find_game
 from stackroute.envs.policies import ProviderPolicy, UserPolicy, find_provider, find_user
 from stackroute.envs.rules import ABANDON
@@ -95,9 +95,7 @@ class ProviderEnv(gymnasium.Env[Any, Any]):
         Raises:
             ValueError: The action has the wrong shape or lies outside [0, 1].
         """
-        if np.shape(action) != self.action_space.shape:
-            expected = self.action_space.shape
-            raise ValueError(f"action: shape {np.shape(action)} is not allowed; expected {expected}")
+        check_shape(action, self.action_space)
         info = {name: float(mean[0]) for name, mean in self._batch.step(np.asarray(action)[None]).items()}
         return observe(self.game), -(info["service_cost"] + info["churn_penalty"]), True, False, info
 

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from pettingzoo import AECEnv
 from pettingzoo.utils import wrappers
 
-from stackroute.envs.encoding import commitment_from_action, commitment_space, observation_space, observe
+from stackroute.envs.encoding import check_shape, commitment_from_action, commitment_space, observation_space, observe
 from stackroute.envs.games import GameLike, count, find_game
 from stackroute.envs.rules import ABANDON
 from stackroute.envs.task import DEFAULT_MAX_PASSES, Task, task_seed
@@ -149,7 +149,8 @@ class RoutingGameEnv(AECEnv[str, Any, Any]):
             return
         task = self.task
         if agent == PROVIDER:
-            rewards = task.commit(commitment_from_action(self.game, self._checked(action)))
+            check_shape(action, self.action_spaces[PROVIDER])
+            rewards = task.commit(commitment_from_action(self.game, action))
             self.agent_selection = USER
         elif not self.action_spaces[USER].contains(action):
             raise ValueError(f"action: {action!r} is not allowed; expected 0 (re-prompt) or 1 (abandon)")
@@ -177,12 +178,6 @@ class RoutingGameEnv(AECEnv[str, Any, Any]):
 
     def close(self) -> None:
         """Nothing to release."""
-
-    def _checked(self, action: Any) -> Any:
-        expected = self.action_spaces[PROVIDER].shape
-        if np.shape(action) != expected:
-            raise ValueError(f"action: shape {np.shape(action)} is not allowed; expected {expected}")
-        return action
 
     def _describe(self, rewards: tuple[float, float]) -> dict[str, dict[str, Any]]:
         task = self.task

@@ -14,8 +14,6 @@ from stackroute.envs.batch import PatienceBatch, ProviderBatch, UserBatch
 from stackroute.envs.encoding import from_symmetric, observation_space, symmetric_space
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from gymnasium import Env
     from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
@@ -106,9 +104,6 @@ class _BatchVecEnv(VecEnv):
     def env_is_wrapped(self, wrapper_class: type[Env[Any, Any]], indices: VecEnvIndices = None) -> list[bool]:
         """No slot is wrapped."""
         return [False for _ in self._get_indices(indices)]
-
-    def _get_indices(self, indices: VecEnvIndices) -> Iterable[int]:
-        return super()._get_indices(indices)
 
 
 class ProviderVecEnv(_BatchVecEnv):

@@ -130,7 +130,7 @@ def train_command(
     with training_progress(_console, config.name) as on_progress:
         run = run_game(config, how, folder, throttling=throttling, seed=seed, on_progress=on_progress)
     title = f"{config.name}, seed {seed}"
-    _console.print(evaluation_table(config, run.pair.evaluation, title, throttling=throttling))
+    _console.print(evaluation_table(config, run.pair.evaluation, title))
     draw_learning_curves(run, folder / "learning_curves.png")
     _console.print(f"Wrote {folder / 'report.json'}")
 

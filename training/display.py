@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from stackroute.analytic import solve
+from stackroute.analytic import Commitment
 from stackroute.training.evaluation import provider_regret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from rich.console import Console
 
     from stackroute.configs import GameConfig
     from stackroute.training.evaluation import Evaluation, Outcome
-
-    OnProgress = Callable[[str, int, int, float], None]
+    from stackroute.training.follower_first import OnProgress
 
 _SAME_COST = 1e-6
 _TIME_UNITS = {"seconds": "s", "minutes": "min"}
@@ -55,7 +54,7 @@ def training_progress(console: Console, title: str) -> Iterator[OnProgress]:
         title: What is being trained on.
 
     Yields:
-        What the training calls after every rollout.
+        What the training calls after every update.
     """
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -91,16 +90,14 @@ def outcome_rows(config: GameConfig, outcome: Outcome) -> list[tuple[str, str]]:
     ]
 
 
-def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str, *, throttling: bool) -> Table:
+def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str) -> Table:
     """What was learned beside the exact equilibrium.
 
     Args:
         config: The game, for labels and units.
         evaluation: What was learned.
         title: The table's title.
-        throttling: Whether the provider could delay.
     """
-    solved = solve(config.game, throttling=throttling)
     table = Table(title=title, title_justify="left", caption_justify="left")
     table.add_column("")
     table.add_column("learned", justify="right")
@@ -110,8 +107,10 @@ def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str, *, 
         table.add_row(quantity, left, right)
     table.add_section()
     table.add_row("provider's regret", f"{evaluation.provider_regret:.3%}", "0")
-    equilibrium_against = provider_regret(config.game, solved.commitment, solved.provider_cost, pessimistic=True)
-    ties_against = (evaluation.provider_regret_pessimistic, float(equilibrium_against))
+    best = evaluation.equilibrium
+    commitment = Commitment(best.model, best.cascade, best.delay)
+    equilibrium_against = float(provider_regret(config.game, commitment, best.provider_cost, pessimistic=True))
+    ties_against = (evaluation.provider_regret_pessimistic, equilibrium_against)
     table.add_row("the same, user's ties against it", *(f"{regret:.3%}" for regret in ties_against))
     table.add_row("user's regret", f"{evaluation.user_regret:.3%}", "0")
     notes = []

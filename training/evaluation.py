@@ -10,6 +10,8 @@ import numpy as np
 from stackroute.analytic import Commitment, best_response, provider_cost, solve, user_utility
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from stackroute.analytic import Game
     from stackroute.analytic.game import BoolArray, FloatArray
 
@@ -73,7 +75,7 @@ def throttled(game: Game, commitment: Commitment) -> BoolArray:
 
 
 def provider_regret(
-    game: Game, commitment: Commitment, best_cost: FloatArray, *, pessimistic: bool = False
+    game: Game, commitment: Commitment, best_cost: npt.ArrayLike, *, pessimistic: bool = False
 ) -> FloatArray:
     """The relative excess cost of a commitment against the exact best response.
 
@@ -87,8 +89,9 @@ def provider_regret(
         (J - J*) / J*, shape (...); where J* is 0, relative to the largest cost plus the churn penalty.
     """
     response = best_response(game, commitment, "pessimistic" if pessimistic else "strong")
-    scale = np.where(best_cost > 0, best_cost, game.cost.max(axis=-1) + game.churn_penalty)
-    regret: FloatArray = (provider_cost(game, commitment, response) - best_cost) / scale
+    best = np.asarray(best_cost)
+    scale = np.where(best > 0, best, game.cost.max(axis=-1) + game.churn_penalty)
+    regret: FloatArray = (provider_cost(game, commitment, response) - best) / scale
     return regret
 
 

@@ -9,8 +9,10 @@ from stackroute.analytic import Regime, misalignment, solve, throttling_gain
 from stackroute.training.display import money, unit_of_latency, utility
 
 if TYPE_CHECKING:
-    from stackroute.analytic import Equilibrium
+    from stackroute.analytic import Equilibrium, Misalignment
     from stackroute.configs import GameConfig
+
+_NO_GAP = 1e-9
 
 
 def explain(config: GameConfig, throttling: bool) -> list[str]:
@@ -28,7 +30,7 @@ def explain(config: GameConfig, throttling: bool) -> list[str]:
     return [
         _route(config, equilibrium),
         _users(config, equilibrium),
-        _preference(config, throttling),
+        _preference(config, equilibrium),
         _slowing(config),
     ]
 
@@ -80,15 +82,19 @@ def _users(config: GameConfig, equilibrium: Equilibrium) -> str:
     return f"Users will {does}; a task is worth {utility(config, worth)} to them."
 
 
-def _preference(config: GameConfig, throttling: bool) -> str:
-    misaligned = misalignment(config.game, throttling=throttling)
-    gap = float(misaligned.gap)
-    if gap <= 1e-9 * float(config.game.value):
+def agree(config: GameConfig, misaligned: Misalignment) -> bool:
+    """Whether users would choose what the provider chooses: no gap, beyond rounding."""
+    return float(misaligned.gap) <= _NO_GAP * float(config.game.value)
+
+
+def _preference(config: GameConfig, equilibrium: Equilibrium) -> str:
+    misaligned = misalignment(config.game, throttling=equilibrium.throttling)
+    if agree(config, misaligned):
         return "Users would choose the same."
     preferred = int(misaligned.preferred_model)
-    slowed = solve(config.game, throttling=throttling).commitment.delay[preferred - 1] > 0
+    slowed = equilibrium.commitment.delay[preferred - 1] > 0
     speed = ", at full speed" if slowed else ""
-    more = utility(config, gap)
+    more = utility(config, float(misaligned.gap))
     return (
         f"Users would rather be served by {config.labels[preferred - 1]} at every prompt{speed}: worth {more} a task "
         "more to them."

@@ -8,6 +8,7 @@ from stackroute.analytic import misalignment
 from stackroute.configs import load_game
 from stackroute.training.curves import draw_learning_curves
 from stackroute.training.display import evaluation_table, training_progress
+from stackroute.training.explanation import agree
 from stackroute.training.output import output_folder, write_json
 from stackroute.training.runs import REPORT, run_game
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from stackroute.configs.training import FollowerFirstSettings
     from stackroute.training.runs import Run
 
-_NO_GAP = 1e-9
 GAMES = ("gpt-4.1-o3-dev-low-p", "gpt-4.1-o3-dev")
 
 
@@ -53,7 +53,7 @@ def quickstart(folder: Path, settings: FollowerFirstSettings, *, seed: int, cons
             )
         draw_learning_curves(run, folder / f"{name}.png")
         title = f"{name}: {config.description}"
-        console.print(evaluation_table(config, run.pair.evaluation, title, throttling=run.throttling))
+        console.print(evaluation_table(config, run.pair.evaluation, title))
         console.print(_in_words(run), "")
         runs.append(run)
     write_json(folder / REPORT, {"games": [run.report() for run in runs]})
@@ -70,6 +70,9 @@ def _in_words(run: Run) -> str:
     misaligned = misalignment(config.game, throttling=run.throttling)
     served, liked = (config.labels[model - 1] for model in (predicted.model, int(misaligned.preferred_model)))
     full_speed = " at full speed" if predicted.throttled else ""
-    aligned = float(misaligned.gap) <= _NO_GAP * float(config.game.value)
-    wish = "as the user would choose" if aligned else f"although the user would rather have {liked}{full_speed}"
+    wish = (
+        "as the user would choose"
+        if agree(config, misaligned)
+        else f"although the user would rather have {liked}{full_speed}"
+    )
     return f"In theory the provider {theory} and serves {served}, {wish}. The provider {verdict}."
