@@ -8,6 +8,7 @@ from stackroute.agents.providers import EquilibriumProvider as EquilibriumProvid
 from stackroute.agents.providers import RandomProvider as RandomProvider
 from stackroute.agents.providers import StaticProvider as StaticProvider
 from stackroute.agents.users import FixedPatienceUser as FixedPatienceUser
+from stackroute.agents.users import InformedUser as InformedUser
 from stackroute.agents.users import RandomUser as RandomUser
 from stackroute.agents.users import RationalUser as RationalUser
 from stackroute.envs.policies import register_provider, register_user
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from stackroute.agents.learned import LearnedUser as LearnedUser
 
 register_user("rational", RationalUser)
+register_user("informed", InformedUser)
 register_user("random", RandomUser)
 register_provider("equilibrium", EquilibriumProvider)
 register_provider("random", RandomProvider)

@@ -150,7 +150,7 @@ class LearnedUser(_LearnedPolicy):
             raise ValueError(f"policy: actions {policy.action_space} are not allowed; expected {expected}")
         self.levels = levels
 
-    def patience(self, game: Game, commitment: Commitment, draws: FloatArray) -> FloatArray:
+    def patience(self, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
         """The learned patience, shape (...)."""
         observation = observe(game, commitment)
         flat = torch.as_tensor(observation.reshape(-1, observation.shape[-1]), device=self.policy.device)
@@ -189,8 +189,9 @@ class LearnedProvider(_LearnedPolicy):
     def __init__(self, policy: ActorCriticPolicy) -> None:
         super().__init__(policy)
         space = policy.action_space
-        self._symmetric = space in [symmetric_space(throttling) for throttling in (False, True)]
-        if not self._symmetric and space not in [commitment_space(throttling) for throttling in (False, True)]:
+        boxes = [commitment_space(throttling) for throttling in (False, True)]
+        self._symmetric = space in [symmetric_space(box) for box in boxes]
+        if not self._symmetric and space not in boxes:
             expected = "those of ProviderVecEnv or Provider-v0"
             raise ValueError(f"policy: actions {space} are not allowed; expected {expected}")
 
@@ -208,5 +209,5 @@ class LearnedProvider(_LearnedPolicy):
 
     @classmethod
     def _build(cls, specification: dict[str, Any]) -> Self:
-        space = symmetric_space if specification["symmetric"] else commitment_space
-        return cls(_actor_critic(space(specification["throttling"]), specification))
+        box = commitment_space(specification["throttling"])
+        return cls(_actor_critic(symmetric_space(box) if specification["symmetric"] else box, specification))

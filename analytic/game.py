@@ -154,6 +154,9 @@ class _Batch:
 
     def __getitem__(self, index: Any) -> Self:
         """Select entries of the batch by an index into the batch shape."""
+        if isinstance(index, np.ndarray) and index.dtype.kind in "iu":
+            # Many times faster than indexing with the same array.
+            return self._with(self._map(lambda array, _: array.take(index, axis=0)))
         parts = index if isinstance(index, tuple) else (index,)
         # An ellipsis would reach over the models too.
         whole = (*parts, slice(None)) if any(part is Ellipsis for part in parts) else parts
@@ -163,8 +166,22 @@ class _Batch:
         """The entries along the first batch axis."""
         return (self[index] for index in range(len(self)))
 
+    @classmethod
+    def of_valid(cls, **fields: npt.NDArray[Any]) -> Self:
+        """A batch of these arrays as they are, all of the same batch shape and valid; they become read-only."""
+        batch = object.__new__(cls)
+        for name, values in fields.items():
+            array = np.asarray(values)
+            array.flags.writeable = False
+            object.__setattr__(batch, name, array)
+        return batch
+
+    def reshape(self, *shape: int) -> Self:
+        """The same entries in another batch shape."""
+        return self._with(self._map(lambda a, per_model: a.reshape(*shape, MODELS) if per_model else a.reshape(shape)))
+
     def _with(self, fields: dict[str, Any]) -> Self:
-        return type(self)(**fields)
+        return self.of_valid(**fields)
 
     def _map(self, function: Callable[[FloatArray, bool], FloatArray]) -> dict[str, Any]:
         return {name: function(getattr(self, name), name in self._per_model) for name in self._fields}
@@ -273,12 +290,10 @@ class Game(_Batch):
         net: FloatArray = formulas.net_value(self.value[..., None], self.success, self.latency + delay)
         return net
 
-    def reshape(self, *shape: int) -> Game:
-        """The same games in another batch shape."""
-        return self._with(self._map(lambda a, per_model: a.reshape(*shape, MODELS) if per_model else a.reshape(shape)))
-
     def _with(self, fields: dict[str, Any]) -> Game:
-        return Game(**fields, strict=self.strict)
+        game = self.of_valid(**fields)
+        object.__setattr__(game, "strict", self.strict)
+        return game
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,13 +331,6 @@ class Commitment(_Batch):
         non_negative("delay", delay)
         cascade = probability("cascade", self.cascade)
         self._store({"model": model.astype(np.int64), "cascade": cascade, "delay": delay})
-
-    @classmethod
-    def of_valid(cls, **fields: npt.NDArray[Any]) -> Commitment:
-        """A commitment that holds these arrays as they are: the solver's own need no validation and no copies."""
-        commitment = object.__new__(cls)
-        commitment._store(fields)
-        return commitment
 
     def broadcast_to(self, shape: tuple[int, ...]) -> Commitment:
         """The same commitment for every game of a batch shape."""

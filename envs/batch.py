@@ -1,4 +1,4 @@
-"""Many tasks at once, compiled: what the vector faces for learners share. No learner's library is imported here."""
+"""Batches of one-step episodes, and what all batches share. No learner's library is imported here."""
 
 from __future__ import annotations
 
@@ -7,151 +7,258 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stackroute.analytic.game import probability
-from stackroute.envs import rules
-from stackroute.envs.encoding import commitment_from_action, observe
-from stackroute.envs.games import count, find_game
-from stackroute.envs.policies import DRAWS
-from stackroute.envs.task import DEFAULT_MAX_PASSES
+from stackroute.envs import kernels, play, rules
+from stackroute.envs.games import count
+from stackroute.envs.policies import find_provider, find_user, patience_by_model
+from stackroute.envs.variant import Variant
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     import numpy.typing as npt
 
-    from stackroute.analytic import Game
-    from stackroute.analytic.game import BoolArray, FloatArray, IntArray
-    from stackroute.envs.policies import ProviderPolicy, UserPolicy
-
-FIRST_FAILURE_TRIES = 1_000
-"""Tasks tried in search of one whose first pass fails, before such a failure is declared."""
-
-
-def _checked(name: str, array: npt.ArrayLike, size: int) -> npt.NDArray[Any]:
-    checked = np.asarray(array)
-    if checked.shape != (size,):
-        raise ValueError(f"{name}: shape {checked.shape} is not allowed; expected ({size},)")
-    return checked
+    from stackroute.analytic import Commitment, Game
+    from stackroute.analytic.game import FloatArray, IntArray
+    from stackroute.envs.games import GamesLike
+    from stackroute.envs.policies import AnyUserPolicy, ProviderPolicy
+    from stackroute.envs.variant import Options
 
 
-def seeds_from(seed: int, size: int) -> IntArray:
-    """The seed of each slot of a batch: consecutive numbers, as Gymnasium and stable-baselines3 count them."""
-    return seed + np.arange(size, dtype=np.int64)
+def checked(name: str, array: npt.ArrayLike, size: int) -> npt.NDArray[Any]:
+    """An array of one entry for each slot.
+
+    Raises:
+        ValueError: It has another shape.
+    """
+    found = np.asarray(array)
+    if found.shape != (size,):
+        raise ValueError(f"{name}: shape {found.shape} is not allowed; expected ({size},)")
+    return found
 
 
-class _OneStepBatch:
-    """What batches of one-step episodes share: each slot plays the same number of tasks in every episode."""
+def checked_answers(actions: npt.ArrayLike, size: int) -> IntArray:
+    """The answers of users to failed passes, one for each slot.
 
-    _seeds: IntArray
-    _first: IntArray
+    Raises:
+        ValueError: They have another shape, or one is neither 0 nor 1.
+    """
+    answers = checked("actions", actions, size)
+    if not ((answers == rules.RE_PROMPT) | (answers == rules.ABANDON)).all():
+        raise ValueError(f"actions: {answers} are not allowed; expected 0 (re-prompt) or 1 (abandon)")
+    return answers.astype(np.int64, copy=False)
 
-    def __init__(self, game: Game, size: int, tasks_per_commitment: int, seed: int, max_passes: int) -> None:
-        self.game = find_game(game)
+
+def serve_tasks(
+    variant: Variant,
+    seeds: IntArray,
+    first_task: IntArray,
+    tasks: int,
+    game: IntArray,
+    commitment: Commitment,
+    patience: FloatArray,
+) -> dict[str, FloatArray]:
+    """Serve each of n commitments to several tasks.
+
+    Args:
+        variant: The variant of the game.
+        seeds: The seed of each commitment's coins, shape (n,).
+        first_task: Number of the first task of each commitment, shape (n,); the others follow.
+        tasks: Tasks played for each commitment.
+        game: The row of each commitment's game, shape (n,).
+        commitment: Shape (n,).
+        patience: The user's after a failed pass on model 1 and 2, shape (n, 2).
+
+    Returns:
+        Means over the tasks, each of shape (n,): "service_cost", "churn_penalty", "latency", "value", "passes",
+        "solved" and "abandoned".
+    """
+    outcome = play.play_commitments(
+        seeds,
+        first_task,
+        tasks,
+        variant.table,
+        game,
+        commitment.model,
+        commitment.cascade,
+        commitment.delay,
+        patience,
+        variant.max_passes,
+    )
+    return {
+        **{name: outcome[:, k] for k, name in enumerate(rules.PARTS)},
+        "passes": outcome[:, play.PASSES],
+        "solved": outcome[:, play.SOLVED],
+        "abandoned": outcome[:, play.ABANDONED],
+    }
+
+
+class Batch:
+    """What all batches share: a variant of the game, and slots with seeds of their own.
+
+    Args:
+        game: A game or several, from which each task's is drawn.
+        size: Number of slots n.
+        seed: The seed of slot 0; slot i has seed + i.
+        options: See `Options`.
+
+    Attributes:
+        variant: The variant of the game.
+        size: Number of slots n.
+        observation: What the learning player sees in each slot, shape (n, 11) or, with the history, (n, 13).
+    """
+
+    observation: npt.NDArray[np.float32]
+
+    def __init__(self, game: GamesLike, size: int, seed: int, options: Options) -> None:
+        self.variant = Variant.of(game, **options)
         self.size = count("size", size)
-        self.tasks_per_commitment = count("tasks_per_commitment", tasks_per_commitment)
-        self.max_passes = count("max_passes", max_passes)
         self.reset(seed)
 
-    def reset(self, seed: int | None = None) -> None:
-        """Start again from the first tasks of new seeds, or go on to the next tasks without a seed."""
+    def reset(self, seed: int | npt.ArrayLike | None = None) -> None:
+        """Start again from the first tasks of new seeds, or go on to the next tasks without a seed.
+
+        Args:
+            seed: The seed of slot 0, slot i then has seed + i; or one for each slot, shape (n,).
+        """
         if seed is None:
-            self._first += self.tasks_per_commitment
-        else:
-            self._seeds = seeds_from(seed, self.size)
-            self._first = np.zeros(self.size, dtype=np.int64)
-        self._prepare()
+            self._go_on()
+            return
+        first = np.asarray(seed, dtype=np.int64)
+        self._seeds: IntArray = first + np.arange(self.size) if first.ndim == 0 else checked("seed", first, self.size)
+        self._start()
 
-    def _prepare(self) -> None:
+    def _start(self) -> None:
+        """Take up the first tasks of the seeds."""
+        raise NotImplementedError
+
+    def _go_on(self) -> None:
+        """Take up the next tasks."""
+        raise NotImplementedError
+
+
+class _OneStepBatch(Batch):
+    """What batches of one-step episodes share: each slot plays the same number of tasks in every episode."""
+
+    def __init__(self, game: GamesLike, size: int, tasks_per_commitment: int, seed: int, options: Options) -> None:
+        self.tasks_per_commitment = count("tasks_per_commitment", tasks_per_commitment)
+        super().__init__(game, size, seed, options)
+
+    def _start(self) -> None:
+        self._first = np.zeros(self.size, dtype=np.int64)
+        self._draw()
+
+    def _go_on(self) -> None:
+        self._first += self.tasks_per_commitment
+        self._draw()
+
+    def _draw(self) -> None:
         """What comes before the move of the next tasks."""
+        self._draws, self._game = kernels.draw_tasks(self._seeds, self._first, len(self.variant.games))
+        self._prepare(self.variant.select(self._game))
 
-    def _draws(self) -> FloatArray:
-        return rules.draw_policies(self._seeds, self._first, DRAWS)
+    def _prepare(self, games: Game) -> None:
+        raise NotImplementedError
+
+    def _observe(self, commitment: Commitment | None) -> npt.NDArray[np.float32]:
+        tasks = np.zeros(self.size, rules.TASK)
+        tasks["game"] = self._game
+        if commitment is not None:
+            tasks["start"] = tasks["model"] = commitment.model
+            tasks["cascade"] = commitment.cascade
+            tasks["delay_1"], tasks["delay_2"] = commitment.delay[..., 0], commitment.delay[..., 1]
+        variant = self.variant
+        observation = np.zeros((self.size, *variant.observation_space.shape), dtype=np.float32)
+        hidden = variant.per_pass
+        kernels.encode(tasks, variant.table, variant.encoded_games, hidden, variant.max_passes, observation)
+        return observation
 
 
 class ProviderBatch(_OneStepBatch):
-    """Commitments of one game, each served to several tasks; one step is a whole episode.
+    """Commitments, each served to several tasks of a user; one step is a whole episode.
 
     Args:
-        game: A single game.
-        user: The user that answers.
+        game: A game or several, from which each commitment's is drawn.
+        user: The user that answers: an object, or a registered name.
         size: Number of commitments n made at once.
         tasks_per_commitment: Tasks over which the outcome of a commitment is averaged.
         seed: The seed of slot 0; slot i has seed + i.
-        max_passes: A re-prompt after this many passes truncates a task.
+        **options: See `Options`. The provider commits once: `commitment="pass"` is `PassBatch`'s.
     """
 
     def __init__(
         self,
-        game: Game,
-        user: UserPolicy,
+        game: GamesLike,
+        user: str | AnyUserPolicy,
         size: int,
         *,
         tasks_per_commitment: int = 1,
         seed: int = 0,
-        max_passes: int = DEFAULT_MAX_PASSES,
+        **options: Unpack[Options],
     ) -> None:
-        self.user = user
-        super().__init__(game, size, tasks_per_commitment, seed, max_passes)
-        self.observation = np.broadcast_to(observe(self.game), (self.size, *observe(self.game).shape))
+        self.user = find_user(user)
+        if options.get("commitment") == "pass":
+            raise ValueError("commitment: 'pass' is not allowed; expected 'task' (PassBatch chooses before every pass)")
+        super().__init__(game, size, tasks_per_commitment, seed, options)
 
     def step(self, actions: npt.ArrayLike) -> dict[str, FloatArray]:
-        """Serve every commitment to its tasks.
+        """Serve every commitment to its tasks; then each slot is to commit for its next ones.
 
         Args:
-            actions: In [0, 1], shape (n, 2) or (n, 4); see `commitment_from_action`.
+            actions: One action of the variant's `provider_space` for each slot.
 
         Returns:
-            Means over the tasks, each of shape (n,): "service_cost", "churn_penalty", "latency", "value", "passes",
-            "solved" and "abandoned".
+            Means over the tasks, as of `serve_tasks`.
+
+        Raises:
+            ValueError: The actions are not allowed; nothing has changed.
         """
-        commitment = commitment_from_action(self.game, actions)
+        variant = self.variant
+        commitment = variant.commitment_from(self._games, actions)
         if commitment.shape != (self.size,):
             raise ValueError(f"actions: {commitment.shape} of them are not allowed; expected ({self.size},)")
-        patience = probability("patience", self.user.patience(self.game, commitment, self._draws()[:, -1]))
-        outcome = rules.play_many(
-            self._seeds,
-            self._first,
-            self.tasks_per_commitment,
-            self.game.success,
-            commitment.model,
-            commitment.cascade,
-            np.broadcast_to(patience, (self.size,)),
-            self.max_passes,
+        patience = patience_by_model(self.user, self._games, commitment, self._draws[:, -1])
+        means = serve_tasks(
+            variant, self._seeds, self._first, self.tasks_per_commitment, self._game, commitment, patience
         )
-        self._first += self.tasks_per_commitment
-        passes, solved, abandoned = outcome[:, :2], outcome[:, 2], outcome[:, 3]
-        return {
-            "service_cost": passes @ self.game.cost,
-            "churn_penalty": abandoned * self.game.churn_penalty,
-            "latency": (passes * (self.game.latency + commitment.delay)).sum(axis=1),
-            "value": solved * self.game.value,
-            "passes": passes.sum(axis=1),
-            "solved": solved,
-            "abandoned": abandoned,
-        }
+        self._go_on()
+        return means
+
+    def _prepare(self, games: Game) -> None:
+        self._games = games
+        self.observation = self._observe(None)
 
 
 class PatienceBatch(_OneStepBatch):
-    """Users of one game who choose their patience once, after seeing the commitment; one step is a whole episode.
+    """Users who choose their patience once, after seeing the commitment; one step is a whole episode.
+
+    Their own coins are averaged out, which makes the outcome less noisy than that of `UserBatch.play_out`.
 
     Args:
-        game: A single game.
-        provider: The provider that commits anew for each user.
+        game: A game or several, from which each user's is drawn.
+        provider: The provider that commits anew for each user: an object, or a registered name.
         size: Number of users n at once.
         tasks_per_commitment: Tasks over which the outcome of a patience is averaged.
         seed: The seed of slot 0; slot i has seed + i.
-        max_passes: A re-prompt after this many passes truncates a task.
+        **options: See `Options`.
     """
 
     def __init__(
         self,
-        game: Game,
-        provider: ProviderPolicy,
+        game: GamesLike,
+        provider: str | ProviderPolicy,
         size: int,
         *,
         tasks_per_commitment: int = 1,
         seed: int = 0,
-        max_passes: int = DEFAULT_MAX_PASSES,
+        **options: Unpack[Options],
     ) -> None:
-        self.provider = provider
-        super().__init__(game, size, tasks_per_commitment, seed, max_passes)
+        self.provider = find_provider(provider)
+        super().__init__(game, size, tasks_per_commitment, seed, options)
+
+    @property
+    def value(self) -> FloatArray:
+        """What a solved task is worth in each slot, utility, shape (n,)."""
+        return self.variant.games.value[self._game]
 
     def step(self, patience: FloatArray) -> FloatArray:
         """Play every user's tasks with its patience; then the provider commits anew.
@@ -161,117 +268,25 @@ class PatienceBatch(_OneStepBatch):
 
         Returns:
             Mean utility after a failed first pass, shape (n,): what the patience decides.
+
+        Raises:
+            ValueError: The patience is not allowed; nothing has changed.
         """
-        gain = rules.play_users(
+        gain = play.play_users(
             self._seeds,
             self._first,
             self.tasks_per_commitment,
-            self.game.success,
-            self.game.latency + self._commitment.delay,
-            float(self.game.value),
+            self.variant.table,
+            self._game,
             self._commitment.model,
             self._commitment.cascade,
-            _checked("patience", probability("patience", patience), self.size),
-            self.max_passes,
+            self._commitment.delay,
+            checked("patience", probability("patience", patience), self.size),
+            self.variant.max_passes,
         )
-        self.reset()
+        self._go_on()
         return gain
 
-    def _prepare(self) -> None:
-        self._commitment = self.provider.commit(self.game, self._draws()[:, :-1]).broadcast_to((self.size,))
-        self.observation = observe(self.game, self._commitment)
-
-
-class UserBatch:
-    """Tasks of one game whose last pass failed, each under a commitment of its own, waiting for their users.
-
-    A slot whose task ends takes up the next one whose first pass fails.
-
-    Args:
-        game: A single game.
-        provider: The provider that commits anew for each task.
-        size: Number of tasks n in play.
-        seed: The seed of slot 0; slot i has seed + i.
-        max_passes: A re-prompt after this many passes truncates a task.
-    """
-
-    def __init__(
-        self,
-        game: Game,
-        provider: ProviderPolicy,
-        size: int,
-        *,
-        seed: int = 0,
-        max_passes: int = DEFAULT_MAX_PASSES,
-    ) -> None:
-        self.game = find_game(game)
-        self.provider = provider
-        self.size = count("size", size)
-        self.max_passes = count("max_passes", max_passes)
-        self.reset(seed)
-
-    def reset(self, seed: int | None = None) -> None:
-        """Take up the first tasks of new seeds, or the next tasks without a seed."""
-        n = self.size
-        if seed is not None:
-            self._seeds = seeds_from(seed, n)
-            self._tasks = np.full(n, -1, dtype=np.int64)
-        self._cascade = np.zeros(n)
-        self._waiting = np.zeros((n, 2))
-        self._model = np.ones(n, dtype=np.int64)
-        self._pass_index = np.ones(n, dtype=np.int64)
-        self._utility = np.zeros(n)
-        self._ended = np.zeros(n, dtype=np.bool_)
-        self._truncated = np.zeros(n, dtype=np.bool_)
-        self.observation = np.zeros((n, *observe(self.game).shape), dtype=np.float32)
-        self._take_up(np.arange(n))
-
-    def step(self, actions: IntArray) -> tuple[FloatArray, BoolArray, BoolArray, npt.NDArray[np.float32]]:
-        """Answer the failures and play on.
-
-        Args:
-            actions: 0 to re-prompt, 1 to abandon, shape (n,).
-
-        Returns:
-            The users' rewards, whether each task terminated, whether it was truncated, each of shape (n,), and the
-            observations before slots took up new tasks, shape (n, 11). `observation` holds those after.
-        """
-        answers = _checked("actions", actions, self.size)
-        if not np.isin(answers, (rules.RE_PROMPT, rules.ABANDON)).all():
-            raise ValueError(f"actions: {answers} are not allowed; expected 0 (re-prompt) or 1 (abandon)")
-        rules.answer_failures(
-            answers.astype(np.int64),
-            self._seeds,
-            self._tasks,
-            self.game.success,
-            self._waiting,
-            float(self.game.value),
-            self._cascade,
-            self.max_passes,
-            self._model,
-            self._pass_index,
-            self._utility,
-            self._ended,
-            self._truncated,
-        )
-        before = self.observation.copy()
-        ended, truncated = self._ended.copy(), self._truncated.copy()
-        self._take_up(np.flatnonzero(ended | truncated))
-        return self._utility.copy(), ended, truncated, before
-
-    def _take_up(self, slots: IntArray) -> None:
-        for _ in range(FIRST_FAILURE_TRIES):
-            if slots.size == 0:
-                return
-            self._tasks[slots] += 1
-            draws = rules.draw_policies(self._seeds[slots], self._tasks[slots], DRAWS)
-            commitment = self.provider.commit(self.game, draws[:, :-1]).broadcast_to(slots.shape)
-            self._model[slots] = commitment.model
-            self._cascade[slots] = commitment.cascade
-            self._waiting[slots] = self.game.latency + commitment.delay
-            self._pass_index[slots] = 1
-            self.observation[slots] = observe(self.game, commitment)
-            solved = rules.first_pass_succeeds(
-                self._seeds[slots], self._tasks[slots], self._model[slots], self.game.success
-            )
-            slots = slots[solved]
+    def _prepare(self, games: Game) -> None:
+        self._commitment = self.provider.commit(games, self._draws[:, :-1]).broadcast_to((self.size,))
+        self.observation = self._observe(self._commitment)

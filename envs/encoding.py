@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
+from numba import njit, vectorize
 
 from stackroute.analytic import Commitment
 
@@ -14,30 +15,24 @@ if TYPE_CHECKING:
 
     from stackroute.analytic import Game
     from stackroute.analytic.game import FloatArray
+    from stackroute.envs.rules import Row
 
-OBSERVATION_NAMES = (
-    "success of model 1",
-    "success of model 2",
-    "latency of model 1",
-    "latency of model 2",
-    "cost of model 1",
-    "cost of model 2",
-    "churn penalty",
-    "starts on model 2",
-    "cascade probability",
-    "delay of model 1",
-    "delay of model 2",
-)
-_OBSERVATION_HIGH = np.array([1, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1], dtype=np.float32)
+_OBSERVATION_HIGH = np.array([1, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1], dtype=np.float32)
 _COMMITMENT = 7
+_HISTORY = 11
 _DELAY_RESOLUTION = 50.0
 
 DEAD_ZONE = 0.1
 """Share of the symmetric action range at each end that maps to exactly 0 or 1."""
 
 
-def observation_space() -> spaces.Box:
-    """The observation space of both players, Box of shape (11,) and dtype float32.
+@vectorize(cache=True)  # type: ignore[no-untyped-call, untyped-decorator]
+def _delay_code(fraction: Any) -> Any:
+    return np.log1p(_DELAY_RESOLUTION * min(fraction, 1.0)) / np.log1p(_DELAY_RESOLUTION)
+
+
+def observation_space(history: bool = False) -> spaces.Box:
+    """The observation space of both players, Box and float32, of shape (11,) or, with the history, (13,).
 
     | index | content | range |
     |---|---|---|
@@ -48,10 +43,57 @@ def observation_space() -> spaces.Box:
     | 7 | 1 when the commitment starts on model 2 | {0, 1} |
     | 8 | cascade probability | [0, 1] |
     | 9, 10 | delays, log(1 + 50 delay / value) / log 51 | [0, 1] |
+    | 11 | 1 when the last pass was on model 2 (with the history only) | {0, 1} |
+    | 12 | log(1 + passes so far) / log(1 + `max_passes`) (with the history only) | [0, 1] |
 
-    Before the provider has committed, entries 7 to 10 are 0.
+    Entries 7 to 10 are 0 before the provider has committed, and always where it commits before every pass.
+
+    Args:
+        history: Whether the players see what has been played.
     """
-    return spaces.Box(np.zeros_like(_OBSERVATION_HIGH), _OBSERVATION_HIGH, dtype=np.float32)
+    high = _OBSERVATION_HIGH if history else _OBSERVATION_HIGH[:_HISTORY]
+    return spaces.Box(np.zeros_like(high), high, dtype=np.float32)
+
+
+@njit(cache=True, inline="always")
+def encode_commitment(
+    task: Row, game: Row, hidden: bool, max_passes: int, observation: npt.NDArray[np.float32], row: int
+) -> None:
+    """Write what of the observation changes within a task; as `encode_task`."""
+    shown = task.model != 0 and not hidden
+    observation[row, _COMMITMENT] = 1.0 if shown and task.start == 2 else 0.0
+    observation[row, _COMMITMENT + 1] = task.cascade if shown else 0.0
+    observation[row, _COMMITMENT + 2] = _delay_code(task.delay_1 / game.value) if shown and task.delay_1 > 0.0 else 0.0
+    observation[row, _COMMITMENT + 3] = _delay_code(task.delay_2 / game.value) if shown and task.delay_2 > 0.0 else 0.0
+    if observation.shape[1] > _HISTORY:
+        observation[row, _HISTORY] = 1.0 if task.model == 2 else 0.0
+        observation[row, _HISTORY + 1] = np.log1p(task.passes) / np.log1p(max_passes)
+
+
+@njit(cache=True, inline="always")
+def encode_task(
+    task: Row,
+    game: Row,
+    encoded_games: npt.NDArray[np.float32],
+    hidden: bool,
+    max_passes: int,
+    observation: npt.NDArray[np.float32],
+    row: int,
+) -> None:
+    """Write the observation of a task in play; see `observation_space` for the layout.
+
+    Args:
+        task: A row of a `TASK` array.
+        game: Its game, a row of a `GAME` array.
+        encoded_games: `observe` of all games, shape (m, 11).
+        hidden: Whether the commitment is hidden.
+        max_passes: Passes before truncation.
+        observation: Shape (n, 11) or, with the history, (n, 13): one row is written.
+        row: Which.
+    """
+    for k in range(_COMMITMENT):
+        observation[row, k] = encoded_games[task.game, k]
+    encode_commitment(task, game, hidden, max_passes, observation, row)
 
 
 def observe(game: Game, commitment: Commitment | None = None) -> npt.NDArray[np.float32]:
@@ -65,7 +107,7 @@ def observe(game: Game, commitment: Commitment | None = None) -> npt.NDArray[np.
         Observations, float32, shape (..., 11).
     """
     batch = game.shape if commitment is None else np.broadcast_shapes(game.shape, commitment.shape)
-    observation = np.zeros((*batch, len(OBSERVATION_NAMES)))
+    observation = np.zeros((*batch, _HISTORY))
     observation[..., 0:2] = game.success
     relative = game.latency / game.value[..., None]
     observation[..., 2:4] = np.where(relative <= 1, relative, 2 - 1 / np.maximum(relative, 1))
@@ -76,8 +118,7 @@ def observe(game: Game, commitment: Commitment | None = None) -> npt.NDArray[np.
     if commitment is not None:
         observation[..., _COMMITMENT] = commitment.model == 2
         observation[..., _COMMITMENT + 1] = commitment.cascade
-        fraction = np.minimum(commitment.delay / game.value[..., None], 1.0)
-        observation[..., _COMMITMENT + 2 :] = np.log1p(_DELAY_RESOLUTION * fraction) / np.log1p(_DELAY_RESOLUTION)
+        observation[..., _COMMITMENT + 2 :] = _delay_code(commitment.delay / game.value[..., None])
     return observation.astype(np.float32)
 
 
@@ -111,8 +152,10 @@ def commitment_from_action(game: Game, action: npt.ArrayLike) -> Commitment:
         raise ValueError(f"action: shape {entries.shape} is not allowed; expected (..., 2) or (..., 4)")
     if not ((entries >= 0) & (entries <= 1)).all():
         raise ValueError(f"action: {action!r} is not allowed; expected numbers in [0, 1]")
-    delay = entries[..., 2:] * game.value[..., None] if entries.shape[-1] == 4 else np.zeros(2)
-    return Commitment(np.where(entries[..., 0] >= 0.5, 2, 1), entries[..., 1], delay)
+    shape = np.broadcast_shapes(entries.shape[:-1], game.shape)
+    entries = np.broadcast_to(entries, (*shape, entries.shape[-1]))
+    delay = entries[..., 2:] * game.value[..., None] if entries.shape[-1] == 4 else np.zeros((*shape, 2))
+    return Commitment.of_valid(model=1 + (entries[..., 0] >= 0.5), cascade=entries[..., 1].copy(), delay=delay)
 
 
 def check_shape(action: npt.ArrayLike, space: spaces.Space[Any]) -> None:
@@ -149,9 +192,9 @@ def action_from_commitment(game: Game, commitment: Commitment, throttling: bool)
     return np.stack(parts[:2], axis=-1)
 
 
-def symmetric_space(throttling: bool) -> spaces.Box:
-    """The commitment space as learners see it: Box(-1, 1), float32, read by `from_symmetric`."""
-    return spaces.Box(-1.0, 1.0, commitment_space(throttling).shape, dtype=np.float32)
+def symmetric_space(box: spaces.Box) -> spaces.Box:
+    """A box of numbers in [0, 1] as learners see it: Box(-1, 1), float32, read by `from_symmetric`."""
+    return spaces.Box(-1.0, 1.0, box.shape, dtype=np.float32)
 
 
 def from_symmetric(action: npt.ArrayLike) -> FloatArray:

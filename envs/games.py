@@ -1,20 +1,62 @@
-"""How an environment is told its game and its numbers."""
+"""How an environment is told its games and its numbers."""
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import SupportsIndex
+
+import numpy as np
 
 from stackroute.analytic import Game
 from stackroute.configs import GameConfig, load_game
 
 GameLike = Game | GameConfig | str | Path
-"""A single game, one that was loaded, the name of a packaged one, or the path of a YAML file."""
+"""A game, one that was loaded, the name of a packaged one, or the path of a YAML file."""
+
+GamesLike = GameLike | Sequence[GameLike]
+"""What tasks are drawn from: one game, a batch of games, or a list of what stands for a game."""
+
+
+Labels = tuple[str, str]
+"""What the two models of a game are called."""
+
+NO_LABELS: Labels = ("standard model", "reasoning model")
+
+
+def find_games(game: GamesLike) -> tuple[Game, list[Labels]]:
+    """The games that an environment draws its tasks from.
+
+    Args:
+        game: A game or a batch of shape (m,), one that was loaded, the name of a packaged one, the path of a YAML
+            file, or a list of these.
+
+    Returns:
+        A batch of shape (m,), and what the models of each are called.
+
+    Raises:
+        TypeError: It is none of these.
+        ValueError: There is no game, or a batch with more axes.
+        ConfigError: No such game, or a bad file.
+    """
+    if isinstance(game, Sequence) and not isinstance(game, str):
+        if not game:
+            raise ValueError("game: an empty list is not allowed; expected at least one game")
+        found_each = [find_games(one) for one in game]
+        return _joined([games for games, _ in found_each]), [label for _, labels in found_each for label in labels]
+    config = load_game(game) if isinstance(game, str | Path) else game
+    found, labels = (config.game, config.labels) if isinstance(config, GameConfig) else (config, NO_LABELS)
+    if not isinstance(found, Game):
+        raise TypeError(f"game: {game!r} is not allowed; expected a Game, or the name or file of one, or a list")
+    if len(found.shape) > 1 or 0 in found.shape:
+        raise ValueError(f"game: a batch of shape {found.shape} is not allowed; expected one game, or one axis of them")
+    games = found if found.shape else found.reshape(1)
+    return games, [labels] * len(games)
 
 
 def find_game(game: GameLike) -> Game:
-    """The single game that a face of the environment plays.
+    """The single game that is meant.
 
     Args:
         game: A game, one that was loaded, the name of a packaged one, or the path of a YAML file.
@@ -24,16 +66,30 @@ def find_game(game: GameLike) -> Game:
 
     Raises:
         TypeError: It is none of these.
-        ValueError: The game is a batch.
+        ValueError: It is a batch.
         ConfigError: No such game, or a bad file.
     """
-    config = load_game(game) if isinstance(game, str | Path) else game
-    found = config.game if isinstance(config, GameConfig) else config
-    if not isinstance(found, Game):
-        raise TypeError(f"game: {game!r} is not allowed; expected a Game, or the name or file of one")
-    if found.shape != ():
-        raise ValueError(f"game: a batch of shape {found.shape} is not allowed; expected a single game")
-    return found
+    found, _ = find_games(game)
+    if len(found) != 1:
+        raise ValueError(f"game: a batch of {len(found)} is not allowed; expected a single game")
+    return found[0]
+
+
+def in_relative_units(games: Game) -> Game:
+    """The same games with the value as the unit of utility, and the largest cost plus the churn penalty as money's.
+
+    Neither player's choices depend on the units. Where that sum of money is 0, money keeps its unit.
+    """
+    money = games.cost.max(axis=-1) + games.churn_penalty
+    money = np.where(money > 0, money, 1.0)
+    return Game(
+        games.success,
+        games.cost / money[..., None],
+        games.latency / games.value[..., None],
+        np.ones_like(games.value),
+        games.churn_penalty / money,
+        strict=games.strict,
+    )
 
 
 def count(name: str, value: SupportsIndex) -> int:
@@ -56,3 +112,9 @@ def count(name: str, value: SupportsIndex) -> int:
     if number < 1:
         raise ValueError(f"{name}: {value!r} is not allowed; expected a whole number of at least 1")
     return number
+
+
+def _joined(games: list[Game]) -> Game:
+    names = ("success", "cost", "latency", "value", "churn_penalty")
+    fields = {name: np.concatenate([getattr(one, name) for one in games]) for name in names}
+    return Game(**fields, strict=all(one.strict for one in games))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+
+from stackroute.analytic.game import MODELS, probability
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -11,9 +15,6 @@ if TYPE_CHECKING:
     from stackroute.analytic.game import FloatArray
 
 _Policy = TypeVar("_Policy")
-
-DRAWS = 5
-"""Uniform numbers that the policies of a task may use: four for the provider, one for the user."""
 
 
 @runtime_checkable
@@ -37,12 +38,12 @@ class ProviderPolicy(Protocol):
 class UserPolicy(Protocol):
     """A follower: answers a commitment with a patience."""
 
-    def patience(self, game: Game, commitment: Commitment, draws: FloatArray) -> FloatArray:
+    def patience(self, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
         """The probability of re-prompting after a failed pass.
 
         Args:
             game: One game or a batch of shape (...).
-            commitment: The provider's commitments, which the user sees, shape (...).
+            commitment: The provider's commitments, which the user sees, shape (...); None where it sees none.
             draws: Independent uniform numbers in [0, 1) for a randomised policy, shape (...).
 
         Returns:
@@ -51,8 +52,51 @@ class UserPolicy(Protocol):
         ...
 
 
+@runtime_checkable
+class InformedUserPolicy(Protocol):
+    """A follower that sees which model served it, and answers each with a patience of its own."""
+
+    def patience_by_model(self, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
+        """The probability of re-prompting after a failed pass on each model.
+
+        Args:
+            game: One game or a batch of shape (...).
+            commitment: The provider's commitments, which the user sees, shape (...); None where it sees none.
+            draws: Independent uniform numbers in [0, 1) for a randomised policy, shape (...).
+
+        Returns:
+            Patience in [0, 1] that broadcasts to shape (..., 2).
+        """
+        ...
+
+
+AnyUserPolicy = UserPolicy | InformedUserPolicy
+
+
+def patience_by_model(user: AnyUserPolicy, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
+    """A user's patience after a failed pass on each model, whether or not it tells them apart.
+
+    Args:
+        user: The user.
+        game: One game or a batch that broadcasts to shape (...).
+        commitment: What the user sees, or None.
+        draws: Uniform numbers, shape (...).
+
+    Returns:
+        Patience, shape (..., 2).
+
+    Raises:
+        InvalidGameError: The policy's answer is no probability.
+    """
+    if isinstance(user, InformedUserPolicy):
+        told_apart = probability("patience", user.patience_by_model(game, commitment, draws))
+        return np.broadcast_to(told_apart, (*draws.shape, MODELS))
+    same = probability("patience", user.patience(game, commitment, draws))
+    return np.broadcast_to(same[..., None], (*draws.shape, MODELS))
+
+
 _PROVIDERS: dict[str, Callable[[], ProviderPolicy]] = {}
-_USERS: dict[str, Callable[[], UserPolicy]] = {}
+_USERS: dict[str, Callable[[], AnyUserPolicy]] = {}
 
 
 def register_provider(name: str, create: Callable[[], ProviderPolicy]) -> None:
@@ -60,7 +104,7 @@ def register_provider(name: str, create: Callable[[], ProviderPolicy]) -> None:
     _PROVIDERS[name] = create
 
 
-def register_user(name: str, create: Callable[[], UserPolicy]) -> None:
+def register_user(name: str, create: Callable[[], AnyUserPolicy]) -> None:
     """Make a user policy available by name, as in `gymnasium.make("stackroute/Provider-v0", user=name)`."""
     _USERS[name] = create
 
@@ -79,7 +123,7 @@ def find_provider(policy: str | ProviderPolicy) -> ProviderPolicy:
     return policy
 
 
-def find_user(policy: str | UserPolicy) -> UserPolicy:
+def find_user(policy: str | AnyUserPolicy) -> AnyUserPolicy:
     """A user policy, by object or by registered name.
 
     Raises:
@@ -88,7 +132,7 @@ def find_user(policy: str | UserPolicy) -> UserPolicy:
     """
     if isinstance(policy, str):
         return _create("user", policy, _USERS)
-    if isinstance(policy, type) or not isinstance(policy, UserPolicy):
+    if isinstance(policy, type) or not isinstance(policy, UserPolicy | InformedUserPolicy):
         raise TypeError(f"user: {policy!r} is not allowed; expected a name or an object with a patience method")
     return policy
 

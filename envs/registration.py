@@ -6,9 +6,15 @@ import pettingzoo
 
 def register_environments() -> None:
     """Make the environments known to `gymnasium.make` and `pettingzoo.make`; calling it again changes nothing."""
-    for name, entry_point in (("Provider", "ProviderEnv"), ("User", "UserEnv")):
+    for name, module in (("Provider", "provider_env"), ("User", "user_env")):
         identifier = f"stackroute/{name}-v0"
         if identifier not in gymnasium.registry:
-            gymnasium.register(identifier, entry_point=f"stackroute.envs.gymnasium_envs:{entry_point}")
+            gymnasium.register(
+                identifier,
+                entry_point=f"stackroute.envs.{module}:{name}Env",
+                vector_entry_point=f"stackroute.envs.vector_envs:{name}VectorEnv",
+            )
     if "stackroute-v0" not in pettingzoo.aec_registry:
         pettingzoo.register("aec", "stackroute-v0", "stackroute.envs.pettingzoo_env:env")
+    if "stackroute-v0" not in pettingzoo.parallel_registry:
+        pettingzoo.register("parallel", "stackroute-v0", "stackroute.envs.pettingzoo_env:parallel_env")

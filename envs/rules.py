@@ -2,26 +2,75 @@
 
 One episode is one task. Randomness is counter-based: every coin is a hash of (seed, task, pass, stream), so the same
 seed gives the same episode in every face, at any batch size and in any order of play.
+
+A task is a row of a `TASK` array, a game a row of a `GAME` array; single environments hold arrays of one row, batches
+arrays of many (`stackroute.envs.kernels`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
 
 if TYPE_CHECKING:
-    from stackroute.analytic.game import BoolArray, FloatArray, IntArray
+    import numpy.typing as npt
+
+    Row = Any
 
 RE_PROMPT = 0
 ABANDON = 1
 
+IN_PLAY, SOLVED, ABANDONED, TRUNCATED = 0, 1, 2, 3
+"""How a task stands."""
+
+TASK = np.dtype(
+    [
+        ("seed", np.int64),
+        ("number", np.int64),
+        ("key", np.int64),
+        ("cascade", np.float64),
+        ("delay_1", np.float64),
+        ("delay_2", np.float64),
+        ("game", np.int32),
+        ("passes", np.int32),
+        ("start", np.int8),
+        ("model", np.int8),
+        ("end", np.int8),
+    ],
+    align=True,
+)
+"""A task in play: the seed and the number that fix its coins, and their key; the commitment that holds, with its start
+model; the row of the game; the passes so far, the model of the last (before the first: 0), and how the task stands.
+
+It fills one cache line of 64 bytes, as does a game."""
+
+GAME = np.dtype(
+    [
+        (name, np.float64)
+        for name in (
+            *("success_1", "success_2", "cost_1", "cost_2", "latency_1", "latency_2"),
+            *("value", "churn_penalty"),
+        )
+    ]
+)
+"""The numbers of a game."""
+
+SERVICE_COST, CHURN_PENALTY, LATENCY, VALUE = 0, 1, 2, 3
+"""The parts of the rewards: the provider's is minus the first two, the user's the fourth minus the third."""
+
+PARTS = ("service_cost", "churn_penalty", "latency", "value")
+
 SUCCESS_STREAM = 0
 ROUTE_STREAM = 1
 USER_STREAM = 2
-"""The streams of a pass's coins: does it succeed, does the task move on, does the user stay. What policies draw before
-the first pass is hashed as streams of pass 0."""
+"""The streams of a pass's coins: does it succeed, does the task move on, does the user stay."""
+
+DRAWS = 5
+GAME_STREAM = 5
+"""What is drawn before the first pass, as streams of pass 0: five numbers for policies (four for the provider's, one
+for the user's), then the game."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -30,8 +79,11 @@ _S1, _S11, _S27, _S30, _S31 = np.uint64(1), np.uint64(11), np.uint64(27), np.uin
 _PER_PASS = np.uint64(16)
 _UNIT = 2.0**-53
 
+# Left to LLVM, some of these stay calls in the loops over tasks and cost them a third of their speed.
+_inlined = njit(cache=True, inline="always")
 
-@njit(cache=True)
+
+@_inlined
 def _mix(word):  # type: ignore[no-untyped-def]
     """The SplitMix64 finaliser (Steele, Lea and Flood 2014): a bijection of 64-bit words."""
     word = (word ^ (word >> _S30)) * _MIX_1
@@ -39,14 +91,14 @@ def _mix(word):  # type: ignore[no-untyped-def]
     return word ^ (word >> _S31)
 
 
-@njit(cache=True)
+@_inlined
 def task_key(seed: int, task: int) -> int:
     """The key of a task, from which all of its coins are hashed: 63 bits, so that it fits every integer type."""
     word = _mix(_mix(np.uint64(seed) + _GOLDEN) ^ (np.uint64(task) * _GOLDEN))
     return np.int64(word >> _S1)  # type: ignore[return-value]
 
 
-@njit(cache=True)
+@_inlined
 def coin(key: int, pass_index: int, stream: int) -> float:
     """A uniform number in [0, 1), a pure function of its arguments.
 
@@ -59,13 +111,13 @@ def coin(key: int, pass_index: int, stream: int) -> float:
     return (_mix(np.uint64(key) + counter * _GOLDEN) >> _S11) * _UNIT  # type: ignore[no-any-return]
 
 
-@njit(cache=True)
+@_inlined
 def pass_succeeds(key: int, pass_index: int, success: float) -> bool:
     """Whether a pass solves the task: nature's move."""
     return coin(key, pass_index, SUCCESS_STREAM) < success
 
 
-@njit(cache=True)
+@_inlined
 def next_model(key: int, pass_index: int, model: int, cascade: float) -> int:
     """The model of the pass after a re-prompt: model 2 keeps the task, model 1 hands it on w.p. `cascade`.
 
@@ -75,211 +127,135 @@ def next_model(key: int, pass_index: int, model: int, cascade: float) -> int:
         model: The model that failed, 1 or 2.
         cascade: The committed probability of moving from model 1 to model 2.
     """
-    return 2 if model == 2 or coin(key, pass_index, ROUTE_STREAM) < cascade else 1
+    moves = coin(key, pass_index, ROUTE_STREAM) < cascade
+    return 2 if (model == 2) | moves else 1
 
 
-@njit(cache=True)
+@_inlined
 def user_stays(key: int, pass_index: int, patience: float) -> bool:
     """Whether a user of the given patience re-prompts after the failed pass."""
     return coin(key, pass_index, USER_STREAM) < patience
 
 
-@njit(cache=True)
-def play_task(
-    key: int,
-    success: FloatArray,
-    model: int,
-    cascade: float,
-    patience: float,
-    max_passes: int,
-    passes: FloatArray,
-) -> int:
-    """Play one task with a user of fixed patience.
+@_inlined
+def begin(task: Row, number: int, games: int) -> None:
+    """Take up a task; the provider is to commit.
 
     Args:
-        key: The task's key.
-        success: Success probabilities, shape (2,).
-        model: The model of the first pass, 1 or 2.
-        cascade: Probability of moving from model 1 to model 2 on a re-prompt.
-        patience: The user's probability of re-prompting.
-        max_passes: After this many passes the task is truncated.
-        passes: Counts the passes on each model, shape (2,): incremented in place.
-
-    Returns:
-        1 when the task was solved, 0 when it was abandoned, -1 when it was truncated.
+        task: The row, with its seed.
+        number: The number of the task.
+        games: How many games there are: the task's is drawn among them.
     """
-    pass_index = 1
-    while True:
-        passes[model - 1] += 1.0
-        if pass_succeeds(key, pass_index, success[model - 1]):
-            return 1
-        if not user_stays(key, pass_index, patience):
-            return 0
-        if pass_index >= max_passes:
-            return -1
-        model = next_model(key, pass_index, model, cascade)
-        pass_index += 1
+    task.number = number
+    task.key = task_key(task.seed, number)
+    task.game = np.int64(coin(task.key, 0, GAME_STREAM) * games)
+    task.start = 0
+    task.model = 0
+    task.passes = 0
+    task.end = IN_PLAY
+    task.cascade = 0.0
+    task.delay_1 = 0.0
+    task.delay_2 = 0.0
 
 
-@njit(cache=True)
-def play_many(
-    seeds: IntArray,
-    first_task: IntArray,
-    tasks: int,
-    success: FloatArray,
-    model: IntArray,
-    cascade: FloatArray,
-    patience: FloatArray,
-    max_passes: int,
-) -> FloatArray:
-    """Play many tasks under each of n commitments.
+@_inlined
+def commit(task: Row, model: int, cascade: float, delay_1: float, delay_2: float) -> None:
+    """The provider commits: the next pass is on `model`."""
+    task.start = model
+    task.model = model
+    task.cascade = cascade
+    task.delay_1 = delay_1
+    task.delay_2 = delay_2
+
+
+@_inlined
+def commit_action(task: Row, game: Row, actions: npt.NDArray[np.float64], row: int, per_pass: bool) -> None:
+    """Commit as an action of the provider says, a row of numbers in [0, 1].
 
     Args:
-        seeds: The seed of each commitment's coins, shape (n,).
-        first_task: Number of the first task of each commitment, shape (n,); the others follow.
-        tasks: Tasks played for each commitment.
-        success: Success probabilities, shape (2,).
-        model: First model of each commitment, shape (n,).
-        cascade: Cascade probability of each commitment, shape (n,).
-        patience: The user's patience under each commitment, shape (n,).
-        max_passes: After this many passes a task is truncated.
-
-    Returns:
-        Shape (n, 4): mean passes on model 1, mean passes on model 2, share solved, share abandoned.
+        task: The task.
+        game: Its game: delays are fractions of its value.
+        actions: Start model (2 from 1/2 upwards), cascade probability and the two delays, or the first two; where the
+            provider chooses before every pass, the model and its delay, or the first.
+        row: Which row.
+        per_pass: Whether it does.
     """
-    count = model.shape[0]
-    outcome = np.zeros((count, 4))
-    for i in range(count):
-        for j in range(tasks):
-            key = task_key(seeds[i], first_task[i] + j)
-            end = play_task(key, success, model[i], cascade[i], patience[i], max_passes, outcome[i, :2])
-            if end == 1:
-                outcome[i, 2] += 1.0
-            elif end == 0:
-                outcome[i, 3] += 1.0
-    return outcome / tasks
+    width = actions.shape[1]
+    model = 2 if actions[row, 0] >= 0.5 else 1
+    if per_pass:
+        delay = actions[row, 1] * game.value if width == 2 else 0.0
+        commit(task, model, 0.0, delay, delay)
+    elif width == 4:
+        commit(task, model, actions[row, 1], actions[row, 2] * game.value, actions[row, 3] * game.value)
+    else:
+        commit(task, model, actions[row, 1], 0.0, 0.0)
 
 
-@njit(cache=True)
-def play_users(
-    seeds: IntArray,
-    first_task: IntArray,
-    tasks: int,
-    success: FloatArray,
-    waiting: FloatArray,
-    value: float,
-    model: IntArray,
-    cascade: FloatArray,
-    patience: FloatArray,
-    max_passes: int,
-) -> FloatArray:
-    """What a patience earns the user after a failed first pass, over many tasks under each of n commitments.
-
-    The user's own coin is averaged out: a task is played on until it is solved, and the k-th re-prompt counts with
-    weight r^k, the probability that a user of patience r makes it.
+@_inlined
+def serve(task: Row, game: Row, parts: npt.NDArray[np.float64], row: int) -> None:
+    """Play a pass on the model in charge.
 
     Args:
-        seeds: The seed of each commitment's coins, shape (n,).
-        first_task: Number of the first task of each commitment, shape (n,); the others follow.
-        tasks: Tasks played for each commitment.
-        success: Success probabilities, shape (2,).
-        waiting: Latency and delay of a pass under each commitment, utility, shape (n, 2).
-        value: What a solved task is worth to the user.
-        model: First model of each commitment, shape (n,).
-        cascade: Cascade probability of each commitment, shape (n,).
-        patience: The user's patience under each commitment, shape (n,).
-        max_passes: After this many passes a task is truncated.
-
-    Returns:
-        Mean utility after the first failure over the tasks whose first pass failed, 0 where none did, shape (n,).
+        task: The task.
+        game: Its game.
+        parts: Parts of the rewards, shape (n, 4): the pass's are added to one row.
+        row: Which.
     """
-    gain = np.zeros(model.shape[0])
-    for i in range(model.shape[0]):
-        failures = 0
-        for j in range(tasks):
-            key = task_key(seeds[i], first_task[i] + j)
-            current = model[i]
-            if pass_succeeds(key, 1, success[current - 1]):
-                continue
-            failures += 1
-            weight = patience[i]
-            pass_index = 1
-            while weight > 0.0 and pass_index < max_passes:
-                current = next_model(key, pass_index, current, cascade[i])
-                pass_index += 1
-                gain[i] -= weight * waiting[i, current - 1]
-                if pass_succeeds(key, pass_index, success[current - 1]):
-                    gain[i] += weight * value
-                    break
-                weight *= patience[i]
-        if failures > 0:
-            gain[i] /= failures
-    return gain
+    task.passes += 1
+    standard = task.model == 1
+    # Both are read before one is chosen, which spares the processor a branch that it cannot predict.
+    success_1, success_2 = game.success_1, game.success_2
+    cost_1, cost_2 = game.cost_1, game.cost_2
+    waiting_1, waiting_2 = game.latency_1 + task.delay_1, game.latency_2 + task.delay_2
+    solved = pass_succeeds(task.key, task.passes, success_1 if standard else success_2)
+    parts[row, SERVICE_COST] += cost_1 if standard else cost_2
+    parts[row, LATENCY] += waiting_1 if standard else waiting_2
+    parts[row, VALUE] += game.value * solved
+    task.end = SOLVED * solved
 
 
-@njit(cache=True)
-def draw_policies(seeds: IntArray, tasks: IntArray, count: int) -> FloatArray:
-    """What the policies of each task may draw, shape (n, count): uniform numbers fixed before its first pass."""
-    draws = np.empty((seeds.shape[0], count))
-    for i in range(seeds.shape[0]):
-        key = task_key(seeds[i], tasks[i])
-        for k in range(count):
-            draws[i, k] = coin(key, 0, k)
-    return draws
-
-
-@njit(cache=True)
-def first_pass_succeeds(seeds: IntArray, tasks: IntArray, model: IntArray, success: FloatArray) -> BoolArray:
-    """Whether the first pass of each task solves it, shape (n,)."""
-    solved = np.empty(seeds.shape[0], dtype=np.bool_)
-    for i in range(seeds.shape[0]):
-        solved[i] = pass_succeeds(task_key(seeds[i], tasks[i]), 1, success[model[i] - 1])
-    return solved
-
-
-@njit(cache=True)
-def answer_failures(
-    actions: IntArray,
-    seeds: IntArray,
-    tasks: IntArray,
-    success: FloatArray,
-    waiting: FloatArray,
-    value: float,
-    cascade: FloatArray,
-    max_passes: int,
-    model: IntArray,
-    pass_index: IntArray,
-    utility: FloatArray,
-    ended: BoolArray,
-    truncated: BoolArray,
-) -> None:
-    """Let the users of n tasks answer a failed pass, and play the next pass where they re-prompt.
+@_inlined
+def answer(task: Row, game: Row, action: int, max_passes: int, parts: npt.NDArray[np.float64], row: int) -> bool:
+    """The user answers a failed pass.
 
     Args:
-        actions: `RE_PROMPT` or `ABANDON`, shape (n,).
-        seeds: Seed of each task, shape (n,).
-        tasks: Number of each task, shape (n,).
-        success: Success probabilities, shape (2,).
-        waiting: Latency and delay of a pass under each task's commitment, utility, shape (n, 2).
-        value: What a solved task is worth to the user.
-        cascade: Each task's committed cascade probability, shape (n,).
+        task: The task.
+        game: Its game.
+        action: `RE_PROMPT` or `ABANDON`: the provider then pays the churn penalty.
         max_passes: After this many passes a re-prompt truncates the task.
-        model: The model in charge of each task, shape (n,): updated in place.
-        pass_index: The number of each task's last pass, shape (n,): updated in place.
-        utility: The user's reward of this step, shape (n,): written.
-        ended: Whether the task was solved or abandoned, shape (n,): written.
-        truncated: Whether the task was truncated, shape (n,): written.
+        parts: Parts of the rewards, shape (n, 4): added to in one row.
+        row: Which.
+
+    Returns:
+        Whether another pass is to be served.
     """
-    for i in range(actions.shape[0]):
-        utility[i] = 0.0
-        ended[i] = actions[i] == ABANDON
-        truncated[i] = not ended[i] and pass_index[i] >= max_passes
-        if ended[i] or truncated[i]:
-            continue
-        key = task_key(seeds[i], tasks[i])
-        model[i] = next_model(key, pass_index[i], model[i], cascade[i])
-        pass_index[i] += 1
-        utility[i] = -waiting[i, model[i] - 1]
-        if pass_succeeds(key, pass_index[i], success[model[i] - 1]):
-            utility[i] += value
-            ended[i] = True
+    if action == ABANDON:
+        task.end = ABANDONED
+        parts[row, CHURN_PENALTY] += game.churn_penalty
+    elif task.passes >= max_passes:
+        task.end = TRUNCATED
+    return task.end == IN_PLAY  # type: ignore[no-any-return]
+
+
+@_inlined
+def move_on(task: Row) -> None:
+    """Route the next pass as the provider has committed to."""
+    task.model = next_model(task.key, task.passes, task.model, task.cascade)
+
+
+@_inlined
+def play_out(
+    task: Row,
+    game: Row,
+    patience_1: float,
+    patience_2: float,
+    max_passes: int,
+    parts: npt.NDArray[np.float64],
+    row: int,
+) -> None:
+    """Play the rest of a task with a user of fixed patience after a failed pass on model 1 and on model 2."""
+    while task.end == IN_PLAY:
+        stays = user_stays(task.key, task.passes, patience_1 if task.model == 1 else patience_2)
+        if answer(task, game, RE_PROMPT if stays else ABANDON, max_passes, parts, row):
+            move_on(task)
+            serve(task, game, parts, row)

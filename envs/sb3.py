@@ -10,8 +10,11 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv
 
-from stackroute.envs.batch import PatienceBatch, ProviderBatch, UserBatch
-from stackroute.envs.encoding import from_symmetric, observation_space, symmetric_space
+from stackroute.envs.batch import PatienceBatch, ProviderBatch
+from stackroute.envs.encoding import from_symmetric, symmetric_space
+from stackroute.envs.pass_batch import PassBatch
+from stackroute.envs.user_batch import UserBatch
+from stackroute.envs.user_env import PATIENCE_LEVELS
 
 if TYPE_CHECKING:
     from gymnasium import Env
@@ -19,10 +22,7 @@ if TYPE_CHECKING:
 
     from stackroute.analytic.game import FloatArray
 
-_Batch = PatienceBatch | ProviderBatch | UserBatch
-
-PATIENCE_LEVELS = (0.0, 0.2, 0.4, 0.6, 0.75, 0.85, 0.9, 0.95, 0.975, 1.0)
-"""The patiences among which a learning user chooses; 0 and 1 are exact."""
+_Batch = PassBatch | PatienceBatch | ProviderBatch | UserBatch
 
 _GAIN_UNIT = 0.05
 
@@ -36,12 +36,13 @@ class _BatchVecEnv(VecEnv):
         self.batch = batch
         self._began = time.time()
         self.render_mode = None
-        super().__init__(batch.size, observation_space(), action_space)
+        super().__init__(batch.size, batch.variant.observation_space, action_space)
         self.seed(seed)
 
     def reset(self) -> np.ndarray:
         """Start again from the seed given to `seed`, or go on to the next tasks without one."""
-        self.batch.reset(self._seeds[0])
+        first = self._seeds[0]
+        self.batch.reset(None if first is None else np.array(self._seeds))
         self._reset_seeds()
         self._reset_options()
         self._returns = np.zeros(self.num_envs)
@@ -78,6 +79,10 @@ class _BatchVecEnv(VecEnv):
         self._lengths[done] = 0
         return self.batch.observation.copy(), rewards.astype(np.float32), done, infos
 
+    def _game_actions(self) -> np.ndarray:
+        """The actions as the batch takes them."""
+        return from_symmetric(self._actions) if isinstance(self.action_space, spaces.Box) else self._actions
+
     def _one_step_result(self, rewards: FloatArray, before: np.ndarray) -> VecEnvStepReturn:
         ended = np.ones(self.num_envs, dtype=bool)
         return self._result(rewards, ended, ~ended, before)
@@ -91,7 +96,7 @@ class _BatchVecEnv(VecEnv):
         return [getattr(owner, attr_name) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Set an attribute of the batch, which all slots share."""
+        """Set an attribute of the batch, which all slots share whichever are asked for."""
         setattr(self.batch, attr_name, value)
 
     def env_method(
@@ -106,57 +111,90 @@ class _BatchVecEnv(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
 
+def _learner_space(space: spaces.Box | spaces.Discrete[Any]) -> spaces.Space[Any]:
+    return symmetric_space(space) if isinstance(space, spaces.Box) else space
+
+
 class ProviderVecEnv(_BatchVecEnv):
     """Commitments as one-step episodes for stable-baselines3.
 
     Actions are in [-1, 1], of shape (2,) or, with throttling, (4,); dead zones at both ends make exactly 0 and 1
-    reachable. The reward is minus the logarithm of a commitment's mean cost over its tasks, so that a step of the
-    learner means the same relative saving in every game.
+    reachable. With `action="grid"` they are Discrete. The reward is minus the logarithm of a commitment's mean cost
+    over its tasks, so that a step of the learner means the same relative saving in every game.
 
     Args:
         batch: The commitments to play.
-        throttling: Whether actions have delays.
         seed: Seed of slot 0.
     """
 
     batch: ProviderBatch
 
-    def __init__(self, batch: ProviderBatch, *, throttling: bool, seed: int = 0) -> None:
-        super().__init__(batch, symmetric_space(throttling), seed)
+    def __init__(self, batch: ProviderBatch, *, seed: int = 0) -> None:
+        super().__init__(batch, _learner_space(batch.variant.provider_space), seed)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Serve every commitment to its tasks; every episode ends."""
-        outcome = self.batch.step(from_symmetric(self._actions))
+        before = self.batch.observation
+        outcome = self.batch.step(self._game_actions())
         cost = outcome["service_cost"] + outcome["churn_penalty"]
-        return self._one_step_result(-np.log(np.maximum(cost, np.finfo(np.float64).tiny)), self.batch.observation)
+        return self._one_step_result(-np.log(np.maximum(cost, np.finfo(np.float64).tiny)), before)
+
+
+class PassVecEnv(_BatchVecEnv):
+    """Passes to be routed one by one, without commitment, for stable-baselines3.
+
+    Actions are in [-1, 1], of shape (1,) or, with throttling, (2,), or Discrete with `action="grid"`. Rewards are in
+    the unit of the batch: for several games, choose `reward_unit="relative"`.
+
+    Args:
+        batch: The tasks to play.
+        seed: Seed of slot 0.
+    """
+
+    batch: PassBatch
+
+    def __init__(self, batch: PassBatch, *, seed: int = 0) -> None:
+        super().__init__(batch, _learner_space(batch.variant.provider_space), seed)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Serve every task's next pass; slots whose task ends take up another."""
+        rewards, ended, truncated = self.batch.step(self._game_actions())
+        return self._result(rewards, ended, truncated, self.batch.final_observation)
 
 
 class PatienceVecEnv(_BatchVecEnv):
-    """A user's choice of patience as one-step episodes for stable-baselines3: Discrete over `PATIENCE_LEVELS`.
+    """A user's choice of patience as one-step episodes for stable-baselines3.
 
-    The reward is arcsinh(20 gain / value), where gain is the mean utility after a failed first pass over the batch's
-    tasks per commitment: small losses near a threshold count beside large ones far from it. It keeps the order of the
+    Actions are Discrete over `PATIENCE_LEVELS`, or the patience itself in [-1, 1], with dead zones at both ends. The
+    reward is arcsinh(20 gain / value), where gain is the mean utility after a failed first pass over the batch's tasks
+    per commitment: small losses near a threshold count beside large ones far from it. It keeps the order of the
     gains up to the noise of those means.
 
     Args:
         batch: The users to play.
+        levels: Whether actions are levels.
         seed: Seed of slot 0.
     """
 
     batch: PatienceBatch
 
-    def __init__(self, batch: PatienceBatch, *, seed: int = 0) -> None:
-        super().__init__(batch, spaces.Discrete(len(PATIENCE_LEVELS)), seed)
+    def __init__(self, batch: PatienceBatch, *, levels: bool = True, seed: int = 0) -> None:
+        space = spaces.Discrete(len(PATIENCE_LEVELS)) if levels else spaces.Box(-1.0, 1.0, (1,), dtype=np.float32)
+        super().__init__(batch, space, seed)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Play every user's tasks; every episode ends."""
-        before = self.batch.observation
-        gain = self.batch.step(np.array(PATIENCE_LEVELS)[self._actions])
-        return self._one_step_result(np.arcsinh(gain / (_GAIN_UNIT * float(self.batch.game.value))), before)
+        before, unit = self.batch.observation, _GAIN_UNIT * self.batch.value
+        chosen = self._game_actions()
+        levels = isinstance(self.action_space, spaces.Discrete)
+        gain = self.batch.step(np.array(PATIENCE_LEVELS)[chosen] if levels else chosen[:, 0])
+        return self._one_step_result(np.arcsinh(gain / unit), before)
 
 
 class UserVecEnv(_BatchVecEnv):
-    """Failed passes to be answered one by one for stable-baselines3; rewards are in units of the value.
+    """Failed passes to be answered one by one for stable-baselines3.
+
+    Rewards are in the unit of the batch: for several games, choose `reward_unit="relative"`.
 
     Args:
         batch: The tasks to play.
@@ -170,5 +208,5 @@ class UserVecEnv(_BatchVecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Answer every failure; slots whose task ends take up another."""
-        utility, ended, truncated, before = self.batch.step(self._actions)
-        return self._result(utility / float(self.batch.game.value), ended, truncated, before)
+        utility, ended, truncated = self.batch.step(self._actions)
+        return self._result(utility, ended, truncated, self.batch.final_observation)

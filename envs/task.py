@@ -1,22 +1,25 @@
-"""One task as a small state machine over the rules: what the single environments share."""
+"""One task in play: what the single environments share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.utils import seeding
 
-from stackroute.envs import rules
-from stackroute.envs.policies import DRAWS
+from stackroute.envs import kernels, rules
+from stackroute.envs.encoding import check_shape, observation_space
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from stackroute.analytic import Commitment, Game
     from stackroute.analytic.game import FloatArray
+    from stackroute.envs.variant import Variant
 
-DEFAULT_MAX_PASSES = 1_000
-"""A re-prompt after this many passes truncates the task; rarer than 1e-6 on the packaged games."""
+
+ANSWERS = (rules.RE_PROMPT, rules.ABANDON)
 
 
 def task_seed(seed: int | None) -> int:
@@ -35,82 +38,197 @@ def task_seed(seed: int | None) -> int:
     return seed % 2**63 if seed is not None else int(generator.integers(2**63))
 
 
-@dataclass
-class Task:
-    """A task in play under a commitment.
+def answer_of(action: Any) -> int:
+    """The answer that an action of a user means.
+
+    Raises:
+        ValueError: It is neither 0 nor 1.
+    """
+    if np.shape(action) != () or not isinstance(action, int | np.integer | np.ndarray) or action not in ANSWERS:
+        raise ValueError(f"action: {action!r} is not allowed; expected 0 (re-prompt) or 1 (abandon)")
+    return int(action)
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A pass that was played.
 
     Attributes:
-        game: A single game.
-        seed: The seed of the task's coins.
-        number: The number of the task.
-        max_passes: A re-prompt after this many passes truncates the task.
-        commitment: The commitment, None before the provider has moved.
-        model: The model in charge, 1 or 2; 0 before the first pass.
-        passes: Passes played.
-        solved: Whether a pass succeeded.
-        abandoned: Whether the user left.
-        truncated: Whether the task ran out of passes.
+        model: The model that served it, 1 or 2.
+        service_cost: What it cost the provider, money.
+        latency: What the user waited without delay, utility.
+        delay: What the provider added, utility.
+        solved: Whether it solved the task.
     """
 
-    game: Game
-    seed: int
-    number: int
-    max_passes: int = DEFAULT_MAX_PASSES
-    commitment: Commitment | None = None
-    model: int = 0
-    passes: int = 0
-    solved: bool = False
-    abandoned: bool = False
-    truncated: bool = False
+    model: int
+    service_cost: float
+    latency: float
+    delay: float
+    solved: bool
 
-    def __post_init__(self) -> None:
-        self._key = rules.task_key(self.seed, self.number)
+
+class Task:
+    """A task in play in a variant of the game.
+
+    Args:
+        variant: The variant.
+        seed: The seed of the task's coins.
+        number: The number of the task.
+
+    Attributes:
+        variant: The variant.
+        game_row: The row of its game among the variant's.
+        game: Its game, shape ().
+        labels: What its two models are called.
+        number: The number of the task.
+        commitment: The commitment in force, None before the provider has moved.
+        awaits_provider: Whether the provider is to move.
+        log: The passes played.
+        parts: The parts of both players' rewards for the last move: "service_cost", "churn_penalty", "latency" and
+            "value".
+    """
+
+    def __init__(self, variant: Variant, seed: int, number: int) -> None:
+        self.variant = variant
+        self.number = number
+        self._rows = np.zeros(1, rules.TASK)
+        self._rows["seed"] = seed
+        kernels.begin_tasks(self._rows, np.array([number]), variant.table)
+        self.game_row = int(self._rows["game"][0])
+        self.game: Game = variant.select(self.game_row)
+        self.labels = variant.labels[self.game_row]
+        self.commitment: Commitment | None = None
+        self.awaits_provider = True
+        self.log: list[Pass] = []
+        self.parts = dict.fromkeys(rules.PARTS, 0.0)
+        self._end = rules.IN_PLAY
+
+    @property
+    def seed(self) -> int:
+        """The seed of the task's coins."""
+        return int(self._rows["seed"][0])
+
+    @property
+    def passes(self) -> int:
+        """Passes played."""
+        return len(self.log)
+
+    @property
+    def model(self) -> int:
+        """The model of the last pass, 1 or 2; 0 before the first."""
+        return self.log[-1].model if self.log else 0
+
+    @property
+    def solved(self) -> bool:
+        """Whether a pass succeeded."""
+        return self._end == rules.SOLVED
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the user left."""
+        return self._end == rules.ABANDONED
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the task ran out of passes."""
+        return self._end == rules.TRUNCATED
 
     @property
     def ended(self) -> bool:
         """Whether the task was solved or abandoned."""
         return self.solved or self.abandoned
 
+    @property
+    def over(self) -> bool:
+        """Whether nobody is to move any more."""
+        return self._end != rules.IN_PLAY
+
+    @property
+    def rewards(self) -> tuple[float, float]:
+        """The rewards of the provider and the user for the last move."""
+        parts = self.parts
+        return -(parts["service_cost"] + parts["churn_penalty"]), parts["value"] - parts["latency"]
+
+    def observe(self) -> npt.NDArray[np.float32]:
+        """What both players see."""
+        return self._encoded(hidden=self.variant.per_pass, width=self.variant.observation_space.shape[0])
+
+    def state(self) -> npt.NDArray[np.float32]:
+        """All there is to know, hidden choices and the history included."""
+        return self._encoded(hidden=False, width=observation_space(history=True).shape[0])
+
     def draws(self) -> FloatArray:
         """The uniform numbers that the policies of this task may use, shape (5,)."""
-        return np.array([rules.coin(self._key, 0, k) for k in range(DRAWS)])
+        draws, _ = kernels.draw_tasks(self._rows["seed"], self._rows["number"], 1)
+        own: FloatArray = draws[0]
+        return own
 
-    def commit(self, commitment: Commitment) -> tuple[float, float]:
-        """The provider commits and the first pass is played.
+    def stays(self, patience: float) -> bool:
+        """Whether a user of the given patience re-prompts after the last pass."""
+        return bool(rules.user_stays(int(self._rows["key"][0]), self.passes, patience))
 
-        Returns:
-            The rewards of the provider and the user.
+    def act(self, action: npt.ArrayLike) -> None:
+        """The provider commits and the next pass is played.
+
+        Raises:
+            ValueError: The action is not allowed; nothing has changed.
         """
+        check_shape(action, self.variant.provider_space)
+        self.commit(self.variant.commitment_from(self.game, action))
+
+    def commit(self, commitment: Commitment) -> None:
+        """The provider commits and the next pass is played."""
         self.commitment = commitment
-        self.model = int(commitment.model)
-        return self._serve()
+        self.awaits_provider = False
+        model, cascade = commitment.model.reshape(1), commitment.cascade.reshape(1)
+        parts = np.zeros((1, len(rules.PARTS)))
+        kernels.commit_and_serve(self._rows, self.variant.table, model, cascade, commitment.delay.reshape(1, 2), parts)
+        self._record(parts, served=True)
 
-    def re_prompt(self) -> tuple[float, float]:
-        """The user re-prompts after a failed pass.
+    def answer(self, action: int, *, route: bool = True) -> None:
+        """The user answers a failed pass.
 
-        Returns:
-            The rewards of the provider and the user.
+        Args:
+            action: `RE_PROMPT` or `ABANDON`.
+            route: Whether a re-prompt plays the next pass as committed; False where the provider is to choose it first.
         """
-        assert self.commitment is not None, "re_prompt before commit"
-        if self.passes >= self.max_passes:
-            self.truncated = True
-            return 0.0, 0.0
-        self.model = rules.next_model(self._key, self.passes, self.model, float(self.commitment.cascade))
-        return self._serve()
+        parts = np.zeros((1, len(rules.PARTS)))
+        actions, most = np.array([action], dtype=np.int64), self.variant.max_passes
+        kernels.answer_failures(self._rows, self.variant.table, actions, route, most, parts)
+        self._record(parts, served=int(self._rows["passes"][0]) > self.passes)
+        self.awaits_provider = not route and not self.over
 
-    def abandon(self) -> tuple[float, float]:
-        """The user leaves after a failed pass; the provider pays the churn penalty.
+    def declare_failure(self) -> None:
+        """Let the pass that solved the task count as a failure, so that the user is asked."""
+        self._rows["end"] = self._end = rules.IN_PLAY
+        self.log[-1] = replace(self.log[-1], solved=False)
 
-        Returns:
-            The rewards of the provider and the user.
+    def answer_and_act(self, action: int, choice: npt.ArrayLike) -> None:
+        """The user answers a failed pass and the provider chooses the next one, which counts if there is one.
+
+        Raises:
+            ValueError: The provider's action is not allowed; nothing has changed.
         """
-        self.abandoned = True
-        return -float(self.game.churn_penalty), 0.0
+        check_shape(choice, self.variant.provider_space)
+        commitment = self.variant.commitment_from(self.game, choice)
+        self.answer(action, route=False)
+        if not self.over:
+            self.commit(commitment)
 
-    def _serve(self) -> tuple[float, float]:
-        assert self.commitment is not None, "serve before commit"
-        self.passes += 1
-        served = self.model - 1
-        self.solved = rules.pass_succeeds(self._key, self.passes, self.game.success[served])
-        waiting = float(self.game.latency[served] + self.commitment.delay[served])
-        return -float(self.game.cost[served]), self.solved * float(self.game.value) - waiting
+    def _encoded(self, hidden: bool, width: int) -> npt.NDArray[np.float32]:
+        variant = self.variant
+        observation = np.zeros((1, width), dtype=np.float32)
+        kernels.encode(self._rows, variant.table, variant.encoded_games, hidden, variant.max_passes, observation)
+        seen: npt.NDArray[np.float32] = observation[0]
+        return seen
+
+    def _record(self, parts: FloatArray, served: bool) -> None:
+        row = self._rows[0]
+        self._end = int(row["end"])
+        self.parts = dict(zip(rules.PARTS, parts[0].tolist(), strict=True))
+        if served:
+            model = int(row["model"])
+            delay = float(row[f"delay_{model}"])
+            latency = float(self.game.latency[model - 1])
+            self.log.append(Pass(model, self.parts["service_cost"], latency, delay, self.solved))

@@ -15,8 +15,9 @@ import numpy as np
 from stackroute.agents.learned import LearnedProvider, LearnedUser
 from stackroute.analytic import solve
 from stackroute.envs.batch import PatienceBatch, ProviderBatch
-from stackroute.envs.policies import DRAWS
-from stackroute.envs.sb3 import PATIENCE_LEVELS, PatienceVecEnv, ProviderVecEnv
+from stackroute.envs.rules import DRAWS
+from stackroute.envs.sb3 import PatienceVecEnv, ProviderVecEnv
+from stackroute.envs.user_env import PATIENCE_LEVELS
 from stackroute.training.evaluation import Evaluation, evaluate, provider_regret, user_regret
 from stackroute.training.exploration import ExploringProvider
 from stackroute.training.learning import AnnealedExploration, Curve, derived_seed, learn, one_thread
@@ -171,14 +172,20 @@ def learn_provider(
         The learned provider, and its exact regret against the commitments tried.
     """
     stage_seed = derived_seed(seed, 2)
-    batch = ProviderBatch(game, user, settings.batch_size, tasks_per_commitment=settings.tasks_per_commitment)
+    batch = ProviderBatch(
+        game,
+        user,
+        settings.batch_size,
+        tasks_per_commitment=settings.tasks_per_commitment,
+        throttling=throttling,
+    )
     best_cost = solve(game, throttling=throttling).provider_cost
 
     def measure(policy: ActorCriticPolicy) -> float:
         return float(provider_regret(game, LearnedProvider(policy).commit(game, _NO_DRAWS), best_cost))
 
     policy, curve = learn(
-        ProviderVecEnv(batch, throttling=throttling, seed=stage_seed),
+        ProviderVecEnv(batch, seed=stage_seed),
         settings,
         seed=stage_seed,
         measure=measure,

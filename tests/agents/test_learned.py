@@ -9,8 +9,16 @@ from stable_baselines3 import DQN, PPO
 from stackroute import Commitment, Game
 from stackroute.agents import LearnedProvider, LearnedUser, RandomProvider, RationalUser
 from stackroute.agents.learned import PolicyFileError
-from stackroute.envs import PatienceBatch, ProviderBatch, ProviderEnv, ProviderPolicy, UserEnv, UserPolicy
-from stackroute.envs.sb3 import PATIENCE_LEVELS, PatienceVecEnv, ProviderVecEnv
+from stackroute.envs import (
+    PATIENCE_LEVELS,
+    PatienceBatch,
+    ProviderBatch,
+    ProviderEnv,
+    ProviderPolicy,
+    UserEnv,
+    UserPolicy,
+)
+from stackroute.envs.sb3 import PatienceVecEnv, ProviderVecEnv
 
 COMMITMENTS = Commitment([1, 1, 2], [0.0, 0.7, 0.0], [[0, 0], [0.1, 0.5], [0, 0.2]])
 
@@ -21,7 +29,7 @@ def learned_user(game: Game) -> LearnedUser:
 
 
 def learned_provider(game: Game) -> LearnedProvider:
-    env = ProviderVecEnv(ProviderBatch(game, RationalUser(), 4), throttling=True)
+    env = ProviderVecEnv(ProviderBatch(game, RationalUser(), 4, throttling=True))
     return LearnedProvider(PPO("MlpPolicy", env, seed=1, device="cpu").policy)
 
 
@@ -68,7 +76,7 @@ def test_policies_are_read_in_the_actions_they_were_trained_on(tmp_path: Path) -
     provider = LearnedProvider(model.policy)
     provider.save(tmp_path / "provider.npz")
     for policy in (provider, LearnedProvider.load(tmp_path / "provider.npz")):
-        commitment = policy.commit(env.game, np.zeros(4))
+        commitment = policy.commit(env.variant.games[0], np.zeros(4))
         np.testing.assert_allclose(commitment.cascade, action[1])
         np.testing.assert_allclose(commitment.delay, action[2:] * 2)
 

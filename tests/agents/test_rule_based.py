@@ -42,7 +42,7 @@ def test_the_equilibrium_provider_against_the_rational_user_costs_what_theory_sa
         exact = solve(game, throttling=throttling)
         commitment = EquilibriumProvider(throttling).commit(game, NO_DRAWS)
         assert best_response(game, commitment) == exact.patience
-        batch = ProviderBatch(game, RationalUser(), 1, tasks_per_commitment=200_000)
+        batch = ProviderBatch(game, RationalUser(), 1, tasks_per_commitment=200_000, throttling=True)
         delays = commitment.delay / float(game.value) if throttling else np.zeros(2)
         played = batch.step([[float(commitment.model == 2), float(commitment.cascade), *delays]])
         cost = played["service_cost"] + played["churn_penalty"]

@@ -118,8 +118,10 @@ def test_a_bad_answer_is_an_error_and_changes_nothing(cascade_game: Game, action
 
 
 def test_bad_arguments_name_what_is_allowed(random_games: Game) -> None:
-    with pytest.raises(ValueError, match="expected a single game"):
-        raw_env(game=random_games)
+    with pytest.raises(ValueError, match=r"game: a batch of shape \(20, 15\) is not allowed"):
+        raw_env(game=random_games.reshape(20, 15))
+    with pytest.raises(ValueError, match="an empty list is not allowed"):
+        raw_env(game=[])
     with pytest.raises(TypeError, match="expected a Game"):
         raw_env(game=3)
     with pytest.raises(ConfigError, match="did you mean 'g4b'"):

@@ -34,7 +34,9 @@ def agrees(sample: np.ndarray, exact: float) -> bool:
 @pytest.mark.parametrize("index", range(150))
 def test_play_equals_the_closed_forms(random_games: Game, index: int) -> None:
     game, commitment, patience = random_play(random_games, index)
-    batch = ProviderBatch(game, FixedPatienceUser(patience), BLOCKS, tasks_per_commitment=TASKS, seed=1000 * index)
+    batch = ProviderBatch(
+        game, FixedPatienceUser(patience), BLOCKS, tasks_per_commitment=TASKS, seed=1000 * index, throttling=True
+    )
     action = action_from_commitment(game, commitment, throttling=True)
     played = batch.step(np.tile(action, (BLOCKS, 1)))
     exact_passes = expected_passes(game, commitment, patience)

@@ -5,7 +5,7 @@ from scipy import stats
 from stackroute import load_game
 from stackroute.configs import game_names
 from stackroute.envs import rules
-from stackroute.envs.task import DEFAULT_MAX_PASSES
+from stackroute.envs.variant import DEFAULT_MAX_PASSES
 
 MASK = 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -70,10 +70,3 @@ def test_truncation_is_rarer_than_one_in_a_million_on_the_packaged_games() -> No
     for name in game_names():
         # The most patient user on the worst model: every pass fails.
         assert (1 - load_game(name).game.success.min()) ** DEFAULT_MAX_PASSES < 1e-6, name
-
-
-def test_a_re_prompt_after_the_last_pass_truncates() -> None:
-    never = np.full(2, 1e-300)
-    passes = np.zeros(2)
-    assert rules.play_task(rules.task_key(0, 0), never, 1, 0.0, 1.0, 5, passes) == -1
-    assert passes.tolist() == [5, 0]

@@ -6,15 +6,15 @@ from stable_baselines3 import PPO
 
 from stackroute import Commitment, Game
 from stackroute.agents import RandomProvider, RationalUser
-from stackroute.envs import PatienceBatch, ProviderBatch, UserBatch
-from stackroute.envs.sb3 import PATIENCE_LEVELS, PatienceVecEnv, ProviderVecEnv, UserVecEnv
+from stackroute.envs import PATIENCE_LEVELS, PatienceBatch, ProviderBatch, UserBatch
+from stackroute.envs.sb3 import PatienceVecEnv, ProviderVecEnv, UserVecEnv
 
 SIZE = 16
 
 
 def make(face: str, game: Game, **options: Any) -> Any:
     if face == "provider":
-        return ProviderVecEnv(ProviderBatch(game, RationalUser(), SIZE, **options), throttling=True, seed=4)
+        return ProviderVecEnv(ProviderBatch(game, RationalUser(), SIZE, throttling=True, **options), seed=4)
     provider = RandomProvider(throttling=True)
     if face == "patience":
         return PatienceVecEnv(PatienceBatch(game, provider, SIZE, **options), seed=4)
@@ -111,11 +111,6 @@ class Impossible:
 def test_an_impossible_patience_of_a_policy_is_an_error(cascade_game: Game) -> None:
     with pytest.raises(ValueError, match=r"patience: 7\.0 is not allowed"):
         ProviderBatch(cascade_game, Impossible(), 2).step(np.zeros((2, 2)))
-
-
-def test_batches_play_single_games(random_games: Game) -> None:
-    with pytest.raises(ValueError, match="expected a single game"):
-        ProviderBatch(random_games, RationalUser(), 2)
 
 
 @FACES
