@@ -7,11 +7,11 @@ from stackroute.envs.encoding import commitment_from_action as commitment_from_a
 from stackroute.envs.encoding import observation_space as observation_space
 from stackroute.envs.encoding import observe as observe
 from stackroute.envs.pass_batch import PassBatch as PassBatch
-from stackroute.envs.pettingzoo_env import ParallelRoutingGameEnv as ParallelRoutingGameEnv
 from stackroute.envs.pettingzoo_env import RoutingGameEnv as RoutingGameEnv
 from stackroute.envs.pettingzoo_env import env as env
-from stackroute.envs.pettingzoo_env import parallel_env as parallel_env
 from stackroute.envs.pettingzoo_env import raw_env as raw_env
+from stackroute.envs.pettingzoo_parallel import ParallelRoutingGameEnv as ParallelRoutingGameEnv
+from stackroute.envs.pettingzoo_parallel import parallel_env as parallel_env
 from stackroute.envs.policies import InformedUserPolicy as InformedUserPolicy
 from stackroute.envs.policies import ProviderPolicy as ProviderPolicy
 from stackroute.envs.policies import UserPolicy as UserPolicy

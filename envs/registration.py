@@ -17,4 +17,4 @@ def register_environments() -> None:
     if "stackroute-v0" not in pettingzoo.aec_registry:
         pettingzoo.register("aec", "stackroute-v0", "stackroute.envs.pettingzoo_env:env")
     if "stackroute-v0" not in pettingzoo.parallel_registry:
-        pettingzoo.register("parallel", "stackroute-v0", "stackroute.envs.pettingzoo_env:parallel_env")
+        pettingzoo.register("parallel", "stackroute-v0", "stackroute.envs.pettingzoo_parallel:parallel_env")

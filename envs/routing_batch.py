@@ -55,7 +55,7 @@ class RoutingBatch(Batch):
         final_observation: What the players saw last, in the rows whose task ended with the last step; others are old.
 
     Example:
-        >>> batch = RoutingBatch("g1", size=3, seed=7)
+        >>> batch = RoutingBatch("g1", size=3, seed=3)
         >>> step = batch.step(np.tile([0.0, 0.5], (3, 1)), np.zeros(3, dtype=int))
         >>> step.provider_reward, step.terminated
         (array([-0.2, -0.2, -0.2]), array([False,  True, False]))

@@ -7,18 +7,20 @@ from pathlib import Path
 
 import pytest
 
-ANALYTIC = Path(__file__).parents[1] / "benchmarks" / "analytic.py"
-TINY = ["--games", "600", "--generic-games", "2", "--repeats", "1", "--memory-games", "50", "100"]
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+TINY = {
+    "analytic.py": ["--games", "600", "--generic-games", "2", "--repeats", "1", "--memory-games", "50", "100"],
+    "environments.py": ["--size", "16", "--tasks", "3", "--repeats", "1", "--seconds", "0.01"],
+}
 
 
-def run(*options: str) -> str:
-    return subprocess.run(
-        [sys.executable, str(ANALYTIC), *TINY, *options], capture_output=True, text=True, check=True
-    ).stdout
+def run(script: str, *options: str) -> str:
+    command = [sys.executable, str(BENCHMARKS / script), *TINY[script], *options]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_json_has_speed_beside_accuracy() -> None:
-    results = json.loads(run("--json"))
+    results = json.loads(run("analytic.py", "--json"))
     assert (results["games"], results["generic_games"], results["repeats"]) == (600, 2, 1)
     *exact, generic = results["rows"]
     assert [row["name"] for row in exact] == [
@@ -42,6 +44,24 @@ def test_json_has_speed_beside_accuracy() -> None:
 
 
 def test_tables_name_every_way_to_solve() -> None:
-    printed = run()
+    printed = run("analytic.py")
     for words in ("games/s", "generic bilevel", "best_response", "MB beyond inputs and outputs", "Static optima"):
+        assert words in printed
+
+
+def test_environments_are_measured_in_one_unit() -> None:
+    results = json.loads(run("environments.py", "--json"))
+    speeds = {row["name"]: row["transitions_per_second"] for row in results["rows"]}
+    named = set(speeds) | set(results["skipped"])
+    assert {"AEC loop", "batch", "make_vec User-v0", "gymnasium CartPoleVectorEnv", "pgx tic_tac_toe"} <= named
+    assert not {"AEC loop", "batch", "gymnasium CartPoleVectorEnv"} & set(results["skipped"])
+    for row in results["rows"]:
+        assert row["ratio_to_aec"] == pytest.approx(speeds[row["name"]] / speeds["AEC loop"])
+        assert row["ratio_to_cartpole"] == pytest.approx(speeds[row["name"]] / speeds["gymnasium CartPoleVectorEnv"])
+    assert 64 < results["bytes_per_task"] < 1000
+
+
+def test_the_table_of_environments_names_them() -> None:
+    printed = run("environments.py")
+    for words in ("transitions/s", "AEC loop", "compiled rollout", "bytes for a task"):
         assert words in printed

@@ -13,8 +13,7 @@ from pettingzoo.utils.conversions import parallel_to_aec
 
 import stackroute.envs
 from stackroute import Game
-from stackroute.envs import rendering
-from stackroute.envs.pettingzoo_env import env, parallel_env, raw_env
+from stackroute.envs import env, parallel_env, raw_env, rendering
 from stackroute.envs.rendering import MODES, Window, checked_mode
 from stackroute.envs.rules import ABANDON, RE_PROMPT
 from stackroute.envs.task import Task
