@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import gymnasium
 import numpy as np
 
 from stackroute.analytic.game import probability
 from stackroute.envs import kernels, play, rules
+from stackroute.envs.encoding import regular
 from stackroute.envs.games import count
-from stackroute.envs.policies import find_provider, find_user, patience_by_model
+from stackroute.envs.policies import commitment_by, find_provider, find_user, patience_by_model
+from stackroute.envs.task import task_seed
 from stackroute.envs.variant import Variant
 
 if TYPE_CHECKING:
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from stackroute.envs.policies import AnyUserPolicy, ProviderPolicy
     from stackroute.envs.variant import Options
 
+    Seeds = int | Sequence[int] | IntArray
+
 
 def checked(name: str, array: npt.ArrayLike, size: int) -> npt.NDArray[Any]:
     """An array of one entry for each slot.
@@ -30,10 +36,36 @@ def checked(name: str, array: npt.ArrayLike, size: int) -> npt.NDArray[Any]:
     Raises:
         ValueError: It has another shape.
     """
-    found = np.asarray(array)
+    found = regular(array)
     if found.shape != (size,):
         raise ValueError(f"{name}: shape {found.shape} is not allowed; expected ({size},)")
     return found
+
+
+def slot_seeds(seed: Seeds, size: int) -> IntArray:
+    """The seeds of all slots.
+
+    Args:
+        seed: The seed of slot 0, slot i then has seed + i; or one for each slot, shape (size,).
+        size: Number of slots.
+
+    Returns:
+        Below 2^63, shape (size,).
+
+    Raises:
+        ValueError: There is another number of them.
+        gymnasium.error.Error: One is not a whole number of at least 0.
+    """
+    if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str):
+        return np.array([_slot_seed(one) for one in seed], dtype=np.int64)
+    first = _slot_seed(seed)
+    return ((np.uint64(first) + np.arange(size, dtype=np.uint64)) % np.uint64(2**63)).astype(np.int64)
+
+
+def _slot_seed(seed: Any) -> int:
+    if seed is None or isinstance(seed, bool):
+        raise gymnasium.error.Error(f"seed: {seed!r} is not allowed; expected a whole number of at least 0")
+    return task_seed(int(seed) if isinstance(seed, np.integer) else seed)
 
 
 def checked_answers(actions: npt.ArrayLike, size: int) -> IntArray:
@@ -43,9 +75,10 @@ def checked_answers(actions: npt.ArrayLike, size: int) -> IntArray:
         ValueError: They have another shape, or one is neither 0 nor 1.
     """
     answers = checked("actions", actions, size)
-    if not ((answers == rules.RE_PROMPT) | (answers == rules.ABANDON)).all():
+    if answers.dtype.kind not in "iu" or not ((answers == rules.RE_PROMPT) | (answers == rules.ABANDON)).all():
         raise ValueError(f"actions: {answers} are not allowed; expected 0 (re-prompt) or 1 (abandon)")
-    return answers.astype(np.int64, copy=False)
+    # One kind of array in memory, for which the compiled loops exist.
+    return np.require(answers, np.int64, ["C", "W"])
 
 
 def serve_tasks(
@@ -114,7 +147,7 @@ class Batch:
         self.size = count("size", size)
         self.reset(seed)
 
-    def reset(self, seed: int | npt.ArrayLike | None = None) -> None:
+    def reset(self, seed: Seeds | None = None) -> None:
         """Start again from the first tasks of new seeds, or go on to the next tasks without a seed.
 
         Args:
@@ -123,8 +156,7 @@ class Batch:
         if seed is None:
             self._go_on()
             return
-        first = np.asarray(seed, dtype=np.int64)
-        self._seeds: IntArray = first + np.arange(self.size) if first.ndim == 0 else checked("seed", first, self.size)
+        self._seeds: IntArray = checked("seed", slot_seeds(seed, self.size), self.size)
         self._start()
 
     def _start(self) -> None:
@@ -169,7 +201,7 @@ class _OneStepBatch(Batch):
         variant = self.variant
         observation = np.zeros((self.size, *variant.observation_space.shape), dtype=np.float32)
         hidden = variant.per_pass
-        kernels.encode(tasks, variant.table, variant.encoded_games, hidden, variant.max_passes, observation)
+        kernels.encode(tasks, variant.table, variant.encoded_games, hidden, variant.log_passes, observation)
         return observation
 
 
@@ -288,5 +320,5 @@ class PatienceBatch(_OneStepBatch):
         return gain
 
     def _prepare(self, games: Game) -> None:
-        self._commitment = self.provider.commit(games, self._draws[:, :-1]).broadcast_to((self.size,))
+        self._commitment = commitment_by(self.provider, games, self._draws[:, :-1])
         self.observation = self._observe(self._commitment)

@@ -21,6 +21,8 @@ _OBSERVATION_HIGH = np.array([1, 1, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1], dtype=np.f
 _COMMITMENT = 7
 _HISTORY = 11
 _DELAY_RESOLUTION = 50.0
+_FULL_DELAY = np.log1p(_DELAY_RESOLUTION)
+_LOG1P = np.log1p(np.arange(64.0))
 
 DEAD_ZONE = 0.1
 """Share of the symmetric action range at each end that maps to exactly 0 or 1."""
@@ -28,7 +30,7 @@ DEAD_ZONE = 0.1
 
 @vectorize(cache=True)  # type: ignore[no-untyped-call, untyped-decorator]
 def _delay_code(fraction: Any) -> Any:
-    return np.log1p(_DELAY_RESOLUTION * min(fraction, 1.0)) / np.log1p(_DELAY_RESOLUTION)
+    return np.log1p(_DELAY_RESOLUTION * min(fraction, 1.0)) / _FULL_DELAY
 
 
 def observation_space(history: bool = False) -> spaces.Box:
@@ -57,7 +59,7 @@ def observation_space(history: bool = False) -> spaces.Box:
 
 @njit(cache=True, inline="always")
 def encode_commitment(
-    task: Row, game: Row, hidden: bool, max_passes: int, observation: npt.NDArray[np.float32], row: int
+    task: Row, game: Row, hidden: bool, log_passes: float, observation: npt.NDArray[np.float32], row: int
 ) -> None:
     """Write what of the observation changes within a task; as `encode_task`."""
     shown = task.model != 0 and not hidden
@@ -67,7 +69,9 @@ def encode_commitment(
     observation[row, _COMMITMENT + 3] = _delay_code(task.delay_2 / game.value) if shown and task.delay_2 > 0.0 else 0.0
     if observation.shape[1] > _HISTORY:
         observation[row, _HISTORY] = 1.0 if task.model == 2 else 0.0
-        observation[row, _HISTORY + 1] = np.log1p(task.passes) / np.log1p(max_passes)
+        # Most tasks are short: a table spares them the logarithm.
+        passes = _LOG1P[task.passes] if task.passes < _LOG1P.size else np.log1p(task.passes)
+        observation[row, _HISTORY + 1] = passes / log_passes
 
 
 @njit(cache=True, inline="always")
@@ -76,7 +80,7 @@ def encode_task(
     game: Row,
     encoded_games: npt.NDArray[np.float32],
     hidden: bool,
-    max_passes: int,
+    log_passes: float,
     observation: npt.NDArray[np.float32],
     row: int,
 ) -> None:
@@ -87,13 +91,13 @@ def encode_task(
         game: Its game, a row of a `GAME` array.
         encoded_games: `observe` of all games, shape (m, 11).
         hidden: Whether the commitment is hidden.
-        max_passes: Passes before truncation.
+        log_passes: Logarithm of 1 + the passes before truncation.
         observation: Shape (n, 11) or, with the history, (n, 13): one row is written.
         row: Which.
     """
     for k in range(_COMMITMENT):
         observation[row, k] = encoded_games[task.game, k]
-    encode_commitment(task, game, hidden, max_passes, observation, row)
+    encode_commitment(task, game, hidden, log_passes, observation, row)
 
 
 def observe(game: Game, commitment: Commitment | None = None) -> npt.NDArray[np.float32]:
@@ -158,13 +162,25 @@ def commitment_from_action(game: Game, action: npt.ArrayLike) -> Commitment:
     return Commitment.of_valid(model=1 + (entries[..., 0] >= 0.5), cascade=entries[..., 1].copy(), delay=delay)
 
 
+def regular(action: npt.ArrayLike) -> npt.NDArray[Any]:
+    """An action as an array.
+
+    Raises:
+        ValueError: It is a ragged list.
+    """
+    try:
+        return np.asarray(action)
+    except ValueError:
+        raise ValueError(f"action: {action!r} is not allowed; expected a regular array") from None
+
+
 def check_shape(action: npt.ArrayLike, space: spaces.Space[Any]) -> None:
     """Raise an error if an action has not the shape of its space.
 
     Raises:
         ValueError: It has another shape.
     """
-    if np.shape(action) != space.shape:
+    if regular(action).shape != space.shape:
         raise ValueError(f"action: shape {np.shape(action)} is not allowed; expected {space.shape}")
 
 
@@ -200,9 +216,17 @@ def symmetric_space(box: spaces.Box) -> spaces.Box:
 def from_symmetric(action: npt.ArrayLike) -> FloatArray:
     """Map a learner's action in [-1, 1] to [0, 1], with dead zones so that exactly 0 and 1 can be reached.
 
+    Numbers beyond are clipped.
+
+    Raises:
+        ValueError: The action does not consist of numbers.
+
     Example:
         >>> from_symmetric([-1, -0.9, 0, 0.9, 1])
         array([0. , 0. , 0.5, 1. , 1. ])
     """
-    symmetric: FloatArray = np.asarray(action, dtype=np.float64)
+    given = regular(action)
+    if given.dtype.kind not in "fiu":
+        raise ValueError(f"action: {action!r} is not allowed; expected numbers in [-1, 1]")
+    symmetric: FloatArray = given.astype(np.float64)
     return np.clip(0.5 + 0.5 * symmetric / (1 - DEAD_ZONE), 0.0, 1.0)

@@ -92,25 +92,27 @@ def in_relative_units(games: Game) -> Game:
     )
 
 
-def count(name: str, value: SupportsIndex) -> int:
+def count(name: str, value: SupportsIndex, most: int | None = None) -> int:
     """Validate a whole number of things.
 
     Args:
         name: The argument's name, for the error.
         value: At least 1.
+        most: At most this.
 
     Returns:
         The number.
 
     Raises:
-        ValueError: It is not a whole number of at least 1.
+        ValueError: It is not such a whole number.
     """
     try:
-        number = operator.index(value)
+        number = 0 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = 0
-    if number < 1:
-        raise ValueError(f"{name}: {value!r} is not allowed; expected a whole number of at least 1")
+    if number < 1 or (most is not None and number > most):
+        allowed = "a whole number of at least 1" + (f" and at most {most}" if most is not None else "")
+        raise ValueError(f"{name}: {value!r} is not allowed; expected {allowed}")
     return number
 
 

@@ -111,11 +111,11 @@ def play_rest(tasks: Rows, games: Rows, patience: FloatArray, max_passes: int, p
 
 @_compiled
 def encode(
-    tasks: Rows, games: Rows, encoded_games: Observations, hidden: bool, max_passes: int, observation: Observations
+    tasks: Rows, games: Rows, encoded_games: Observations, hidden: bool, log_passes: float, observation: Observations
 ) -> None:
     """Write the observations of tasks in play, shape (n, 11) or, with the history, (n, 13)."""
     for i in range(tasks.shape[0]):
-        encode_task(tasks[i], games[tasks[i].game], encoded_games, hidden, max_passes, observation, i)
+        encode_task(tasks[i], games[tasks[i].game], encoded_games, hidden, log_passes, observation, i)
 
 
 @_compiled
@@ -158,6 +158,7 @@ def step_both(
         -1, or with nothing changed the first slot that was given an action that is not allowed.
     """
     history = observation.shape[1] > encoded_games.shape[1]
+    log_passes = np.log1p(max_passes)
     to_commit = to_answer = 0
     # Lists instead of a branch: which slots are to commit is a coin flip that no processor predicts.
     for i in range(tasks.shape[0]):
@@ -178,7 +179,7 @@ def step_both(
         game = games[task.game]
         rules.commit_action(task, game, actions, i, per_pass)
         rules.serve(task, game, parts, i)
-        encode_commitment(task, game, per_pass, max_passes, observation, i)
+        encode_commitment(task, game, per_pass, log_passes, observation, i)
     for j in range(to_answer):
         i = slots[1, j]
         task = tasks[i]
@@ -190,7 +191,7 @@ def step_both(
                 rules.move_on(task)
             rules.serve(task, game, parts, i)
         if history:
-            encode_commitment(task, game, per_pass, max_passes, observation, i)
+            encode_commitment(task, game, per_pass, log_passes, observation, i)
     ended = 0
     for i in range(tasks.shape[0]):
         rewards[0, i] = -(parts[i, rules.SERVICE_COST] + parts[i, rules.CHURN_PENALTY])
@@ -205,7 +206,7 @@ def step_both(
         for k in range(observation.shape[1]):
             final_observation[i, k] = observation[i, k]
         rules.begin(task, task.number + 1, games.shape[0])
-        encode_task(task, games[task.game], encoded_games, per_pass, max_passes, observation, i)
+        encode_task(task, games[task.game], encoded_games, per_pass, log_passes, observation, i)
     return -1
 
 

@@ -72,9 +72,10 @@ class PassBatch(Batch):
         if not ((boxed >= 0) & (boxed <= 1)).all():
             raise ValueError(f"actions: {actions!r} are not allowed; expected numbers in [0, 1]")
         self.parts = np.zeros((self.size, len(rules.PARTS)))
+        boxed = np.require(boxed, requirements=["C", "W"])
         kernels.serve_and_answer(self._tasks, variant.table, boxed, self._patience, variant.max_passes, self.parts)
         end = self._tasks["end"]
-        self.where = {"pass": self._tasks["passes"].copy(), "model": self._tasks["model"].copy()}
+        self.where = {"pass": self._tasks["passes"].astype(np.int64), "model": self._tasks["model"].astype(np.int64)}
         ended, truncated = (end == rules.SOLVED) | (end == rules.ABANDONED), end == rules.TRUNCATED
         if variant.observe == "history":
             self._encode()
@@ -104,4 +105,4 @@ class PassBatch(Batch):
     def _encode(self) -> None:
         variant = self.variant
         self.observation = np.zeros((self.size, *variant.observation_space.shape), dtype=np.float32)
-        kernels.encode(self._tasks, variant.table, variant.encoded_games, True, variant.max_passes, self.observation)
+        kernels.encode(self._tasks, variant.table, variant.encoded_games, True, variant.log_passes, self.observation)

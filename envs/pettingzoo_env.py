@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gymnasium.error import ResetNeeded
 from pettingzoo import AECEnv
 from pettingzoo.utils import wrappers
 
@@ -97,6 +98,8 @@ class RoutingGameEnv(Play, AECEnv[str, Any, Any]):
             ValueError: The action is not allowed; the state is unchanged.
         """
         task = self._task_in_play()
+        if not self.agents:
+            raise ResetNeeded("the task has ended; call reset before step")
         agent = self.agent_selection
         if self.terminations[agent] or self.truncations[agent]:
             self._was_dead_step(action)

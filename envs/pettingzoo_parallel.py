@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gymnasium.error import ResetNeeded
@@ -88,8 +89,8 @@ class ParallelRoutingGameEnv(Play, ParallelEnv[str, Any, Any]):
 
 
 def _of(actions: dict[str, Any], agent: str) -> Any:
-    if agent not in actions:
-        raise ValueError(f"actions: {sorted(actions)} are not allowed; expected one of {agent}, which is to move")
+    if not isinstance(actions, Mapping) or agent not in actions:
+        raise ValueError(f"actions: {actions!r} are not allowed; expected one of {agent}, which is to move")
     return actions[agent]
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
+from stackroute.analytic import Commitment
 from stackroute.analytic.game import MODELS, probability
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stackroute.analytic import Commitment, Game
+    from stackroute.analytic import Game
     from stackroute.analytic.game import FloatArray
 
 _Policy = TypeVar("_Policy")
@@ -87,12 +88,45 @@ def patience_by_model(user: AnyUserPolicy, game: Game, commitment: Commitment | 
 
     Raises:
         InvalidGameError: The policy's answer is no probability.
+        ValueError: It has another shape.
     """
     if isinstance(user, InformedUserPolicy):
-        told_apart = probability("patience", user.patience_by_model(game, commitment, draws))
-        return np.broadcast_to(told_apart, (*draws.shape, MODELS))
-    same = probability("patience", user.patience(game, commitment, draws))
-    return np.broadcast_to(same[..., None], (*draws.shape, MODELS))
+        patience = probability("patience", user.patience_by_model(game, commitment, draws))
+    else:
+        patience = probability("patience", user.patience(game, commitment, draws))[..., None]
+    shape = (*draws.shape, MODELS)
+    try:
+        return np.broadcast_to(patience, shape)
+    except ValueError:
+        allowed = f"one that broadcasts to {shape}"
+        raise ValueError(f"patience: shape {patience.shape} is not allowed; expected {allowed}") from None
+
+
+def commitment_by(provider: ProviderPolicy, game: Game, draws: FloatArray) -> Commitment:
+    """The commitments of a provider's policy.
+
+    Args:
+        provider: The provider.
+        game: One game or a batch that broadcasts to shape (...).
+        draws: Uniform numbers, shape (..., 4).
+
+    Returns:
+        Shape (...).
+
+    Raises:
+        TypeError: The policy's answer is no commitment.
+        ValueError: It is one of another shape.
+    """
+    commitment = provider.commit(game, draws)
+    if not isinstance(commitment, Commitment):
+        raise TypeError(f"provider: its commit method returned {commitment!r}; expected a Commitment")
+    shape = draws.shape[:-1]
+    try:
+        return commitment.broadcast_to(shape)
+    except ValueError:
+        raise ValueError(
+            f"provider: commitments of shape {commitment.shape} are not allowed; expected {shape}"
+        ) from None
 
 
 _PROVIDERS: dict[str, Callable[[], ProviderPolicy]] = {}

@@ -129,9 +129,10 @@ class ProviderEnv(gymnasium.Env[Any, Any]):
         if task is None or task.over:
             raise ResetNeeded("there is no task in play; call reset before step")
         before = task.observe()
-        task.act(action)
-        seen = None if self.variant.per_pass else task.commitment
+        commitment = task.commitment_from(action)
+        seen = None if self.variant.per_pass else commitment
         patience = patience_by_model(self.user, task.game, seen, task.draws()[-1])
+        task.commit(commitment)
         if self.variant.per_pass:
             parts = task.parts
             if not task.over:

@@ -84,8 +84,7 @@ class RoutingBatch(Batch):
             ValueError: The actions are not allowed; nothing has changed.
         """
         variant = self.variant
-        given = np.asarray(answers)
-        checked("answers", given, self.size)
+        given = checked("answers", answers, self.size)
         if given.dtype.kind not in "iu":
             raise ValueError(f"answers: {given.dtype} is not allowed; expected whole numbers")
         boxed = variant.box_rows(actions, self.size)
@@ -94,8 +93,8 @@ class RoutingBatch(Batch):
             self._tasks,
             variant.table,
             variant.encoded_games,
-            boxed,
-            given,
+            np.require(boxed, requirements=["C", "W"]),
+            np.require(given, np.int64, ["C", "W"]),
             variant.per_pass,
             variant.max_passes,
             self.observation,
@@ -127,5 +126,5 @@ class RoutingBatch(Batch):
     def _go_on(self) -> None:
         variant = self.variant
         kernels.begin_tasks(self._tasks, self._tasks["number"] + 1, variant.table)
-        hidden, most = variant.per_pass, variant.max_passes
-        kernels.encode(self._tasks, variant.table, variant.encoded_games, hidden, most, self.observation)
+        hidden = variant.per_pass
+        kernels.encode(self._tasks, variant.table, variant.encoded_games, hidden, variant.log_passes, self.observation)

@@ -14,7 +14,7 @@ from stackroute.envs.batch import PatienceBatch, ProviderBatch
 from stackroute.envs.encoding import from_symmetric, symmetric_space
 from stackroute.envs.pass_batch import PassBatch
 from stackroute.envs.user_batch import UserBatch
-from stackroute.envs.user_env import PATIENCE_LEVELS
+from stackroute.envs.user_env import PATIENCE_LEVELS, patience_of
 
 if TYPE_CHECKING:
     from gymnasium import Env
@@ -41,8 +41,8 @@ class _BatchVecEnv(VecEnv):
 
     def reset(self) -> np.ndarray:
         """Start again from the seed given to `seed`, or go on to the next tasks without one."""
-        first = self._seeds[0]
-        self.batch.reset(None if first is None else np.array(self._seeds))
+        seeds = [seed for seed in self._seeds if seed is not None]
+        self.batch.reset(seeds or None)
         self._reset_seeds()
         self._reset_options()
         self._returns = np.zeros(self.num_envs)
@@ -185,9 +185,8 @@ class PatienceVecEnv(_BatchVecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         """Play every user's tasks; every episode ends."""
         before, unit = self.batch.observation, _GAIN_UNIT * self.batch.value
-        chosen = self._game_actions()
         levels = isinstance(self.action_space, spaces.Discrete)
-        gain = self.batch.step(np.array(PATIENCE_LEVELS)[chosen] if levels else chosen[:, 0])
+        gain = self.batch.step(patience_of(self._game_actions(), levels=levels))
         return self._one_step_result(np.arcsinh(gain / unit), before)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.utils import seeding
 
 from stackroute.envs import kernels, rules
-from stackroute.envs.encoding import check_shape, observation_space
+from stackroute.envs.encoding import check_shape, observation_space, regular
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -44,7 +44,8 @@ def answer_of(action: Any) -> int:
     Raises:
         ValueError: It is neither 0 nor 1.
     """
-    if np.shape(action) != () or not isinstance(action, int | np.integer | np.ndarray) or action not in ANSWERS:
+    given = regular(action)
+    if given.shape != () or given.dtype.kind not in "iu" or given not in ANSWERS:
         raise ValueError(f"action: {action!r} is not allowed; expected 0 (re-prompt) or 1 (abandon)")
     return int(action)
 
@@ -168,14 +169,22 @@ class Task:
         """Whether a user of the given patience re-prompts after the last pass."""
         return bool(rules.user_stays(int(self._rows["key"][0]), self.passes, patience))
 
+    def commitment_from(self, action: npt.ArrayLike) -> Commitment:
+        """What an action of the provider commits to.
+
+        Raises:
+            ValueError: The action is not allowed.
+        """
+        check_shape(action, self.variant.provider_space)
+        return self.variant.commitment_from(self.game, action)
+
     def act(self, action: npt.ArrayLike) -> None:
         """The provider commits and the next pass is played.
 
         Raises:
             ValueError: The action is not allowed; nothing has changed.
         """
-        check_shape(action, self.variant.provider_space)
-        self.commit(self.variant.commitment_from(self.game, action))
+        self.commit(self.commitment_from(action))
 
     def commit(self, commitment: Commitment) -> None:
         """The provider commits and the next pass is played."""
@@ -210,8 +219,7 @@ class Task:
         Raises:
             ValueError: The provider's action is not allowed; nothing has changed.
         """
-        check_shape(choice, self.variant.provider_space)
-        commitment = self.variant.commitment_from(self.game, choice)
+        commitment = self.commitment_from(choice)
         self.answer(action, route=False)
         if not self.over:
             self.commit(commitment)
@@ -219,7 +227,7 @@ class Task:
     def _encoded(self, hidden: bool, width: int) -> npt.NDArray[np.float32]:
         variant = self.variant
         observation = np.zeros((1, width), dtype=np.float32)
-        kernels.encode(self._rows, variant.table, variant.encoded_games, hidden, variant.max_passes, observation)
+        kernels.encode(self._rows, variant.table, variant.encoded_games, hidden, variant.log_passes, observation)
         seen: npt.NDArray[np.float32] = observation[0]
         return seen
 

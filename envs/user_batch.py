@@ -10,7 +10,7 @@ from stackroute.analytic.game import MODELS, probability
 from stackroute.envs import kernels, rules
 from stackroute.envs.batch import Batch, checked, checked_answers
 from stackroute.envs.games import count
-from stackroute.envs.policies import find_provider
+from stackroute.envs.policies import commitment_by, find_provider
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -109,7 +109,7 @@ class UserBatch(Batch):
 
     def _finish(self) -> tuple[FloatArray, BoolArray, BoolArray]:
         end = self._tasks["end"]
-        self.where = {"pass": self._tasks["passes"].copy(), "model": self._tasks["model"].copy()}
+        self.where = {"pass": self._tasks["passes"].astype(np.int64), "model": self._tasks["model"].astype(np.int64)}
         ended, truncated = (end == rules.SOLVED) | (end == rules.ABANDONED), end == rules.TRUNCATED
         if self.variant.observe == "history":
             self._encode()
@@ -159,11 +159,11 @@ class UserBatch(Batch):
         """Ask the provider for the commitments of the next tasks of all slots that have used up half of theirs."""
         following = self._tasks["number"] + 1
         slots = np.flatnonzero(self._first_ahead + self.lookahead - following <= self.lookahead // 2)
-        self._first_ahead[slots] = following[slots]
         numbers: IntArray = following[slots, None] + np.arange(self.lookahead)
         seeds = np.repeat(self._seeds[slots], self.lookahead)
         draws, game = kernels.draw_tasks(seeds, numbers.ravel(), len(self.variant.games))
-        commitment = self.provider.commit(self.variant.select(game), draws[:, :-1]).broadcast_to(game.shape)
+        commitment = commitment_by(self.provider, self.variant.select(game), draws[:, :-1])
+        self._first_ahead[slots] = following[slots]
         self._model[slots] = commitment.model.reshape(numbers.shape)
         self._cascade[slots] = commitment.cascade.reshape(numbers.shape)
         self._delay[slots] = commitment.delay.reshape(*numbers.shape, MODELS)
@@ -176,6 +176,6 @@ class UserBatch(Batch):
             variant.table,
             variant.encoded_games,
             variant.per_pass,
-            variant.max_passes,
+            variant.log_passes,
             self.observation,
         )

@@ -10,9 +10,9 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
 from stackroute.envs import rendering
-from stackroute.envs.encoding import check_shape
+from stackroute.envs.encoding import check_shape, regular
 from stackroute.envs.kernels import FIRST_FAILURE_TRIES
-from stackroute.envs.policies import find_provider
+from stackroute.envs.policies import commitment_by, find_provider
 from stackroute.envs.rules import ABANDON, PARTS, RE_PROMPT
 from stackroute.envs.task import Task, answer_of, task_seed
 from stackroute.envs.variant import Variant, choice
@@ -44,12 +44,12 @@ def user_space(decision: Decision, variant: Variant) -> spaces.Box | spaces.Disc
     return spaces.Box(0.0, 1.0, (1,), dtype=np.float64)
 
 
-def patience_of(actions: npt.ArrayLike, variant: Variant) -> FloatArray:
+def patience_of(actions: npt.ArrayLike, levels: bool) -> FloatArray:
     """The patiences that actions of a user who decides for whole tasks stand for.
 
     Args:
-        actions: Of shape (..., *space shape).
-        variant: The variant: `action="grid"` chooses among `PATIENCE_LEVELS`.
+        actions: Numbers of `PATIENCE_LEVELS`, shape (...), or patiences, shape (..., 1).
+        levels: Whether they are the former.
 
     Returns:
         In [0, 1], shape (...).
@@ -57,8 +57,8 @@ def patience_of(actions: npt.ArrayLike, variant: Variant) -> FloatArray:
     Raises:
         ValueError: An action is not allowed.
     """
-    given = np.asarray(actions)
-    if variant.action == "grid":
+    given = regular(actions)
+    if levels:
         if given.dtype.kind not in "iu" or not ((given >= 0) & (given < len(PATIENCE_LEVELS))).all():
             allowed = f"a whole number from 0 to {len(PATIENCE_LEVELS) - 1}"
             raise ValueError(f"action: {actions!r} is not allowed; expected {allowed}")
@@ -157,7 +157,7 @@ class UserEnv(gymnasium.Env[Any, Any]):
             self._number += 1
             passed_over += 1
             task = Task(self.variant, self._seed, self._number)
-            task.commit(self.provider.commit(task.game, task.draws()[:-1]))
+            task.commit(commitment_by(self.provider, task.game, task.draws()[:-1]))
             if not task.solved:
                 break
         info = {"first_latency": task.parts["latency"], "passed_over": passed_over, "declared": task.solved}
@@ -183,7 +183,7 @@ class UserEnv(gymnasium.Env[Any, Any]):
             parts = task.parts
         else:
             check_shape(action, self.action_space)
-            patience = float(patience_of(action, self.variant))
+            patience = float(patience_of(action, levels=self.variant.action == "grid"))
             parts = dict.fromkeys(PARTS, 0.0)
             while not task.over:
                 task.answer(RE_PROMPT if task.stays(patience) else ABANDON)

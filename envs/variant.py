@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from stackroute.analytic import Commitment, Game
 from stackroute.envs import rules
-from stackroute.envs.encoding import commitment_from_action, commitment_space, observation_space, observe
+from stackroute.envs.encoding import commitment_from_action, commitment_space, observation_space, observe, regular
 from stackroute.envs.games import GamesLike, Labels, count, find_games, in_relative_units
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ RewardUnit = Literal["game", "relative"]
 
 DEFAULT_MAX_PASSES = 1_000
 """A re-prompt after this many passes truncates the task; rarer than 1e-6 on the packaged games."""
+
+MOST_PASSES = 2**31 - 1
+"""The largest `max_passes`: passes are counted in 32 bits."""
 
 GRID_CASCADES = tuple(np.linspace(0, 1, 21).tolist())
 GRID_DELAYS = (0.0, 0.125, 0.25, 0.5, 1.0)
@@ -99,7 +102,7 @@ class Variant:
             observe=choice("observe", options.get("observe", "commitment"), Observe),
             commitment=choice("commitment", options.get("commitment", "task"), CommitmentLasts),
             action=choice("action", options.get("action", "box"), ActionKind),
-            max_passes=count("max_passes", options.get("max_passes", DEFAULT_MAX_PASSES)),
+            max_passes=count("max_passes", options.get("max_passes", DEFAULT_MAX_PASSES), most=MOST_PASSES),
             reward_unit=unit,
         )
 
@@ -128,6 +131,11 @@ class Variant:
         return observe(self.games)
 
     @cached_property
+    def log_passes(self) -> float:
+        """The logarithm that scales the number of passes in observations."""
+        return float(np.log1p(self.max_passes))
+
+    @cached_property
     def observation_space(self) -> spaces.Box:
         """The observation space of both players."""
         return observation_space(history=self.observe == "history")
@@ -143,8 +151,7 @@ class Variant:
     def grid(self) -> FloatArray:
         """The actions of the box that the numbers of `action="grid"` stand for, shape (k, width of the box).
 
-        Commitments with the same effect are listed once: a start on model 2 never uses the cascade probability and the
-        delay of model 1.
+        A start on model 2 uses neither the cascade probability nor the delay of model 1, and is listed without them.
         """
         delays = GRID_DELAYS if self.throttling else (0.0,)
         if self.per_pass:
@@ -167,7 +174,7 @@ class Variant:
         Raises:
             ValueError: The action has another shape or kind, or is not on the grid.
         """
-        given = np.asarray(action)
+        given = regular(action)
         if self.action == "grid":
             if given.dtype.kind not in "iu" or not ((given >= 0) & (given < len(self.grid))).all():
                 allowed = f"a whole number from 0 to {len(self.grid) - 1}"
@@ -234,6 +241,6 @@ def choice(name: str, value: Any, allowed: Any) -> Any:
     Raises:
         ValueError: It is none of them.
     """
-    if value not in get_args(allowed):
+    if not isinstance(value, str) or value not in get_args(allowed):
         raise ValueError(f"{name}: {value!r} is not allowed; expected one of {', '.join(get_args(allowed))}")
     return value

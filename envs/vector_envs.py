@@ -52,12 +52,12 @@ class _BatchVectorEnv(VectorEnv[Any, Any, Any]):
         self._ready = False
 
     def reset(
-        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
         """Begin an episode in every slot.
 
         Args:
-            seed: Slot i gets seed + i, or the i-th of a list; None goes on to the next tasks.
+            seed: Slot i gets seed + i, or the i-th of a list of seeds; None goes on to the next tasks.
             options: Accepted for the API; `reset_mask` is not allowed, as slots reset themselves.
 
         Returns:
@@ -65,15 +65,13 @@ class _BatchVectorEnv(VectorEnv[Any, Any, Any]):
         """
         if options and "reset_mask" in options:
             raise ValueError("options: 'reset_mask' is not allowed; slots begin anew in the step that ends an episode")
+        if isinstance(seed, list | tuple) and None in seed:
+            raise ValueError(f"seed: {seed!r} is not allowed; expected a seed for every slot, or None for all")
         if seed is None:
             self.batch.reset(None if self._ready else task_seed(None))
-        elif isinstance(seed, int | np.integer):
-            super().reset(seed=int(seed))
-            self.batch.reset(task_seed(int(seed)))
         else:
-            if len(seed) != self.num_envs:
-                raise ValueError(f"seed: {len(seed)} of them are not allowed; expected {self.num_envs}")
-            self.batch.reset(np.array([task_seed(one) for one in seed]))
+            self.batch.reset(seed)
+        super().reset(seed=seed if isinstance(seed, int) else None)
         self._ready = True
         return self.batch.observation.copy(), self._of_reset(np.ones(self.num_envs, dtype=bool))
 
@@ -157,7 +155,7 @@ class ProviderVectorEnv(_BatchVectorEnv):
     def _step(self, actions: Any) -> Step:
         if isinstance(self.batch, ProviderBatch):
             before = self.batch.observation
-            told = self.batch.step(actions)
+            told: dict[str, npt.NDArray[Any]] = {**self.batch.step(actions)}
             ended = np.ones(self.num_envs, dtype=bool)
             return self._result(-(told["service_cost"] + told["churn_penalty"]), ended, ~ended, before, told)
         assert isinstance(self.batch, PassBatch), "a provider's batch"
@@ -202,7 +200,9 @@ class UserVectorEnv(_BatchVectorEnv):
         if self.decision == "pass":
             rewards, terminated, truncated = self.batch.step(actions)
         else:
-            rewards, terminated, truncated = self.batch.play_out(patience_of(actions, self.variant))
+            rewards, terminated, truncated = self.batch.play_out(
+                patience_of(actions, levels=self.variant.action == "grid")
+            )
         parts = dict(zip(PARTS, self.batch.parts.T, strict=True))
         told = {"latency": parts["latency"], "value": parts["value"], **self.batch.where}
         return self._result(rewards, terminated, truncated, self.batch.final_observation, told)

@@ -1,4 +1,4 @@
-"""Every example in docstrings and in the README runs."""
+"""Every example in docstrings, in the README and in docs/ runs."""
 
 import doctest
 import importlib
@@ -16,12 +16,16 @@ MODULES = [
     for info in pkgutil.walk_packages(stackroute.__path__, "stackroute.")
     if not info.name.startswith("stackroute.training.cli")
 ]
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [
+    pytest.param(block, id=f"{page.name}-{index}")
+    for page in PAGES
+    for index, block in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL))
+]
 
 
 def test_all_modules_and_blocks_are_found() -> None:
-    assert len(BLOCKS) >= 3
+    assert len(BLOCKS) >= 6
     assert {"stackroute.analytic.equilibrium", "stackroute.envs.rules", "stackroute.training.runs"} <= set(MODULES)
 
 
@@ -31,17 +35,17 @@ def test_docstring_examples(name: str) -> None:
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("index", range(len(BLOCKS)))
-def test_readme_examples(index: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("block", BLOCKS)
+def test_page_examples(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    block = BLOCKS[index]
     if ">>>" in block:
-        test = doctest.DocTestParser().get_doctest(block, {}, f"README block {index}", "README.md", 0)
+        test = doctest.DocTestParser().get_doctest(block, {}, "block", "page", 0)
         assert doctest.DocTestRunner().run(test).failed == 0
     else:
-        exec(compile(block, f"README block {index}", "exec"), {})
+        exec(compile(block, "block", "exec"), {})
 
 
-def test_the_readme_names_files_that_exist() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_name_files_that_exist(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
