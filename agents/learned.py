@@ -49,6 +49,10 @@ class _LearnedPolicy(ABC):
     def __init__(self, policy: ActorCriticPolicy) -> None:
         if not isinstance(policy, ActorCriticPolicy):
             raise TypeError(f"policy: {type(policy).__name__} is not allowed; expected an ActorCriticPolicy, as of PPO")
+        if policy.observation_space != observation_space():
+            raise ValueError(
+                f"policy: observations {policy.observation_space} are not allowed; expected {observation_space()}"
+            )
         self.policy = policy
 
     @abstractmethod

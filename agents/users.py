@@ -53,7 +53,7 @@ class InformedUser:
             ValueError: It sees no commitment.
         """
         if commitment is None:
-            raise ValueError("user: an informed user answers a commitment that it sees; expected another with 'pass'")
+            raise ValueError("user: an informed user answers a commitment that it sees; commitment='pass' hides it")
         return informed_response(game, commitment, self.tie_breaking)
 
 

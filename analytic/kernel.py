@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 
 from stackroute.analytic import formulas
+from stackroute.analytic.compiling import compiled
 
 if TYPE_CHECKING:
     from stackroute.analytic.game import FloatArray, IntArray
@@ -26,7 +26,7 @@ HAIR = 1e-9
 the provider has no choice."""
 
 # Left to LLVM, the calls inside the loop over games stay calls and take half of the time.
-_inlined = njit(cache=True, inline="always")
+_inlined = compiled(inline="always")
 
 _ROUNDING = formulas.ROUNDING
 _net_value = _inlined(formulas.net_value)
@@ -97,7 +97,7 @@ def respond(
     return patience
 
 
-@njit(cache=True)
+@compiled()
 def respond_many(
     p1: FloatArray,
     p2: FloatArray,
@@ -124,7 +124,7 @@ def regime_of(xi1: float, xi2: float) -> int:
     return ONLY_REASONING_WORTH if xi2 > 0.0 else NEITHER_WORTH
 
 
-@njit(cache=True)
+@compiled()
 def regimes_many(xi1: FloatArray, xi2: FloatArray, regime: IntArray) -> None:
     """`regime_of` for each entry; writes `regime`."""
     for i in range(regime.shape[0]):
@@ -142,7 +142,7 @@ def low_threshold(p1: float, p2: float, xi1: float, xi2: float) -> float:
     return 2.0 * x1 * p2**2 / (linear + np.sqrt(linear**2 + 4.0 * square * x1 * p2**2))  # type: ignore[no-any-return]
 
 
-@njit(cache=True)
+@compiled()
 def thresholds_many(
     p1: FloatArray, p2: FloatArray, xi1: FloatArray, xi2: FloatArray, low: FloatArray, high: FloatArray
 ) -> None:
@@ -202,7 +202,7 @@ def candidate(
     return 2, 0.0, 0.0, xi2 + more_d
 
 
-@njit(cache=True)
+@compiled()
 def candidates_many(
     p1: FloatArray,
     p2: FloatArray,
@@ -226,7 +226,7 @@ def candidates_many(
         model[i], cascade[i], delay1[i], delay2[i] = found
 
 
-@njit(cache=True)
+@compiled()
 def solve_many(
     p1: FloatArray,
     p2: FloatArray,

@@ -27,6 +27,7 @@ from stackroute.envs.user_batch import UserBatch as UserBatch
 from stackroute.envs.user_env import PATIENCE_LEVELS as PATIENCE_LEVELS
 from stackroute.envs.user_env import UserEnv as UserEnv
 from stackroute.envs.variant import Options as Options
+from stackroute.envs.variant import Variant as Variant
 from stackroute.envs.vector_envs import ProviderVectorEnv as ProviderVectorEnv
 from stackroute.envs.vector_envs import UserVectorEnv as UserVectorEnv
 

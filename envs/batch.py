@@ -10,7 +10,7 @@ import numpy as np
 
 from stackroute.analytic.game import probability
 from stackroute.envs import kernels, play, rules
-from stackroute.envs.encoding import regular
+from stackroute.envs.encoding import commitment_from_action, regular
 from stackroute.envs.games import count
 from stackroute.envs.policies import commitment_by, find_provider, find_user, patience_by_model
 from stackroute.envs.task import task_seed
@@ -56,7 +56,7 @@ def slot_seeds(seed: Seeds, size: int) -> IntArray:
         ValueError: There is another number of them.
         gymnasium.error.Error: One is not a whole number of at least 0.
     """
-    if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str):
+    if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str) and np.ndim(seed) > 0:
         return np.array([_slot_seed(one) for one in seed], dtype=np.int64)
     first = _slot_seed(seed)
     return ((np.uint64(first) + np.arange(size, dtype=np.uint64)) % np.uint64(2**63)).astype(np.int64)
@@ -114,7 +114,7 @@ def serve_tasks(
         commitment.model,
         commitment.cascade,
         commitment.delay,
-        patience,
+        np.require(patience, requirements=["C", "W"]),
         variant.max_passes,
     )
     return {
@@ -195,7 +195,9 @@ class _OneStepBatch(Batch):
         tasks = np.zeros(self.size, rules.TASK)
         tasks["game"] = self._game
         if commitment is not None:
+            # What a user sees after the first pass has failed.
             tasks["start"] = tasks["model"] = commitment.model
+            tasks["passes"] = 1
             tasks["cascade"] = commitment.cascade
             tasks["delay_1"], tasks["delay_2"] = commitment.delay[..., 0], commitment.delay[..., 1]
         variant = self.variant
@@ -245,9 +247,7 @@ class ProviderBatch(_OneStepBatch):
             ValueError: The actions are not allowed; nothing has changed.
         """
         variant = self.variant
-        commitment = variant.commitment_from(self._games, actions)
-        if commitment.shape != (self.size,):
-            raise ValueError(f"actions: {commitment.shape} of them are not allowed; expected ({self.size},)")
+        commitment = commitment_from_action(self._games, variant.box_rows(actions, self.size))
         patience = patience_by_model(self.user, self._games, commitment, self._draws[:, -1])
         means = serve_tasks(
             variant, self._seeds, self._first, self.tasks_per_commitment, self._game, commitment, patience
@@ -271,7 +271,7 @@ class PatienceBatch(_OneStepBatch):
         size: Number of users n at once.
         tasks_per_commitment: Tasks over which the outcome of a patience is averaged.
         seed: The seed of slot 0; slot i has seed + i.
-        **options: See `Options`.
+        **options: See `Options`. `throttling` counts for a provider given by name.
     """
 
     def __init__(
@@ -284,7 +284,7 @@ class PatienceBatch(_OneStepBatch):
         seed: int = 0,
         **options: Unpack[Options],
     ) -> None:
-        self.provider = find_provider(provider)
+        self.provider = find_provider(provider, options.get("throttling", False))
         super().__init__(game, size, tasks_per_commitment, seed, options)
 
     @property

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
-from numba import njit, vectorize
 
 from stackroute.analytic import Commitment
+from stackroute.analytic.compiling import compiled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,9 +28,11 @@ DEAD_ZONE = 0.1
 """Share of the symmetric action range at each end that maps to exactly 0 or 1."""
 
 
-@vectorize(cache=True)  # type: ignore[no-untyped-call, untyped-decorator]
-def _delay_code(fraction: Any) -> Any:
-    return np.log1p(_DELAY_RESOLUTION * min(fraction, 1.0)) / _FULL_DELAY
+def _encoded_delay(fraction: Any) -> Any:
+    return np.log1p(_DELAY_RESOLUTION * np.minimum(fraction, 1.0)) / _FULL_DELAY
+
+
+_encoded_delay_of_task = compiled(inline="always")(_encoded_delay)
 
 
 def observation_space(history: bool = False) -> spaces.Box:
@@ -44,7 +46,7 @@ def observation_space(history: bool = False) -> spaces.Box:
     | 6 | churn penalty / (largest cost + churn penalty) | [0, 1] |
     | 7 | 1 when the commitment starts on model 2 | {0, 1} |
     | 8 | cascade probability | [0, 1] |
-    | 9, 10 | delays, log(1 + 50 delay / value) / log 51 | [0, 1] |
+    | 9, 10 | delays, log(1 + 50 delay / value) / log 51, at most 1 | [0, 1] |
     | 11 | 1 when the last pass was on model 2 (with the history only) | {0, 1} |
     | 12 | log(1 + passes so far) / log(1 + `max_passes`) (with the history only) | [0, 1] |
 
@@ -57,7 +59,7 @@ def observation_space(history: bool = False) -> spaces.Box:
     return spaces.Box(np.zeros_like(high), high, dtype=np.float32)
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def encode_commitment(
     task: Row, game: Row, hidden: bool, log_passes: float, observation: npt.NDArray[np.float32], row: int
 ) -> None:
@@ -65,8 +67,9 @@ def encode_commitment(
     shown = task.model != 0 and not hidden
     observation[row, _COMMITMENT] = 1.0 if shown and task.start == 2 else 0.0
     observation[row, _COMMITMENT + 1] = task.cascade if shown else 0.0
-    observation[row, _COMMITMENT + 2] = _delay_code(task.delay_1 / game.value) if shown and task.delay_1 > 0.0 else 0.0
-    observation[row, _COMMITMENT + 3] = _delay_code(task.delay_2 / game.value) if shown and task.delay_2 > 0.0 else 0.0
+    delayed = shown and task.delay_1 + task.delay_2 > 0.0
+    observation[row, _COMMITMENT + 2] = _encoded_delay_of_task(task.delay_1 / game.value) if delayed else 0.0
+    observation[row, _COMMITMENT + 3] = _encoded_delay_of_task(task.delay_2 / game.value) if delayed else 0.0
     if observation.shape[1] > _HISTORY:
         observation[row, _HISTORY] = 1.0 if task.model == 2 else 0.0
         # Most tasks are short: a table spares them the logarithm.
@@ -74,7 +77,7 @@ def encode_commitment(
         observation[row, _HISTORY + 1] = passes / log_passes
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def encode_task(
     task: Row,
     game: Row,
@@ -113,7 +116,8 @@ def observe(game: Game, commitment: Commitment | None = None) -> npt.NDArray[np.
     batch = game.shape if commitment is None else np.broadcast_shapes(game.shape, commitment.shape)
     observation = np.zeros((*batch, _HISTORY))
     observation[..., 0:2] = game.success
-    relative = game.latency / game.value[..., None]
+    with np.errstate(over="ignore"):
+        relative = game.latency / game.value[..., None]
     observation[..., 2:4] = np.where(relative <= 1, relative, 2 - 1 / np.maximum(relative, 1))
     money = game.cost.max(axis=-1) + game.churn_penalty
     money = np.where(money > 0, money, 1.0)
@@ -122,7 +126,7 @@ def observe(game: Game, commitment: Commitment | None = None) -> npt.NDArray[np.
     if commitment is not None:
         observation[..., _COMMITMENT] = commitment.model == 2
         observation[..., _COMMITMENT + 1] = commitment.cascade
-        observation[..., _COMMITMENT + 2 :] = _delay_code(commitment.delay / game.value[..., None])
+        observation[..., _COMMITMENT + 2 :] = _encoded_delay(commitment.delay / game.value[..., None])
     return observation.astype(np.float32)
 
 

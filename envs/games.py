@@ -55,26 +55,6 @@ def find_games(game: GamesLike) -> tuple[Game, list[Labels]]:
     return games, [labels] * len(games)
 
 
-def find_game(game: GameLike) -> Game:
-    """The single game that is meant.
-
-    Args:
-        game: A game, one that was loaded, the name of a packaged one, or the path of a YAML file.
-
-    Returns:
-        A game of shape ().
-
-    Raises:
-        TypeError: It is none of these.
-        ValueError: It is a batch.
-        ConfigError: No such game, or a bad file.
-    """
-    found, _ = find_games(game)
-    if len(found) != 1:
-        raise ValueError(f"game: a batch of {len(found)} is not allowed; expected a single game")
-    return found[0]
-
-
 def in_relative_units(games: Game) -> Game:
     """The same games with the value as the unit of utility, and the largest cost plus the churn penalty as money's.
 

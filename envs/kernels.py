@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
+from stackroute.analytic.compiling import compiled
 from stackroute.envs import rules
 from stackroute.envs.encoding import encode_commitment, encode_task
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Observations = npt.NDArray[np.float32]
 
 # A division that may raise an error keeps a loop from being optimised.
-_compiled = njit(cache=True, error_model="numpy")
+_compiled = compiled(error_model="numpy")
 
 FIRST_FAILURE_TRIES = 1_000
 """Tasks tried in search of one whose first pass fails, before such a failure is declared."""
@@ -50,7 +50,7 @@ def draw_tasks(seeds: IntArray, numbers: IntArray, games: int) -> tuple[FloatArr
         key = rules.task_key(seeds[i], numbers[i])
         for k in range(rules.DRAWS):
             draws[i, k] = rules.coin(key, 0, k)
-        game[i] = np.int64(rules.coin(key, 0, rules.GAME_STREAM) * games)
+        game[i] = rules.draw_game(key, games)
     return draws, game
 
 

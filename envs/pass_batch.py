@@ -94,6 +94,9 @@ class PassBatch(Batch):
         self._take_up(np.ones(self.size, dtype=bool))
 
     def _take_up(self, where: BoolArray) -> None:
+        if not where.any():
+            self._encode()
+            return
         variant = self.variant
         tasks = self._tasks[where]
         kernels.begin_tasks(tasks, tasks["number"] + 1, variant.table)

@@ -87,6 +87,7 @@ class RoutingGameEnv(Play, AECEnv[str, Any, Any]):
         self.truncations = dict.fromkeys(self.agents, False)
         self.infos = {agent: {} for agent in self.agents}
         self.agent_selection = PROVIDER
+        self._show()
 
     def step(self, action: Any) -> None:
         """Make the selected agent's move.
@@ -118,8 +119,7 @@ class RoutingGameEnv(Play, AECEnv[str, Any, Any]):
         self.infos = self._infos_of(task)
         if task.over:
             self._deads_step_first()
-        if self.render_mode == "human":
-            self.render()
+        self._show()
 
 
 raw_env = RoutingGameEnv

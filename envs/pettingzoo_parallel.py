@@ -42,6 +42,7 @@ class ParallelRoutingGameEnv(Play, ParallelEnv[str, Any, Any]):
             Observations and empty infos of both agents.
         """
         task = self._begin(seed)
+        self._show()
         return self._observations(task), {agent: {} for agent in self.agents}
 
     def step(
@@ -80,8 +81,7 @@ class ParallelRoutingGameEnv(Play, ParallelEnv[str, Any, Any]):
         )
         if task.over:
             self.agents = []
-        if self.render_mode == "human":
-            self.render()
+        self._show()
         return result
 
     def _observations(self, task: Task) -> dict[str, Observation]:

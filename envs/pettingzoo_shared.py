@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gymnasium import spaces
-from gymnasium.error import ResetNeeded
 
 from stackroute.envs import rendering
 from stackroute.envs.encoding import observation_space
@@ -28,7 +27,7 @@ PROVIDER = "provider_0"
 USER = "user_0"
 
 
-class Play:
+class Play(rendering.Rendered):
     """Base of both PettingZoo faces; see `stackroute.envs.RoutingGameEnv` for the arguments."""
 
     metadata: dict[str, Any] = {  # noqa: RUF012
@@ -51,7 +50,7 @@ class Play:
                 raise TypeError("max_cycles and max_passes are two names of one thing; give one of them")
             options["max_passes"] = max_cycles
         self.variant = Variant.of(game, **options)
-        self.render_mode = rendering.checked_mode(render_mode)
+        self._set_up_rendering(render_mode)
         self.possible_agents = [PROVIDER, USER]
         self.agents: list[str] = []
         self.observation_spaces: dict[str, spaces.Space[Any]] = dict.fromkeys(
@@ -62,10 +61,8 @@ class Play:
             USER: spaces.Discrete(2),
         }
         self.state_space = observation_space(history=True)
-        self.task: Task | None = None
         self._seed: int | None = None
         self._number = 0
-        self._window = rendering.Window()
 
     @property
     def game(self) -> Game:
@@ -84,14 +81,6 @@ class Play:
         """All there is to know of the task, hidden choices and the history included, shape (13,)."""
         return self._task_in_play().state()
 
-    def render(self) -> rendering.Frame:
-        """The task so far: a text (`"ansi"`), an image (`"rgb_array"`), or None (`"human"`: shown in a window)."""
-        return rendering.render(self.render_mode, self._task_in_play(), self._window)
-
-    def close(self) -> None:
-        """Close the window, if there is one."""
-        self._window.close()
-
     def _begin(self, seed: int | None) -> Task:
         if seed is not None or self._seed is None:
             self._seed = task_seed(seed)
@@ -100,11 +89,6 @@ class Play:
             self._number += 1
         self.task = Task(self.variant, self._seed, self._number)
         self.agents = list(self.possible_agents)
-        return self.task
-
-    def _task_in_play(self) -> Task:
-        if self.task is None:
-            raise ResetNeeded("there is no task; call reset first")
         return self.task
 
     def _rewards_of(self, task: Task) -> dict[str, float]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
+from stackroute.analytic.compiling import compiled
 from stackroute.envs import rules
 
 if TYPE_CHECKING:
     from stackroute.analytic.game import FloatArray, IntArray
     from stackroute.envs.kernels import Rows
 
-_compiled = njit(cache=True, error_model="numpy")
+_compiled = compiled(error_model="numpy")
 
 PASSES, SOLVED, ABANDONED = 4, 5, 6
 """Columns of what `play_commitments` returns, after the parts of the rewards."""

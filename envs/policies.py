@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stackroute.analytic import Game
     from stackroute.analytic.game import FloatArray
 
-_Policy = TypeVar("_Policy")
+_Create = TypeVar("_Create")
 
 
 @runtime_checkable
@@ -129,29 +129,53 @@ def commitment_by(provider: ProviderPolicy, game: Game, draws: FloatArray) -> Co
         ) from None
 
 
-_PROVIDERS: dict[str, Callable[[], ProviderPolicy]] = {}
+_PROVIDERS: dict[str, Callable[[bool], ProviderPolicy]] = {}
 _USERS: dict[str, Callable[[], AnyUserPolicy]] = {}
 
 
-def register_provider(name: str, create: Callable[[], ProviderPolicy]) -> None:
-    """Make a provider policy available by name, as in `gymnasium.make("stackroute/User-v0", provider=name)`."""
+def register_provider(name: str, create: Callable[[bool], ProviderPolicy]) -> None:
+    """Make a provider policy available by name, as in `gymnasium.make("stackroute/User-v0", provider=name)`.
+
+    Args:
+        name: A name that is not taken.
+        create: Called with whether the provider may delay, the environment's `throttling`.
+
+    Raises:
+        ValueError: The name is taken.
+        TypeError: It cannot be called.
+    """
+    _check_new("provider", name, create, _PROVIDERS)
     _PROVIDERS[name] = create
 
 
 def register_user(name: str, create: Callable[[], AnyUserPolicy]) -> None:
-    """Make a user policy available by name, as in `gymnasium.make("stackroute/Provider-v0", user=name)`."""
+    """Make a user policy available by name, as in `gymnasium.make("stackroute/Provider-v0", user=name)`.
+
+    Args:
+        name: A name that is not taken.
+        create: Called without arguments.
+
+    Raises:
+        ValueError: The name is taken.
+        TypeError: It cannot be called.
+    """
+    _check_new("user", name, create, _USERS)
     _USERS[name] = create
 
 
-def find_provider(policy: str | ProviderPolicy) -> ProviderPolicy:
+def find_provider(policy: str | ProviderPolicy, throttling: bool) -> ProviderPolicy:
     """A provider policy, by object or by registered name.
+
+    Args:
+        policy: The object, or the name.
+        throttling: Whether one that is found by name may delay.
 
     Raises:
         ValueError: No provider policy has this name.
         TypeError: The object is not a provider policy.
     """
     if isinstance(policy, str):
-        return _create("provider", policy, _PROVIDERS)
+        return _named("provider", policy, _PROVIDERS)(throttling)
     if isinstance(policy, type) or not isinstance(policy, ProviderPolicy):
         raise TypeError(f"provider: {policy!r} is not allowed; expected a name or an object with a commit method")
     return policy
@@ -165,13 +189,20 @@ def find_user(policy: str | AnyUserPolicy) -> AnyUserPolicy:
         TypeError: The object is not a user policy.
     """
     if isinstance(policy, str):
-        return _create("user", policy, _USERS)
+        return _named("user", policy, _USERS)()
     if isinstance(policy, type) or not isinstance(policy, UserPolicy | InformedUserPolicy):
         raise TypeError(f"user: {policy!r} is not allowed; expected a name or an object with a patience method")
     return policy
 
 
-def _create(player: str, name: str, registry: dict[str, Callable[[], _Policy]]) -> _Policy:
+def _named(player: str, name: str, registry: dict[str, _Create]) -> _Create:
     if name not in registry:
         raise ValueError(f"{player}: {name!r} is not allowed; expected one of {', '.join(sorted(registry))}")
-    return registry[name]()
+    return registry[name]
+
+
+def _check_new(player: str, name: str, create: object, registry: dict[str, _Create]) -> None:
+    if name in registry:
+        raise ValueError(f"{player}: {name!r} is registered already")
+    if not callable(create):
+        raise TypeError(f"{player}: {create!r} is not allowed; expected what creates a policy")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from stackroute.analytic import Commitment
+    from stackroute.analytic.game import FloatArray
     from stackroute.envs.games import GamesLike
     from stackroute.envs.policies import AnyUserPolicy
     from stackroute.envs.variant import Options
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     Observation = npt.NDArray[np.float32]
 
 
-class ProviderEnv(gymnasium.Env[Any, Any]):
+class ProviderEnv(rendering.Rendered, gymnasium.Env[Any, Any]):
     """The provider's side of the routing game; the user is a policy.
 
     ## Description
@@ -97,13 +99,11 @@ class ProviderEnv(gymnasium.Env[Any, Any]):
         self.tasks_per_commitment = count("tasks_per_commitment", tasks_per_commitment)
         if self.variant.per_pass and self.tasks_per_commitment > 1:
             raise ValueError(f"tasks_per_commitment: {tasks_per_commitment} is not allowed; expected 1 with 'pass'")
-        self.render_mode = rendering.checked_mode(render_mode)
+        self._set_up_rendering(render_mode)
         self.action_space = self.variant.provider_space
         self.observation_space = self.variant.observation_space
-        self.task: Task | None = None
         self._seed: int | None = None
         self._number = 0
-        self._window = rendering.Window()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -116,6 +116,10 @@ class ProviderEnv(gymnasium.Env[Any, Any]):
         else:
             self._number += self.tasks_per_commitment
         self.task = Task(self.variant, self._seed, self._number)
+        if self.variant.per_pass:
+            # The user sees nothing that could change its mind within the task.
+            self._patience = patience_by_model(self.user, self.task.game, None, self.task.draws()[-1])
+        self._show()
         return self.task.observe(), {}
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -128,45 +132,40 @@ class ProviderEnv(gymnasium.Env[Any, Any]):
         task = self.task
         if task is None or task.over:
             raise ResetNeeded("there is no task in play; call reset before step")
-        before = task.observe()
-        commitment = task.commitment_from(action)
-        seen = None if self.variant.per_pass else commitment
-        patience = patience_by_model(self.user, task.game, seen, task.draws()[-1])
-        task.commit(commitment)
+        before, commitment = task.observe(), task.commitment_from(action)
         if self.variant.per_pass:
-            parts = task.parts
-            if not task.over:
-                task.answer(self._answer(task, patience), route=False)
-                parts = {name: part + task.parts[name] for name, part in parts.items()}
-            info = {**parts, "pass": task.passes, "model": task.model}
+            task.commit(commitment)
+            info = self._answer_pass(task)
             observation, terminated, truncated = task.observe(), task.ended, task.truncated
         else:
-            info = self._serve(task, patience)
-            while not task.over:
-                task.answer(self._answer(task, patience))
+            info = self._serve_tasks(task, commitment)
             observation, terminated, truncated = before, True, False
-        if self.render_mode == "human":
-            self.render()
+        self._show()
         return observation, -(info["service_cost"] + info["churn_penalty"]), terminated, truncated, info
 
-    def render(self) -> Any:
-        """The task so far: a text (`"ansi"`), an image (`"rgb_array"`), or None (`"human"`: shown in a window)."""
-        if self.task is None:
-            raise ResetNeeded("there is no task; call reset before render")
-        return rendering.render(self.render_mode, self.task, self._window)
+    def _answer_pass(self, task: Task) -> dict[str, Any]:
+        """Let the user answer a pass that failed; returns the info of both."""
+        parts = task.parts
+        if not task.over:
+            task.answer(_answer(task, self._patience), route=False)
+            parts = {name: part + task.parts[name] for name, part in parts.items()}
+        return {**parts, "pass": task.passes, "model": task.model}
 
-    def close(self) -> None:
-        """Close the window, if there is one."""
-        self._window.close()
-
-    @staticmethod
-    def _answer(task: Task, patience: npt.NDArray[np.float64]) -> int:
-        return RE_PROMPT if task.stays(float(patience[task.model - 1])) else ABANDON
-
-    def _serve(self, task: Task, patience: npt.NDArray[np.float64]) -> dict[str, float]:
-        assert task.commitment is not None, "serve before commit"
+    def _serve_tasks(self, task: Task, commitment: Commitment) -> dict[str, Any]:
+        """Serve the commitment to all its tasks; returns the means."""
+        patience = patience_by_model(self.user, task.game, commitment, task.draws()[-1])
         seed, number, row = (np.array([whole]) for whole in (task.seed, task.number, task.game_row))
         means = serve_tasks(
-            self.variant, seed, number, self.tasks_per_commitment, row, task.commitment.reshape(1), patience[None]
+            self.variant, seed, number, self.tasks_per_commitment, row, commitment.reshape(1), patience[None]
         )
+        # The first of the tasks again, where it is to be seen pass by pass.
+        task.commit(commitment)
+        if self.render_mode is None:
+            task.play_out(patience)
+        while not task.over:
+            task.answer(_answer(task, patience))
         return {name: float(mean[0]) for name, mean in means.items()}
+
+
+def _answer(task: Task, patience: FloatArray) -> int:
+    return RE_PROMPT if task.stays(float(patience[task.model - 1])) else ABANDON

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.error import DependencyNotInstalled
+from gymnasium.error import DependencyNotInstalled, ResetNeeded
 
 from stackroute.envs.timeline_text import transcript
 
@@ -89,6 +89,40 @@ class Window:
         if self._clock is not None:
             _pygame().display.quit()
             self._clock = None
+
+
+class Rendered:
+    """What the environments of a single task share: the task, and its rendering.
+
+    Attributes:
+        task: The task in play, None before the first reset.
+        render_mode: One of `MODES`, or None.
+    """
+
+    task: Task | None = None
+    render_mode: str | None
+
+    def _set_up_rendering(self, mode: Any) -> None:
+        self.render_mode = checked_mode(mode)
+        self._window = Window()
+
+    def render(self) -> Any:
+        """The task so far: a text (`"ansi"`), an image (`"rgb_array"`), or None (`"human"`: shown in a window)."""
+        return render(self.render_mode, self._task_in_play(), self._window)
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        self._window.close()
+
+    def _task_in_play(self) -> Task:
+        if self.task is None:
+            raise ResetNeeded("there is no task; call reset first")
+        return self.task
+
+    def _show(self) -> None:
+        """Show the task after a reset or a move, where a human watches."""
+        if self.render_mode == "human":
+            self.render()
 
 
 def render(mode: str | None, task: Task, window: Window) -> Frame:

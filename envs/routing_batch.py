@@ -41,8 +41,9 @@ class RoutingBatch(Batch):
     """Many tasks in play with both players outside: the parallel environment, n times.
 
     A step is one move in every task: the provider's where it is to commit (`awaits_commitment`), elsewhere the user's
-    answer to a failed pass. The other player's action is ignored, except that with `commitment="pass"` the provider's
-    choice of the next pass counts at every step. A slot whose task ends takes up the next one in the same step.
+    answer to a failed pass. The other player's action has no effect, but must be one of its space; with
+    `commitment="pass"` the provider's choice of the next pass counts at every step. A slot whose task ends takes up the
+    next one in the same step.
 
     Args:
         game: A game or several, from which each task's is drawn.

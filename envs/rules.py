@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
+
+from stackroute.analytic.compiling import compiled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -80,11 +81,11 @@ _PER_PASS = np.uint64(16)
 _UNIT = 2.0**-53
 
 # Left to LLVM, some of these stay calls in the loops over tasks and cost them a third of their speed.
-_inlined = njit(cache=True, inline="always")
+_inlined = compiled(inline="always")
 
 
 @_inlined
-def _mix(word):  # type: ignore[no-untyped-def]
+def _mix(word: Any) -> Any:
     """The SplitMix64 finaliser (Steele, Lea and Flood 2014): a bijection of 64-bit words."""
     word = (word ^ (word >> _S30)) * _MIX_1
     word = (word ^ (word >> _S27)) * _MIX_2
@@ -93,7 +94,7 @@ def _mix(word):  # type: ignore[no-untyped-def]
 
 @_inlined
 def task_key(seed: int, task: int) -> int:
-    """The key of a task, from which all of its coins are hashed: 63 bits, so that it fits every integer type."""
+    """The key of a task, from which all of its coins are hashed: 63 bits, so that it fits a signed integer of 64."""
     word = _mix(_mix(np.uint64(seed) + _GOLDEN) ^ (np.uint64(task) * _GOLDEN))
     return np.int64(word >> _S1)  # type: ignore[return-value]
 
@@ -138,6 +139,12 @@ def user_stays(key: int, pass_index: int, patience: float) -> bool:
 
 
 @_inlined
+def draw_game(key: int, games: int) -> int:
+    """The row of a task's game among equally likely ones."""
+    return np.int64(coin(key, 0, GAME_STREAM) * games)  # type: ignore[return-value]
+
+
+@_inlined
 def begin(task: Row, number: int, games: int) -> None:
     """Take up a task; the provider is to commit.
 
@@ -148,7 +155,7 @@ def begin(task: Row, number: int, games: int) -> None:
     """
     task.number = number
     task.key = task_key(task.seed, number)
-    task.game = np.int64(coin(task.key, 0, GAME_STREAM) * games)
+    task.game = draw_game(task.key, games)
     task.start = 0
     task.model = 0
     task.passes = 0

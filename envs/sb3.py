@@ -14,7 +14,7 @@ from stackroute.envs.batch import PatienceBatch, ProviderBatch
 from stackroute.envs.encoding import from_symmetric, symmetric_space
 from stackroute.envs.pass_batch import PassBatch
 from stackroute.envs.user_batch import UserBatch
-from stackroute.envs.user_env import PATIENCE_LEVELS, patience_of
+from stackroute.envs.user_env import patience_of, user_space
 
 if TYPE_CHECKING:
     from gymnasium import Env
@@ -32,12 +32,15 @@ class _BatchVecEnv(VecEnv):
 
     batch: _Batch
 
-    def __init__(self, batch: _Batch, action_space: spaces.Space[Any], seed: int) -> None:
+    def __init__(self, batch: _Batch, action_space: spaces.Space[Any], seed: int | None) -> None:
         self.batch = batch
         self._began = time.time()
         self.render_mode = None
         super().__init__(batch.size, batch.variant.observation_space, action_space)
-        self.seed(seed)
+        if seed is not None:
+            self.seed(seed)
+        self._returns = np.zeros(self.num_envs)
+        self._lengths = np.zeros(self.num_envs, dtype=np.int64)
 
     def reset(self) -> np.ndarray:
         """Start again from the seed given to `seed`, or go on to the next tasks without one."""
@@ -120,16 +123,17 @@ class ProviderVecEnv(_BatchVecEnv):
 
     Actions are in [-1, 1], of shape (2,) or, with throttling, (4,); dead zones at both ends make exactly 0 and 1
     reachable. With `action="grid"` they are Discrete. The reward is minus the logarithm of a commitment's mean cost
-    over its tasks, so that a step of the learner means the same relative saving in every game.
+    over its tasks, so that a step of the learner means the same relative saving in every game. The mean of a logarithm
+    is not the logarithm of the mean: choose `tasks_per_commitment` large (100 or more), or rare costs count too little.
 
     Args:
         batch: The commitments to play.
-        seed: Seed of slot 0.
+        seed: Seed of slot 0; None for the batch's own.
     """
 
     batch: ProviderBatch
 
-    def __init__(self, batch: ProviderBatch, *, seed: int = 0) -> None:
+    def __init__(self, batch: ProviderBatch, *, seed: int | None = None) -> None:
         super().__init__(batch, _learner_space(batch.variant.provider_space), seed)
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -148,12 +152,12 @@ class PassVecEnv(_BatchVecEnv):
 
     Args:
         batch: The tasks to play.
-        seed: Seed of slot 0.
+        seed: Seed of slot 0; None for the batch's own.
     """
 
     batch: PassBatch
 
-    def __init__(self, batch: PassBatch, *, seed: int = 0) -> None:
+    def __init__(self, batch: PassBatch, *, seed: int | None = None) -> None:
         super().__init__(batch, _learner_space(batch.variant.provider_space), seed)
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -165,22 +169,20 @@ class PassVecEnv(_BatchVecEnv):
 class PatienceVecEnv(_BatchVecEnv):
     """A user's choice of patience as one-step episodes for stable-baselines3.
 
-    Actions are Discrete over `PATIENCE_LEVELS`, or the patience itself in [-1, 1], with dead zones at both ends. The
-    reward is arcsinh(20 gain / value), where gain is the mean utility after a failed first pass over the batch's tasks
-    per commitment: small losses near a threshold count beside large ones far from it. It keeps the order of the
-    gains up to the noise of those means.
+    Actions are the patience in [-1, 1], with dead zones at both ends, or with `action="grid"` Discrete over
+    `PATIENCE_LEVELS`. The reward is arcsinh(20 gain / value), where gain is the mean utility after a failed first pass
+    over the batch's tasks per commitment: small losses near a threshold count beside large ones far from it. It keeps
+    the order of the gains up to the noise of those means. The unit of the batch's rewards has no effect.
 
     Args:
         batch: The users to play.
-        levels: Whether actions are levels.
-        seed: Seed of slot 0.
+        seed: Seed of slot 0; None for the batch's own.
     """
 
     batch: PatienceBatch
 
-    def __init__(self, batch: PatienceBatch, *, levels: bool = True, seed: int = 0) -> None:
-        space = spaces.Discrete(len(PATIENCE_LEVELS)) if levels else spaces.Box(-1.0, 1.0, (1,), dtype=np.float32)
-        super().__init__(batch, space, seed)
+    def __init__(self, batch: PatienceBatch, *, seed: int | None = None) -> None:
+        super().__init__(batch, _learner_space(user_space("task", batch.variant)), seed)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Play every user's tasks; every episode ends."""
@@ -197,12 +199,12 @@ class UserVecEnv(_BatchVecEnv):
 
     Args:
         batch: The tasks to play.
-        seed: Seed of slot 0.
+        seed: Seed of slot 0; None for the batch's own.
     """
 
     batch: UserBatch
 
-    def __init__(self, batch: UserBatch, *, seed: int = 0) -> None:
+    def __init__(self, batch: UserBatch, *, seed: int | None = None) -> None:
         super().__init__(batch, spaces.Discrete(2), seed)
 
     def step_wait(self) -> VecEnvStepReturn:

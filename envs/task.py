@@ -85,7 +85,7 @@ class Task:
         number: The number of the task.
         commitment: The commitment in force, None before the provider has moved.
         awaits_provider: Whether the provider is to move.
-        log: The passes played.
+        log: The passes played, as long as they were played one by one.
         parts: The parts of both players' rewards for the last move: "service_cost", "churn_penalty", "latency" and
             "value".
     """
@@ -113,7 +113,7 @@ class Task:
     @property
     def passes(self) -> int:
         """Passes played."""
-        return len(self.log)
+        return int(self._rows["passes"][0])
 
     @property
     def model(self) -> int:
@@ -202,11 +202,17 @@ class Task:
             action: `RE_PROMPT` or `ABANDON`.
             route: Whether a re-prompt plays the next pass as committed; False where the provider is to choose it first.
         """
-        parts = np.zeros((1, len(rules.PARTS)))
+        parts, before = np.zeros((1, len(rules.PARTS))), self.passes
         actions, most = np.array([action], dtype=np.int64), self.variant.max_passes
         kernels.answer_failures(self._rows, self.variant.table, actions, route, most, parts)
-        self._record(parts, served=int(self._rows["passes"][0]) > self.passes)
+        self._record(parts, served=self.passes > before)
         self.awaits_provider = not route and not self.over
+
+    def play_out(self, patience: FloatArray) -> None:
+        """Play the task to its end at once, with a user of fixed patience on each model, shape (2,)."""
+        parts = np.zeros((1, len(rules.PARTS)))
+        kernels.play_rest(self._rows, self.variant.table, patience[None].copy(), self.variant.max_passes, parts)
+        self._record(parts, served=False)
 
     def declare_failure(self) -> None:
         """Let the pass that solved the task count as a failure, so that the user is asked."""

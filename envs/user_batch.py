@@ -38,7 +38,8 @@ class UserBatch(Batch):
         size: Number of tasks n in play.
         seed: The seed of slot 0; slot i has seed + i.
         lookahead: Tasks of a slot for which the provider commits at once.
-        **options: See `Options`. With `commitment="pass"` the provider's commitments are hidden from the user.
+        **options: See `Options`. With `commitment="pass"` the provider's commitments are hidden from the user;
+            `throttling` counts for a provider given by name.
 
     Attributes:
         provider: The provider.
@@ -58,7 +59,7 @@ class UserBatch(Batch):
         lookahead: int = LOOKAHEAD,
         **options: Unpack[Options],
     ) -> None:
-        self.provider = find_provider(provider)
+        self.provider = find_provider(provider, options.get("throttling", False))
         self.lookahead = count("lookahead", lookahead)
         super().__init__(game, size, seed, options)
 

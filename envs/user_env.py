@@ -70,7 +70,7 @@ def patience_of(actions: npt.ArrayLike, levels: bool) -> FloatArray:
     return patience
 
 
-class UserEnv(gymnasium.Env[Any, Any]):
+class UserEnv(rendering.Rendered, gymnasium.Env[Any, Any]):
     """The user's side of the routing game; the provider is a policy.
 
     ## Description
@@ -98,7 +98,7 @@ class UserEnv(gymnasium.Env[Any, Any]):
 
     ## Starting State
     A task whose first pass has failed; `info` of `reset` holds that pass's latency (`first_latency`) and the number of
-    tasks passed over (`passed_over`). Where 1,000 tasks in a row are solved at once, the last one's first pass is
+    tasks passed over (`passed_over`). So games and commitments whose first pass often fails come up more often. Where 1,000 tasks in a row are solved at once, the last one's first pass is
     declared a failure (`declared`).
 
     ## Episode End
@@ -113,7 +113,7 @@ class UserEnv(gymnasium.Env[Any, Any]):
     | `observe` | `"commitment"` | `"history"`: the user also sees what has been played |
     | `commitment` | `"task"` | `"pass"`: the provider's routing is hidden from the user |
     | `action` | `"box"` | `"grid"`: with `decision="task"` the patience is one of ten levels |
-    | `throttling` | False | accepted like everywhere; whether the provider delays is its policy's matter |
+    | `throttling` | False | whether a provider given by name may delay; an object does as it likes |
     | `max_passes` | 1000 | passes before truncation |
     | `reward_unit` | `"game"` | `"relative"`: rewards in units of the value |
     | `render_mode` | None | `"ansi"`, `"rgb_array"` or `"human"`: the task so far |
@@ -134,15 +134,13 @@ class UserEnv(gymnasium.Env[Any, Any]):
         **options: Unpack[Options],
     ) -> None:
         self.variant = Variant.of(game, **options)
-        self.provider = find_provider(provider)
+        self.provider = find_provider(provider, self.variant.throttling)
         self.decision = choice("decision", decision, Decision)
-        self.render_mode = rendering.checked_mode(render_mode)
+        self._set_up_rendering(render_mode)
         self.action_space = user_space(self.decision, self.variant)
         self.observation_space = self.variant.observation_space
-        self.task: Task | None = None
         self._seed: int | None = None
         self._number = -1
-        self._window = rendering.Window()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -164,8 +162,7 @@ class UserEnv(gymnasium.Env[Any, Any]):
         if task.solved:
             task.declare_failure()
         self.task = task
-        if self.render_mode == "human":
-            self.render()
+        self._show()
         return task.observe(), info
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -189,16 +186,5 @@ class UserEnv(gymnasium.Env[Any, Any]):
                 task.answer(RE_PROMPT if task.stays(patience) else ABANDON)
                 parts = {name: part + task.parts[name] for name, part in parts.items()}
         info = {"latency": parts["latency"], "value": parts["value"], "pass": task.passes, "model": task.model}
-        if self.render_mode == "human":
-            self.render()
+        self._show()
         return task.observe(), parts["value"] - parts["latency"], task.ended, task.truncated, info
-
-    def render(self) -> Any:
-        """The task so far: a text (`"ansi"`), an image (`"rgb_array"`), or None (`"human"`: shown in a window)."""
-        if self.task is None:
-            raise ResetNeeded("there is no task; call reset before render")
-        return rendering.render(self.render_mode, self.task, self._window)
-
-    def close(self) -> None:
-        """Close the window, if there is one."""
-        self._window.close()

@@ -45,7 +45,8 @@ class Options(TypedDict, total=False):
         observe: `"commitment"` (default): the players see the game and the commitment. `"history"`: also the model of
             the last pass and the number of passes so far.
         commitment: `"task"` (default): the provider commits once, before the first pass. `"pass"`: it chooses a model
-            and its delay anew before every pass, unseen by the user: without the power to commit.
+            and its delay anew before every pass, and the user does not see the choice beforehand: without the power to
+            commit. With the history the user sees which model has served.
         action: `"box"` (default) or `"grid"`: the provider's action is one of a list of commitments.
         max_passes: Passes after which a re-prompt truncates the task; default 1000.
         reward_unit: `"game"` (default): the units of the game. `"relative"`: the user's reward in units of the value,

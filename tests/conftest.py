@@ -1,22 +1,7 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from stackroute import Game
-
-ROOT = Path(__file__).parent.parent
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Drop compiled loops that are older than the rules and formulas inlined in them, which numba does not notice."""
-    if hasattr(config, "workerinput"):
-        return
-    for folder in ("analytic", "envs"):
-        newest = max(path.stat().st_mtime for path in (ROOT / folder).glob("*.py"))
-        for compiled in (ROOT / folder / "__pycache__").glob("*.nb[ic]"):
-            if compiled.stat().st_mtime < newest:
-                compiled.unlink()
 
 
 @pytest.fixture

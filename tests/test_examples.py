@@ -49,3 +49,8 @@ def test_page_examples(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_pages_name_files_that_exist(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_are_finished(page: Path) -> None:
+    assert not re.search(r"^[A-Z_]{6,}$|TODO|FIXME", page.read_text(), re.MULTILINE)

@@ -128,7 +128,9 @@ def learn_user(
     """
     explorer = ExploringProvider(throttling)
     stage_seed = derived_seed(seed, 1)
-    batch = PatienceBatch(game, explorer, settings.batch_size, tasks_per_commitment=settings.tasks_per_commitment)
+    batch = PatienceBatch(
+        game, explorer, settings.batch_size, tasks_per_commitment=settings.tasks_per_commitment, action="grid"
+    )
     draws = np.random.default_rng(0).random((_JUDGED_COMMITMENTS, DRAWS - 1))
     judged = explorer.commit(game, draws)
 

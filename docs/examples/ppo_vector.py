@@ -32,7 +32,7 @@ def train(game: str, steps: int, slots: int, length: int, seed: int) -> nn.Seque
     observations = torch.zeros(length, slots, inputs)
     actions = torch.zeros(length, slots, dtype=torch.long)
     rewards, dones, log_probabilities = (torch.zeros(length, slots) for _ in range(3))
-    observation, _ = envs.reset(seed=seed)
+    observation, _ = envs.reset(seed=seed * slots)
     updates = max(steps // (slots * length), 1)
     for update in range(updates):
         for group in optimiser.param_groups:

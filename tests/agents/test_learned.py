@@ -24,7 +24,7 @@ COMMITMENTS = Commitment([1, 1, 2], [0.0, 0.7, 0.0], [[0, 0], [0.1, 0.5], [0, 0.
 
 
 def learned_user(game: Game) -> LearnedUser:
-    env = PatienceVecEnv(PatienceBatch(game, RandomProvider(), 4))
+    env = PatienceVecEnv(PatienceBatch(game, RandomProvider(), 4, action="grid"))
     return LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy, PATIENCE_LEVELS)
 
 
@@ -82,7 +82,7 @@ def test_policies_are_read_in_the_actions_they_were_trained_on(tmp_path: Path) -
 
 
 def test_activations_survive_saving(cascade_game: Game, tmp_path: Path) -> None:
-    env = PatienceVecEnv(PatienceBatch(cascade_game, RandomProvider(), 4))
+    env = PatienceVecEnv(PatienceBatch(cascade_game, RandomProvider(), 4, action="grid"))
     model = PPO("MlpPolicy", env, policy_kwargs={"activation_fn": torch.nn.ReLU}, device="cpu")
     LearnedUser(model.policy, PATIENCE_LEVELS).save(tmp_path / "user.npz")
     loaded = LearnedUser.load(tmp_path / "user.npz")
@@ -132,3 +132,10 @@ def test_a_file_of_another_kind_is_an_error(cascade_game: Game, tmp_path: Path) 
         LearnedUser.load(tmp_path / "half.npz")
     with pytest.raises(FileNotFoundError):
         LearnedUser.load(tmp_path / "absent.npz")
+
+
+def test_policies_over_other_observations_are_refused() -> None:
+    env = UserEnv("g1", observe="history")
+    model = PPO("MlpPolicy", env, n_steps=8, batch_size=8, seed=1, device="cpu")
+    with pytest.raises(ValueError, match=r"policy: observations .* are not allowed; expected Box\(.*\(11,\)"):
+        LearnedUser(model.policy, levels=None)

@@ -110,10 +110,8 @@ def test_the_informed_user_needs_a_commitment_to_see(cascade_game: Game) -> None
         InformedUser().patience_by_model(cascade_game, None, np.zeros(()))
     with pytest.raises(ValueError, match="an informed user answers a commitment that it sees"):
         PassBatch(cascade_game, "informed", 3)
-    env = ProviderEnv(cascade_game, "informed", commitment="pass")
-    env.reset(seed=0)
     with pytest.raises(ValueError, match="an informed user answers a commitment that it sees"):
-        env.step(np.array([0.0]))
+        ProviderEnv(cascade_game, "informed", commitment="pass").reset(seed=0)
 
 
 def test_the_rational_user_that_sees_no_commitment_plays_its_part_of_the_cheapest_nash_equilibrium() -> None:

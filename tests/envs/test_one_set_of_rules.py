@@ -530,8 +530,8 @@ def play_patience_batch(world: World, seed: int, random: Random) -> None:
                 leader = Reference(world, seed + slot, episode * tasks)
                 leader.commit_at_random()
                 fresh = copy.copy(leader)
-                fresh.passes, fresh.model = 0, leader.promise[0]
-                # What is seen has the start model of the commitment as the last one, and no pass yet.
+                fresh.passes, fresh.model = 1, leader.promise[0]
+                # What is seen is what follows a failed first pass.
                 assert seen(batch.observation[slot]) == fresh.observation()
                 assert batch.value[slot] == leader.game[3]
                 gains = []

@@ -13,7 +13,7 @@ from pettingzoo.utils.conversions import parallel_to_aec
 
 import stackroute.envs
 from stackroute import Game
-from stackroute.envs import env, parallel_env, raw_env, rendering
+from stackroute.envs import ProviderEnv, UserEnv, env, parallel_env, raw_env, rendering
 from stackroute.envs.rendering import MODES, Window, checked_mode
 from stackroute.envs.rules import ABANDON, RE_PROMPT
 from stackroute.envs.task import Task
@@ -357,3 +357,27 @@ def test_importing_the_environments_imports_nothing_that_draws() -> None:
     code = "import sys, stackroute.envs.pettingzoo_env; print({'PIL', 'pygame', 'matplotlib'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("face", ["aec", "parallel", "provider", "provider by pass", "user"])
+def test_a_human_sees_every_reset_and_every_move(face: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames: list[tuple[int, ...]] = []
+    monkeypatch.setattr(Window, "show", lambda self, frame: frames.append(frame.shape))
+    moves = 2
+    if face in ("aec", "parallel"):
+        pair = (env if face == "aec" else parallel_env)("g4b", render_mode="human", max_passes=1)
+        pair.reset(seed=5)
+        for action in (np.array([0.0, 0.3]), 0):
+            pair.step(action if face == "aec" else {"provider_0": action, "user_0": action})
+    elif face == "user":
+        user = UserEnv("g4b", render_mode="human", max_passes=1)
+        user.reset(seed=5)
+        user.step(0)
+        moves = 1
+    else:
+        options: Any = {"commitment": "pass"} if "pass" in face else {}
+        provider = ProviderEnv("g4b", "random", render_mode="human", **options)
+        provider.reset(seed=5)
+        provider.step(np.zeros(provider.action_space.shape))
+        moves = 1
+    assert len(frames) == 1 + moves

@@ -34,7 +34,7 @@ def make(face: str, game: Any, **options: Any) -> Any:
         options = {"throttling": True, "action": action or "box", **options}
         return PassVecEnv(PassBatch(game, FixedPatienceUser(0.7), SIZE, **options), seed=4)
     if kind == "patience":
-        return PatienceVecEnv(PatienceBatch(game, provider, SIZE, **options), levels=action != "box", seed=4)
+        return PatienceVecEnv(PatienceBatch(game, provider, SIZE, action=action or "grid", **options), seed=4)
     return UserVecEnv(UserBatch(game, provider, SIZE, **options), seed=4)
 
 
