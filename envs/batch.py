@@ -68,6 +68,12 @@ def _slot_seed(seed: Any) -> int:
     return task_seed(int(seed) if isinstance(seed, np.integer) else seed)
 
 
+def for_kernel(array: npt.NDArray[Any], dtype: type[np.generic] = np.float64) -> npt.NDArray[Any]:
+    """The array in the one memory layout for which the compiled loops exist: others would be compiled anew."""
+    laid_out = np.ascontiguousarray(array, dtype)
+    return laid_out if laid_out.flags.writeable else laid_out.copy()
+
+
 def checked_answers(actions: npt.ArrayLike, size: int) -> IntArray:
     """The answers of users to failed passes, one for each slot.
 
@@ -77,8 +83,7 @@ def checked_answers(actions: npt.ArrayLike, size: int) -> IntArray:
     answers = checked("actions", actions, size)
     if answers.dtype.kind not in "iu" or not ((answers == rules.RE_PROMPT) | (answers == rules.ABANDON)).all():
         raise ValueError(f"actions: {answers} are not allowed; expected 0 (re-prompt) or 1 (abandon)")
-    # One kind of array in memory, for which the compiled loops exist.
-    return np.require(answers, np.int64, ["C", "W"])
+    return for_kernel(answers, np.int64)
 
 
 def serve_tasks(
@@ -114,7 +119,7 @@ def serve_tasks(
         commitment.model,
         commitment.cascade,
         commitment.delay,
-        np.require(patience, requirements=["C", "W"]),
+        for_kernel(patience),
         variant.max_passes,
     )
     return {

@@ -78,6 +78,19 @@ def encode_commitment(
 
 
 @compiled(inline="always")
+def encode_new_task(
+    task: Row, encoded_games: npt.NDArray[np.float32], observation: npt.NDArray[np.float32], row: int
+) -> None:
+    """Write the observation of a task in which the provider is to commit; as `encode_task`."""
+    # Read once: for all that the compiler knows, writing an observation might change it.
+    game = task.game
+    for k in range(_HISTORY):
+        observation[row, k] = encoded_games[game, k]
+    for k in range(_HISTORY, observation.shape[1]):
+        observation[row, k] = 0.0
+
+
+@compiled(inline="always")
 def encode_task(
     task: Row,
     game: Row,
@@ -98,8 +111,7 @@ def encode_task(
         observation: Shape (n, 11) or, with the history, (n, 13): one row is written.
         row: Which.
     """
-    for k in range(_COMMITMENT):
-        observation[row, k] = encoded_games[task.game, k]
+    encode_new_task(task, encoded_games, observation, row)
     encode_commitment(task, game, hidden, log_passes, observation, row)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from stackroute.analytic.compiling import compiled
 from stackroute.envs import rules
-from stackroute.envs.encoding import encode_commitment, encode_task
+from stackroute.envs.encoding import encode_commitment, encode_new_task, encode_task
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -206,7 +206,7 @@ def step_both(
         for k in range(observation.shape[1]):
             final_observation[i, k] = observation[i, k]
         rules.begin(task, task.number + 1, games.shape[0])
-        encode_task(task, games[task.game], encoded_games, per_pass, log_passes, observation, i)
+        encode_new_task(task, encoded_games, observation, i)
     return -1
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from stackroute.analytic.game import MODELS
 from stackroute.envs import kernels, rules
-from stackroute.envs.batch import Batch
+from stackroute.envs.batch import Batch, for_kernel
 from stackroute.envs.policies import find_user, patience_by_model
 
 if TYPE_CHECKING:
@@ -72,8 +72,9 @@ class PassBatch(Batch):
         if not ((boxed >= 0) & (boxed <= 1)).all():
             raise ValueError(f"actions: {actions!r} are not allowed; expected numbers in [0, 1]")
         self.parts = np.zeros((self.size, len(rules.PARTS)))
-        boxed = np.require(boxed, requirements=["C", "W"])
-        kernels.serve_and_answer(self._tasks, variant.table, boxed, self._patience, variant.max_passes, self.parts)
+        kernels.serve_and_answer(
+            self._tasks, variant.table, for_kernel(boxed), self._patience, variant.max_passes, self.parts
+        )
         end = self._tasks["end"]
         self.where = {"pass": self._tasks["passes"].astype(np.int64), "model": self._tasks["model"].astype(np.int64)}
         ended, truncated = (end == rules.SOLVED) | (end == rules.ABANDONED), end == rules.TRUNCATED

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from stackroute.envs import kernels, rules
-from stackroute.envs.batch import Batch, checked
+from stackroute.envs.batch import Batch, checked, for_kernel
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -94,8 +94,8 @@ class RoutingBatch(Batch):
             self._tasks,
             variant.table,
             variant.encoded_games,
-            np.require(boxed, requirements=["C", "W"]),
-            np.require(given, np.int64, ["C", "W"]),
+            for_kernel(boxed),
+            for_kernel(given, np.int64),
             variant.per_pass,
             variant.max_passes,
             self.observation,
