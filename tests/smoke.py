@@ -16,9 +16,14 @@ assert {"gpt-4.1-o3-dev", "g4b"} <= set(stackroute.game_names())
 equilibrium = stackroute.solve(stackroute.load_game("gpt-4.1-o3-dev-low-p").game, throttling=True)
 assert abs(float(equilibrium.provider_cost) - 0.064335) < 1e-12
 
-pair = stackroute.envs.env(game="g4b")
+pair = stackroute.envs.env(game="g4b", render_mode="ansi")
 pair.reset(seed=1)
 pair.step(np.array([0.0, 0.3]))
+assert "pass 1 on" in pair.render()
+
+many = gymnasium.make_vec("stackroute/Provider-v0", num_envs=4, game=["g1", "g4b"])
+many.reset(seed=1)
+many.step(many.action_space.sample())
 
 user = gymnasium.make("stackroute/User-v0", game="g4b", provider="equilibrium")
 user.reset(seed=1)
