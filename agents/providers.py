@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 class EquilibriumProvider:
     """The provider of the theory: the exact optimal commitment (Mahmood 2026, Theorems 3 to 5).
 
-    Where the optimum leaves the user indifferent it relies on the strong tie-breaking of `RationalUser`.
+    Where the optimum leaves the user indifferent it relies on the strong tie-breaking of `RationalUser`. It plays the
+    paper's game under every option of an environment: against a user that sees the history, or not the commitment, it
+    is not the optimum.
 
     Args:
         throttling: Whether it may delay.

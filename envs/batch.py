@@ -82,7 +82,7 @@ def checked_answers(actions: npt.ArrayLike, size: int) -> IntArray:
     """
     answers = checked("actions", actions, size)
     if answers.dtype.kind not in "iu" or not ((answers == rules.RE_PROMPT) | (answers == rules.ABANDON)).all():
-        raise ValueError(f"actions: {answers} are not allowed; expected 0 (re-prompt) or 1 (abandon)")
+        raise ValueError(f"actions: {answers} are not allowed; expected 0 (re-prompt) or 1 (abandon), whole numbers")
     return for_kernel(answers, np.int64)
 
 

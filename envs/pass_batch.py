@@ -8,8 +8,9 @@ import numpy as np
 
 from stackroute.analytic.game import MODELS
 from stackroute.envs import kernels, rules
-from stackroute.envs.batch import Batch, for_kernel
+from stackroute.envs.batch import for_kernel
 from stackroute.envs.policies import find_user, patience_by_model
+from stackroute.envs.task_batch import TaskBatch
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from stackroute.envs.variant import Options
 
 
-class PassBatch(Batch):
+class PassBatch(TaskBatch):
     """Tasks whose next pass is to be routed, with users of a policy that do not see the provider's choices.
 
     A slot whose task ends takes up its next one in the same step.
@@ -36,9 +37,6 @@ class PassBatch(Batch):
 
     Attributes:
         user: The user.
-        final_observation: What the providers saw after the last step, before slots took up new tasks, as `observation`.
-        parts: The parts of the last step's rewards, shape (n, 4), in the order of `stackroute.envs.rules.PARTS`.
-        where: The number ("pass") and the model ("model") of each task's last pass after the last step.
     """
 
     def __init__(
@@ -71,23 +69,16 @@ class PassBatch(Batch):
         boxed = variant.box_rows(actions, self.size)
         if not ((boxed >= 0) & (boxed <= 1)).all():
             raise ValueError(f"actions: {actions!r} are not allowed; expected numbers in [0, 1]")
-        self.parts = np.zeros((self.size, len(rules.PARTS)))
+        self.parts = self._no_parts()
         kernels.serve_and_answer(
             self._tasks, variant.table, for_kernel(boxed), self._patience, variant.max_passes, self.parts
         )
-        end = self._tasks["end"]
-        self.where = {"pass": self._tasks["passes"].astype(np.int64), "model": self._tasks["model"].astype(np.int64)}
-        ended, truncated = (end == rules.SOLVED) | (end == rules.ABANDONED), end == rules.TRUNCATED
-        if variant.observe == "history":
-            self._encode()
-        self.final_observation = self.observation
+        ended, truncated = self._ends()
         self._take_up(ended | truncated)
         return -(self.parts[:, rules.SERVICE_COST] + self.parts[:, rules.CHURN_PENALTY]), ended, truncated
 
     def _start(self) -> None:
-        self._tasks = np.zeros(self.size, rules.TASK)
-        self._tasks["seed"] = self._seeds
-        self._tasks["number"] = -1
+        super()._start()
         self._patience = np.zeros((self.size, MODELS))
         self._go_on()
 
@@ -105,8 +96,3 @@ class PassBatch(Batch):
         draws, game = kernels.draw_tasks(tasks["seed"], tasks["number"], len(variant.games))
         self._patience[where] = patience_by_model(self.user, variant.select(game), None, draws[:, -1])
         self._encode()
-
-    def _encode(self) -> None:
-        variant = self.variant
-        self.observation = np.zeros((self.size, *variant.observation_space.shape), dtype=np.float32)
-        kernels.encode(self._tasks, variant.table, variant.encoded_games, True, variant.log_passes, self.observation)

@@ -22,8 +22,9 @@ class ParallelRoutingGameEnv(Play, ParallelEnv[str, Any, Any]):
     ## Description
     As `RoutingGameEnv`; a step is one move. At the first the provider commits and the first pass is played; at every
     further one the user answers the failed pass, and the next is played if it re-prompts. So the reward of a re-prompt
-    comes with the step that makes it. The action of the agent that is not to move is ignored, and may be left out; with
-    `commitment="pass"` the user's answer and the provider's choice for the next pass are made at once, and both count.
+    comes with the step that makes it. The action of the agent that is not to move is not looked at, and may be left
+    out; with `commitment="pass"` the user's answer and the provider's choice for the next pass are made at once, and
+    both count.
 
     The action and observation spaces, rewards, starting state, episode end, arguments and versions are those of
     `RoutingGameEnv`. The first pass's latency is in the user's reward of the first step, at which it has no choice.
@@ -90,7 +91,7 @@ class ParallelRoutingGameEnv(Play, ParallelEnv[str, Any, Any]):
 
 def _of(actions: dict[str, Any], agent: str) -> Any:
     if not isinstance(actions, Mapping) or agent not in actions:
-        raise ValueError(f"actions: {actions!r} are not allowed; expected one of {agent}, which is to move")
+        raise ValueError(f"actions: {actions!r} are not allowed; expected one of {agent}, whose action counts")
     return actions[agent]
 
 

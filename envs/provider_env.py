@@ -69,7 +69,7 @@ class ProviderEnv(rendering.Rendered, gymnasium.Env[Any, Any]):
     | name | default | meaning |
     |---|---|---|
     | `game` | `"g4b"` | a `stackroute.Game`, the name or file of one, or several (a batch, a list), from which each episode's game is drawn, such as `stackroute.analytic.stratified_games` |
-    | `user` | `"rational"` | the user: an object with a `patience` or `patience_by_model` method, or a registered name |
+    | `user` | `"rational"` | the user: an object with a `patience` or `patience_by_model` method, or a registered name; `"informed"` sees which model served |
     | `tasks_per_commitment` | 1 | tasks over which the reward is averaged |
     | `throttling` | False | whether the action has delays |
     | `observe` | `"commitment"` | `"history"`: the observation has room for what has been played |

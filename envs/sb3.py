@@ -114,6 +114,11 @@ class _BatchVecEnv(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
 
+def _expect(kind: type[_Batch], batch: object) -> None:
+    if not isinstance(batch, kind):
+        raise TypeError(f"batch: {batch!r} is not allowed; expected a {kind.__name__}")
+
+
 def _learner_space(space: spaces.Box | spaces.Discrete[Any]) -> spaces.Space[Any]:
     return symmetric_space(space) if isinstance(space, spaces.Box) else space
 
@@ -134,6 +139,7 @@ class ProviderVecEnv(_BatchVecEnv):
     batch: ProviderBatch
 
     def __init__(self, batch: ProviderBatch, *, seed: int | None = None) -> None:
+        _expect(ProviderBatch, batch)
         super().__init__(batch, _learner_space(batch.variant.provider_space), seed)
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -158,6 +164,7 @@ class PassVecEnv(_BatchVecEnv):
     batch: PassBatch
 
     def __init__(self, batch: PassBatch, *, seed: int | None = None) -> None:
+        _expect(PassBatch, batch)
         super().__init__(batch, _learner_space(batch.variant.provider_space), seed)
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -182,6 +189,7 @@ class PatienceVecEnv(_BatchVecEnv):
     batch: PatienceBatch
 
     def __init__(self, batch: PatienceBatch, *, seed: int | None = None) -> None:
+        _expect(PatienceBatch, batch)
         super().__init__(batch, _learner_space(user_space("task", batch.variant)), seed)
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -205,6 +213,7 @@ class UserVecEnv(_BatchVecEnv):
     batch: UserBatch
 
     def __init__(self, batch: UserBatch, *, seed: int | None = None) -> None:
+        _expect(UserBatch, batch)
         super().__init__(batch, spaces.Discrete(2), seed)
 
     def step_wait(self) -> VecEnvStepReturn:

@@ -46,7 +46,7 @@ def answer_of(action: Any) -> int:
     """
     given = regular(action)
     if given.shape != () or given.dtype.kind not in "iu" or given not in ANSWERS:
-        raise ValueError(f"action: {action!r} is not allowed; expected 0 (re-prompt) or 1 (abandon)")
+        raise ValueError(f"action: {action!r} is not allowed; expected 0 (re-prompt) or 1 (abandon), whole numbers")
     return int(action)
 
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from stackroute.analytic.game import MODELS, probability
 from stackroute.envs import kernels, rules
-from stackroute.envs.batch import Batch, checked, checked_answers
+from stackroute.envs.batch import checked, checked_answers
 from stackroute.envs.games import count
 from stackroute.envs.policies import commitment_by, find_provider
+from stackroute.envs.task_batch import TaskBatch
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -26,7 +27,7 @@ LOOKAHEAD = 16
 """Tasks of a slot for which the provider is asked to commit at once."""
 
 
-class UserBatch(Batch):
+class UserBatch(TaskBatch):
     """Tasks whose last pass failed, each under a commitment of its own, waiting for their users.
 
     A slot whose task ends takes up the next one whose first pass fails. The provider is asked for the commitments of
@@ -43,9 +44,6 @@ class UserBatch(Batch):
 
     Attributes:
         provider: The provider.
-        final_observation: What the users saw after the last step, before slots took up new tasks, as `observation`.
-        parts: The parts of the last step's rewards, shape (n, 4), in the order of `stackroute.envs.rules.PARTS`.
-        where: The number ("pass") and the model ("model") of each task's last pass after the last step.
         passed_over: How many tasks each slot passed over, solved at once, before the one in play, shape (n,).
     """
 
@@ -76,7 +74,7 @@ class UserBatch(Batch):
             ValueError: The actions are not allowed; nothing has changed.
         """
         answers = checked_answers(actions, self.size)
-        self.parts = np.zeros((self.size, len(rules.PARTS)))
+        self.parts = self._no_parts()
         kernels.answer_failures(self._tasks, self.variant.table, answers, True, self.variant.max_passes, self.parts)
         return self._finish()
 
@@ -93,7 +91,7 @@ class UserBatch(Batch):
             ValueError: The patience is not allowed; nothing has changed.
         """
         same = checked("patience", probability("patience", patience), self.size)
-        self.parts = np.zeros((self.size, len(rules.PARTS)))
+        self.parts = self._no_parts()
         both = np.repeat(same[:, None], MODELS, axis=1)
         kernels.play_rest(self._tasks, self.variant.table, both, self.variant.max_passes, self.parts)
         return self._finish()
@@ -109,28 +107,20 @@ class UserBatch(Batch):
         return self._first_parts[:, rules.VALUE] > 0
 
     def _finish(self) -> tuple[FloatArray, BoolArray, BoolArray]:
-        end = self._tasks["end"]
-        self.where = {"pass": self._tasks["passes"].astype(np.int64), "model": self._tasks["model"].astype(np.int64)}
-        ended, truncated = (end == rules.SOLVED) | (end == rules.ABANDONED), end == rules.TRUNCATED
-        if self.variant.observe == "history":
-            self._encode()
-        self.final_observation = self.observation
+        ended, truncated = self._ends()
         self._take_up(kernels.over(self._tasks, self._slots))
         return self.parts[:, rules.VALUE] - self.parts[:, rules.LATENCY], ended, truncated
 
     def _start(self) -> None:
+        super()._start()
         n, ahead = self.size, self.lookahead
-        self._tasks = np.zeros(n, rules.TASK)
-        self._tasks["seed"] = self._seeds
-        self._tasks["number"] = -1
         self._first_ahead = np.full(n, -ahead, dtype=np.int64)
         self._model = np.ones((n, ahead), dtype=np.int64)
         self._cascade, self._delay = np.zeros((n, ahead)), np.zeros((n, ahead, MODELS))
         self.passed_over = np.zeros(n, dtype=np.int64)
-        self._first_parts = np.zeros((n, len(rules.PARTS)))
+        self._first_parts = self._no_parts()
         # Lists of slots are written a place ahead.
         self._slots = np.zeros(n + 1, dtype=np.int64)
-        self.observation = np.zeros((n, *self.variant.observation_space.shape), dtype=np.float32)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -168,15 +158,3 @@ class UserBatch(Batch):
         self._model[slots] = commitment.model.reshape(numbers.shape)
         self._cascade[slots] = commitment.cascade.reshape(numbers.shape)
         self._delay[slots] = commitment.delay.reshape(*numbers.shape, MODELS)
-
-    def _encode(self) -> None:
-        variant = self.variant
-        self.observation = np.zeros_like(self.observation)
-        kernels.encode(
-            self._tasks,
-            variant.table,
-            variant.encoded_games,
-            variant.per_pass,
-            variant.log_passes,
-            self.observation,
-        )

@@ -94,7 +94,8 @@ class UserEnv(rendering.Rendered, gymnasium.Env[Any, Any]):
 
     ## Rewards
     Re-prompting: minus the pass's latency and delay, plus the value if it succeeds. Abandoning: 0. With
-    `decision="task"` the sum of these over the task. `info` names the parts.
+    `decision="task"` the sum of these over the task. `info` names the parts. The first pass, which asks nothing of the
+    user, is left out.
 
     ## Starting State
     A task whose first pass has failed; `info` of `reset` holds that pass's latency (`first_latency`) and the number of

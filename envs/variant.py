@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
@@ -35,6 +36,10 @@ MOST_PASSES = 2**31 - 1
 GRID_CASCADES = tuple(np.linspace(0, 1, 21).tolist())
 GRID_DELAYS = (0.0, 0.125, 0.25, 0.5, 1.0)
 """The levels of `action="grid"`: cascade probabilities, and delays as fractions of the value."""
+
+
+_ARGUMENTS = ("game", "user", "provider", "decision", "tasks_per_commitment", "lookahead", "max_cycles", "render_mode")
+"""What single faces accept besides, for the hint at a misspelt name."""
 
 
 class Options(TypedDict, total=False):
@@ -90,7 +95,10 @@ class Variant:
         """
         unknown = sorted(set(options) - set(Options.__annotations__))
         if unknown:
-            raise TypeError(f"{unknown[0]}: no such option; expected one of {', '.join(Options.__annotations__)}")
+            known = [*Options.__annotations__, *_ARGUMENTS]
+            close = difflib.get_close_matches(unknown[0], known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(Options.__annotations__)}"
+            raise TypeError(f"{unknown[0]}: no such option; {hint}")
         throttling = options.get("throttling", False)
         if not isinstance(throttling, bool | np.bool_):
             raise ValueError(f"throttling: {throttling!r} is not allowed; expected True or False")
@@ -211,6 +219,8 @@ class Variant:
             ValueError: The action is not allowed.
         """
         box = self.box_action(action)
+        if not ((box >= 0) & (box <= 1)).all():
+            raise ValueError(f"action: {action!r} is not allowed; expected numbers in [0, 1]")
         if not self.per_pass:
             return commitment_from_action(games, box)
         delay = box[..., 1:] if self.throttling else np.zeros((*box.shape[:-1], 1))

@@ -203,7 +203,7 @@ def test_an_action_that_counts_must_not_be_missing(agent: str) -> None:
     made = begun(parallel_env(HOPELESS)) if agent == "provider_0" else asked_at_once()
     other = "user_0" if agent == "provider_0" else "provider_0"
     for actions in ({}, {other: 0}, {"nobody": 0}):
-        with pytest.raises(ValueError, match=f"expected one of {agent}, which is to move"):
+        with pytest.raises(ValueError, match=f"expected one of {agent}, whose action counts"):
             made.step(actions)
     assert made.task.passes == (agent == "user_0")
     both = begun(parallel_env(HOPELESS, commitment="pass"))
@@ -304,8 +304,7 @@ MAKERS: dict[str, Any] = {
 @pytest.mark.parametrize("maker", MAKERS)
 def test_bad_options_name_what_is_allowed(maker: str) -> None:
     make = MAKERS[maker]
-    names = "throttling, observe, commitment, action, max_passes, reward_unit"
-    with pytest.raises(TypeError, match=f"throttle: no such option; expected one of {names}"):
+    with pytest.raises(TypeError, match="throttle: no such option; did you mean 'throttling'"):
         make(throttle=True)
     for name, bad_ones, allowed in (
         ("throttling", (1, "yes", None, [True]), "True or False"),

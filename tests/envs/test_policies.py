@@ -6,8 +6,8 @@ import pytest
 
 from stackroute import Commitment, Game
 from stackroute.agents import RandomProvider, RationalUser
-from stackroute.envs import PatienceBatch, ProviderBatch, UserBatch, register_provider, register_user
-from stackroute.envs.sb3 import ProviderVecEnv
+from stackroute.envs import PatienceBatch, ProviderBatch, UserBatch, UserEnv, register_provider, register_user
+from stackroute.envs.sb3 import PassVecEnv, PatienceVecEnv, ProviderVecEnv, UserVecEnv
 
 
 @pytest.mark.parametrize("throttling", [False, True])
@@ -76,3 +76,15 @@ def test_a_policy_is_asked_once_a_task_and_never_for_nobody(cascade_game: Game) 
     # Both slots also begin a task when they are made, and again with the reset.
     assert sum(size[0] for size in user.sizes) == 4 + ended
     assert (0,) not in user.sizes
+
+
+@pytest.mark.parametrize("face", [ProviderVecEnv, PassVecEnv, PatienceVecEnv, UserVecEnv])
+def test_a_learner_s_view_wants_its_batch(face: Any) -> None:
+    with pytest.raises(TypeError, match=r"batch: \['g4b'\] is not allowed; expected a \w+Batch"):
+        face(["g4b"])
+
+
+@pytest.mark.parametrize(("name", "hint"), [("games", "did you mean 'game'"), ("xyz", "the options are throttling, ")])
+def test_a_misspelt_argument_gets_a_hint(name: str, hint: str) -> None:
+    with pytest.raises(TypeError, match=f"{name}: no such option; {hint}"):
+        UserEnv(**{name: "g5"})
