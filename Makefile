@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+READY_FOR_TESTS := $(VENV)/ready-for-tests
 SEED ?= 0
 
 .DEFAULT_GOAL := help
@@ -15,18 +16,18 @@ help:  ## List the targets
 run: $(READY)  ## Train on two real games and compare with the exact equilibrium (about a minute once set up)
 	$(BIN)/stackroute quickstart --seed $(SEED)
 
-test: $(READY)  ## Run the linters, the type checker and the whole test suite
+test: $(READY_FOR_TESTS)  ## Run the linters, the type checker and the whole test suite
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses 2
 
-check: $(READY)  ## Run the linters, the type checker and the fast tests
+check: $(READY_FOR_TESTS)  ## Run the linters, the type checker and the fast tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses 2 -m "not convergence and not packaging"
 
-format: $(READY)  ## Format the code
+format: $(READY_FOR_TESTS)  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -37,5 +38,9 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "stackroute needs Python 3.11 or later; try: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,plot]'
+	@touch $@
+
+$(READY_FOR_TESTS): $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,plot,render,torchrl,rllib,dev]'
 	@touch $@
