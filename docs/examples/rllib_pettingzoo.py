@@ -50,7 +50,7 @@ def main() -> None:
     algorithm = build(options.steps)
     for iteration in range(options.iterations):
         told = algorithm.train()["env_runners"]
-        returns = {agent: round(mean, 3) for agent, mean in told["agent_episode_returns_mean"].items()}
+        returns = {agent: round(float(mean), 3) for agent, mean in sorted(told["agent_episode_returns_mean"].items())}
         print(f"iteration {iteration}: {told['num_episodes']} tasks, mean returns {returns}")
     algorithm.stop()
     ray.shutdown()
