@@ -205,11 +205,7 @@ class _OneStepBatch(Batch):
             tasks["passes"] = 1
             tasks["cascade"] = commitment.cascade
             tasks["delay_1"], tasks["delay_2"] = commitment.delay[..., 0], commitment.delay[..., 1]
-        variant = self.variant
-        observation = np.zeros((self.size, *variant.observation_space.shape), dtype=np.float32)
-        hidden = variant.per_pass
-        kernels.encode(tasks, variant.table, variant.encoded_games, hidden, variant.log_passes, observation)
-        return observation
+        return self.variant.encode(tasks)
 
 
 class ProviderBatch(_OneStepBatch):

@@ -115,6 +115,12 @@ def encode_task(
     encode_commitment(task, game, hidden, log_passes, observation, row)
 
 
+def unit_of_money(game: Game) -> FloatArray:
+    """What money is measured by, the largest cost plus the churn penalty, shape (...); 1 where that is 0."""
+    money: FloatArray = game.cost.max(axis=-1) + game.churn_penalty
+    return np.where(money > 0, money, 1.0)
+
+
 def observe(game: Game, commitment: Commitment | None = None) -> npt.NDArray[np.float32]:
     """Encode a game and a commitment as an observation; see `observation_space` for the layout.
 
@@ -131,8 +137,7 @@ def observe(game: Game, commitment: Commitment | None = None) -> npt.NDArray[np.
     with np.errstate(over="ignore"):
         relative = game.latency / game.value[..., None]
     observation[..., 2:4] = np.where(relative <= 1, relative, 2 - 1 / np.maximum(relative, 1))
-    money = game.cost.max(axis=-1) + game.churn_penalty
-    money = np.where(money > 0, money, 1.0)
+    money = unit_of_money(game)
     observation[..., 4:6] = game.cost / money[..., None]
     observation[..., 6] = game.churn_penalty / money
     if commitment is not None:
@@ -170,8 +175,7 @@ def commitment_from_action(game: Game, action: npt.ArrayLike) -> Commitment:
     entries: FloatArray = np.asarray(action, dtype=np.float64)
     if entries.ndim == 0 or entries.shape[-1] not in (2, 4):
         raise ValueError(f"action: shape {entries.shape} is not allowed; expected (..., 2) or (..., 4)")
-    if not ((entries >= 0) & (entries <= 1)).all():
-        raise ValueError(f"action: {action!r} is not allowed; expected numbers in [0, 1]")
+    check_unit_interval(entries, action)
     shape = np.broadcast_shapes(entries.shape[:-1], game.shape)
     entries = np.broadcast_to(entries, (*shape, entries.shape[-1]))
     delay = entries[..., 2:] * game.value[..., None] if entries.shape[-1] == 4 else np.zeros((*shape, 2))
@@ -188,6 +192,37 @@ def regular(action: npt.ArrayLike) -> npt.NDArray[Any]:
         return np.asarray(action)
     except ValueError:
         raise ValueError(f"action: {action!r} is not allowed; expected a regular array") from None
+
+
+def check_unit_interval(numbers: FloatArray, action: npt.ArrayLike) -> None:
+    """Raise an error that shows the action if its numbers do not all lie in [0, 1].
+
+    Raises:
+        ValueError: They do not.
+    """
+    if not ((numbers >= 0) & (numbers <= 1)).all():
+        raise ValueError(f"action: {action!r} is not allowed; expected numbers in [0, 1]")
+
+
+def listed(action: npt.ArrayLike, entries: npt.ArrayLike) -> FloatArray:
+    """The entries of a list that the numbers of a discrete action stand for.
+
+    Args:
+        action: Whole numbers, shape (...).
+        entries: The list, shape (k, ...).
+
+    Returns:
+        Shape (..., ...).
+
+    Raises:
+        ValueError: There is no entry of such a number.
+    """
+    given, table = regular(action), np.asarray(entries, dtype=np.float64)
+    if given.dtype.kind not in "iu" or not ((given >= 0) & (given < len(table))).all():
+        allowed = f"a whole number from 0 to {len(table) - 1}"
+        raise ValueError(f"action: {action!r} is not allowed; expected {allowed}")
+    found: FloatArray = table[given]
+    return found
 
 
 def check_shape(action: npt.ArrayLike, space: spaces.Space[Any]) -> None:

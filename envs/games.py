@@ -11,6 +11,7 @@ import numpy as np
 
 from stackroute.analytic import Game
 from stackroute.configs import GameConfig, load_game
+from stackroute.envs.encoding import unit_of_money
 
 GameLike = Game | GameConfig | str | Path
 """A game, one that was loaded, the name of a packaged one, or the path of a YAML file."""
@@ -60,8 +61,7 @@ def in_relative_units(games: Game) -> Game:
 
     Neither player's choices depend on the units. Where that sum of money is 0, money keeps its unit.
     """
-    money = games.cost.max(axis=-1) + games.churn_penalty
-    money = np.where(money > 0, money, 1.0)
+    money = unit_of_money(games)
     return Game(
         games.success,
         games.cost / money[..., None],

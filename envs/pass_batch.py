@@ -9,6 +9,7 @@ import numpy as np
 from stackroute.analytic.game import MODELS
 from stackroute.envs import kernels, rules
 from stackroute.envs.batch import for_kernel
+from stackroute.envs.encoding import check_unit_interval
 from stackroute.envs.policies import find_user, patience_by_model
 from stackroute.envs.task_batch import TaskBatch
 
@@ -67,8 +68,7 @@ class PassBatch(TaskBatch):
         """
         variant = self.variant
         boxed = variant.box_rows(actions, self.size)
-        if not ((boxed >= 0) & (boxed <= 1)).all():
-            raise ValueError(f"actions: {actions!r} are not allowed; expected numbers in [0, 1]")
+        check_unit_interval(boxed, actions)
         self.parts = self._no_parts()
         kernels.serve_and_answer(
             self._tasks, variant.table, for_kernel(boxed), self._patience, variant.max_passes, self.parts
@@ -86,13 +86,10 @@ class PassBatch(TaskBatch):
         self._take_up(np.ones(self.size, dtype=bool))
 
     def _take_up(self, where: BoolArray) -> None:
-        if not where.any():
-            self._encode()
-            return
-        variant = self.variant
-        tasks = self._tasks[where]
-        kernels.begin_tasks(tasks, tasks["number"] + 1, variant.table)
-        self._tasks[where] = tasks
-        draws, game = kernels.draw_tasks(tasks["seed"], tasks["number"], len(variant.games))
-        self._patience[where] = patience_by_model(self.user, variant.select(game), None, draws[:, -1])
-        self._encode()
+        if where.any():
+            variant, tasks = self.variant, self._tasks[where]
+            kernels.begin_tasks(tasks, tasks["number"] + 1, variant.table)
+            self._tasks[where] = tasks
+            draws, game = kernels.draw_tasks(tasks["seed"], tasks["number"], len(variant.games))
+            self._patience[where] = patience_by_model(self.user, variant.select(game), None, draws[:, -1])
+        self.observation = self.variant.encode(self._tasks)

@@ -117,15 +117,12 @@ class RoutingBatch(Batch):
         self._tasks = np.zeros(n, rules.TASK)
         self._tasks["seed"] = self._seeds
         self._tasks["number"] = -1
-        self.observation = np.zeros((n, *self.variant.observation_space.shape), dtype=np.float32)
-        self.final_observation = np.zeros_like(self.observation)
+        self.final_observation = np.zeros((n, *self.variant.observation_space.shape), dtype=np.float32)
         self.parts = np.zeros((n, len(rules.PARTS)))
         # Lists of slots are written a place ahead.
         self._slots = np.zeros((2, n + 1), dtype=np.int64)
         self._go_on()
 
     def _go_on(self) -> None:
-        variant = self.variant
-        kernels.begin_tasks(self._tasks, self._tasks["number"] + 1, variant.table)
-        hidden = variant.per_pass
-        kernels.encode(self._tasks, variant.table, variant.encoded_games, hidden, variant.log_passes, self.observation)
+        kernels.begin_tasks(self._tasks, self._tasks["number"] + 1, self.variant.table)
+        self.observation = self.variant.encode(self._tasks)

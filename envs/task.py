@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.utils import seeding
 
 from stackroute.envs import kernels, rules
-from stackroute.envs.encoding import check_shape, observation_space, regular
+from stackroute.envs.encoding import check_shape, regular
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -153,11 +153,13 @@ class Task:
 
     def observe(self) -> npt.NDArray[np.float32]:
         """What both players see."""
-        return self._encoded(hidden=self.variant.per_pass, width=self.variant.observation_space.shape[0])
+        seen: npt.NDArray[np.float32] = self.variant.encode(self._rows)[0]
+        return seen
 
     def state(self) -> npt.NDArray[np.float32]:
         """All there is to know, hidden choices and the history included."""
-        return self._encoded(hidden=False, width=observation_space(history=True).shape[0])
+        everything: npt.NDArray[np.float32] = self.variant.encode(self._rows, everything=True)[0]
+        return everything
 
     def draws(self) -> FloatArray:
         """The uniform numbers that the policies of this task may use, shape (5,)."""
@@ -229,13 +231,6 @@ class Task:
         self.answer(action, route=False)
         if not self.over:
             self.commit(commitment)
-
-    def _encoded(self, hidden: bool, width: int) -> npt.NDArray[np.float32]:
-        variant = self.variant
-        observation = np.zeros((1, width), dtype=np.float32)
-        kernels.encode(self._rows, variant.table, variant.encoded_games, hidden, variant.log_passes, observation)
-        seen: npt.NDArray[np.float32] = observation[0]
-        return seen
 
     def _record(self, parts: FloatArray, served: bool) -> None:
         row = self._rows[0]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.envs import kernels, rules
+from stackroute.envs import rules
 from stackroute.envs.batch import Batch
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ class TaskBatch(Batch):
         self._tasks = np.zeros(self.size, rules.TASK)
         self._tasks["seed"] = self._seeds
         self._tasks["number"] = -1
-        self.observation = np.zeros((self.size, *self.variant.observation_space.shape), dtype=np.float32)
 
     def _no_parts(self) -> FloatArray:
         return np.zeros((self.size, len(rules.PARTS)))
@@ -42,18 +41,6 @@ class TaskBatch(Batch):
         end = self._tasks["end"]
         self.where = {"pass": self._tasks["passes"].astype(np.int64), "model": self._tasks["model"].astype(np.int64)}
         if self.variant.observe == "history":
-            self._encode()
+            self.observation = self.variant.encode(self._tasks)
         self.final_observation = self.observation
         return (end == rules.SOLVED) | (end == rules.ABANDONED), end == rules.TRUNCATED
-
-    def _encode(self) -> None:
-        variant = self.variant
-        self.observation = np.zeros_like(self.observation)
-        kernels.encode(
-            self._tasks,
-            variant.table,
-            variant.encoded_games,
-            variant.per_pass,
-            variant.log_passes,
-            self.observation,
-        )

@@ -144,7 +144,7 @@ class UserBatch(TaskBatch):
             )
             if needy > 0:
                 self._look_ahead()
-        self._encode()
+        self.observation = self.variant.encode(self._tasks)
 
     def _look_ahead(self) -> None:
         """Ask the provider for the commitments of the next tasks of all slots that have used up half of theirs."""

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
 from stackroute.envs import rendering
-from stackroute.envs.encoding import check_shape, regular
+from stackroute.envs.encoding import check_shape, listed, regular
 from stackroute.envs.kernels import FIRST_FAILURE_TRIES
 from stackroute.envs.policies import commitment_by, find_provider
 from stackroute.envs.rules import ABANDON, PARTS, RE_PROMPT
@@ -57,13 +57,9 @@ def patience_of(actions: npt.ArrayLike, levels: bool) -> FloatArray:
     Raises:
         ValueError: An action is not allowed.
     """
-    given = regular(actions)
     if levels:
-        if given.dtype.kind not in "iu" or not ((given >= 0) & (given < len(PATIENCE_LEVELS))).all():
-            allowed = f"a whole number from 0 to {len(PATIENCE_LEVELS) - 1}"
-            raise ValueError(f"action: {actions!r} is not allowed; expected {allowed}")
-        level: FloatArray = np.array(PATIENCE_LEVELS)[given]
-        return level
+        return listed(actions, PATIENCE_LEVELS)
+    given = regular(actions)
     if given.dtype.kind not in "fiu" or given.shape[-1:] != (1,) or not ((given >= 0) & (given <= 1)).all():
         raise ValueError(f"action: {actions!r} is not allowed; expected a patience in [0, 1], shape (..., 1)")
     patience: FloatArray = given[..., 0].astype(np.float64)

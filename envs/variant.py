@@ -11,8 +11,16 @@ import numpy as np
 from gymnasium import spaces
 
 from stackroute.analytic import Commitment, Game
-from stackroute.envs import rules
-from stackroute.envs.encoding import commitment_from_action, commitment_space, observation_space, observe, regular
+from stackroute.envs import kernels, rules
+from stackroute.envs.encoding import (
+    check_unit_interval,
+    commitment_from_action,
+    commitment_space,
+    listed,
+    observation_space,
+    observe,
+    regular,
+)
 from stackroute.envs.games import GamesLike, Labels, count, find_games, in_relative_units
 
 if TYPE_CHECKING:
@@ -139,6 +147,22 @@ class Variant:
         """What both players see of each game, shape (m, 11)."""
         return observe(self.games)
 
+    def encode(self, tasks: npt.NDArray[np.void], *, everything: bool = False) -> npt.NDArray[np.float32]:
+        """The observations of tasks.
+
+        Args:
+            tasks: Rows of a `TASK` array, shape (n,).
+            everything: Whether to include the history and what is hidden.
+
+        Returns:
+            Shape (n, 11) or, with the history, (n, 13).
+        """
+        space = observation_space(history=True) if everything else self.observation_space
+        observation = np.zeros((len(tasks), *space.shape), dtype=np.float32)
+        hidden = self.per_pass and not everything
+        kernels.encode(tasks, self.table, self.encoded_games, hidden, self.log_passes, observation)
+        return observation
+
     @cached_property
     def log_passes(self) -> float:
         """The logarithm that scales the number of passes in observations."""
@@ -183,13 +207,9 @@ class Variant:
         Raises:
             ValueError: The action has another shape or kind, or is not on the grid.
         """
-        given = regular(action)
         if self.action == "grid":
-            if given.dtype.kind not in "iu" or not ((given >= 0) & (given < len(self.grid))).all():
-                allowed = f"a whole number from 0 to {len(self.grid) - 1}"
-                raise ValueError(f"action: {action!r} is not allowed; expected {allowed}")
-            chosen: FloatArray = self.grid[given]
-            return chosen
+            return listed(action, self.grid)
+        given = regular(action)
         if given.dtype.kind not in "fiu":
             raise ValueError(f"action: {action!r} is not allowed; expected numbers in [0, 1]")
         if given.shape[-1:] != self._box.shape:
@@ -219,8 +239,7 @@ class Variant:
             ValueError: The action is not allowed.
         """
         box = self.box_action(action)
-        if not ((box >= 0) & (box <= 1)).all():
-            raise ValueError(f"action: {action!r} is not allowed; expected numbers in [0, 1]")
+        check_unit_interval(box, action)
         if not self.per_pass:
             return commitment_from_action(games, box)
         delay = box[..., 1:] if self.throttling else np.zeros((*box.shape[:-1], 1))
