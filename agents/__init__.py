@@ -16,6 +16,11 @@ from stackroute.envs.policies import register_provider, register_user
 if TYPE_CHECKING:
     from stackroute.agents.learned import LearnedProvider as LearnedProvider
     from stackroute.agents.learned import LearnedUser as LearnedUser
+    from stackroute.agents.learned import RefinedUser as RefinedUser
+    from stackroute.agents.saving import load_policy as load_policy
+    from stackroute.agents.saving import load_provider as load_provider
+    from stackroute.agents.saving import load_user as load_user
+    from stackroute.agents.saving import save_policy as save_policy
 
 register_user("rational", RationalUser)
 register_user("informed", InformedUser)
@@ -23,13 +28,23 @@ register_user("random", RandomUser)
 register_provider("equilibrium", EquilibriumProvider)
 register_provider("random", RandomProvider)
 
+_LEARNED = (
+    "LearnedProvider",
+    "LearnedUser",
+    "RefinedUser",
+    "load_policy",
+    "load_provider",
+    "load_user",
+    "save_policy",
+)
+
 
 def __getattr__(name: str) -> Any:
-    """Import the learned policies on first use: they need the [train] extra."""
-    if name not in {"LearnedProvider", "LearnedUser"}:
+    """Import what has to do with learned policies on first use: it needs the [train] extra."""
+    if name not in _LEARNED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        from stackroute.agents import learned
+        from stackroute.agents import saving
     except ImportError as error:
         raise ImportError(f"{name} needs the training extra: pip install 'stackroute[train]'") from error
-    return getattr(learned, name)
+    return getattr(saving, name)

@@ -1,217 +1,176 @@
-"""Learned players: a stable-baselines3 policy behind the same protocol as every other player.
-
-They are saved as weights and JSON in one .npz file, which cannot run code when it is loaded.
-"""
+"""Learned players: policies of stable-baselines3 behind the same protocol as every other player."""
 
 from __future__ import annotations
 
-import json
-from abc import ABC, abstractmethod
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 
+from stackroute.agents.windows import Window, window_space
+from stackroute.analytic import Commitment
 from stackroute.envs.encoding import (
     commitment_from_action,
     commitment_space,
     from_symmetric,
+    listed,
     observation_space,
     observe,
     symmetric_space,
 )
+from stackroute.envs.features import feature_space, with_features
+from stackroute.envs.variant import provider_grid
 
 if TYPE_CHECKING:
-    from typing import Self
+    import numpy.typing as npt
 
-    from stackroute.analytic import Commitment, Game
+    from stackroute.analytic import Game
     from stackroute.analytic.game import FloatArray
 
-
-ACTIVATIONS = ("Tanh", "ReLU", "ELU", "GELU", "LeakyReLU", "SiLU")
-"""Activation functions of policies that can be saved."""
+_PATIENCE_SPACE = spaces.Box(0.0, 1.0, (1,), dtype=np.float64)
 
 
-class PolicyFileError(ValueError):
-    """A file does not hold a saved policy of the expected kind."""
+def sees_features(policy: BasePolicy) -> bool:
+    """Whether a policy's observations have the hand-built features of `stackroute.envs.features`.
+
+    Raises:
+        TypeError: It is no policy of stable-baselines3.
+        ValueError: Its observations are none of this package's.
+    """
+    if not isinstance(policy, BasePolicy):
+        raise TypeError(f"policy: {type(policy).__name__} is not allowed; expected a policy of stable-baselines3")
+    if policy.observation_space not in (observation_space(), feature_space()):
+        raise ValueError(
+            f"policy: observations {policy.observation_space} are not allowed; expected {observation_space()}"
+        )
+    return bool(policy.observation_space == feature_space())
 
 
-class _LearnedPolicy(ABC):
-    """Saving and loading, shared by both players."""
-
-    _kind: ClassVar[str]
-
-    def __init__(self, policy: ActorCriticPolicy) -> None:
-        if not isinstance(policy, ActorCriticPolicy):
-            raise TypeError(f"policy: {type(policy).__name__} is not allowed; expected an ActorCriticPolicy, as of PPO")
-        if policy.observation_space != observation_space():
-            raise ValueError(
-                f"policy: observations {policy.observation_space} are not allowed; expected {observation_space()}"
-            )
-        self.policy = policy
-
-    @abstractmethod
-    def _specification(self) -> dict[str, Any]:
-        """What is needed besides the weights to build the policy again."""
-
-    @classmethod
-    @abstractmethod
-    def _build(cls, specification: dict[str, Any]) -> Self:
-        """A policy with fresh weights."""
-
-    def save(self, path: str | Path) -> None:
-        """Write the policy to an .npz file of weights and JSON.
-
-        Args:
-            path: The file; one that exists is replaced.
-
-        Raises:
-            ValueError: The policy has parts that the file cannot describe: another features extractor, an activation
-                function that is not one of `ACTIVATIONS`, or state-dependent exploration.
-        """
-        policy = self.policy
-        activation = policy.activation_fn.__name__
-        plain = type(policy) is ActorCriticPolicy and policy.features_extractor_class is FlattenExtractor
-        if not plain or policy.use_sde or activation not in ACTIVATIONS:
-            raise ValueError(f"policy: cannot be saved; expected SB3's MlpPolicy with one of {', '.join(ACTIVATIONS)}")
-        weights = {name: tensor.cpu().numpy() for name, tensor in policy.state_dict().items()}
-        specification = {
-            "kind": self._kind,
-            "net_arch": policy.net_arch,
-            "activation": activation,
-            **self._specification(),
-        }
-        with Path(path).open("wb") as file:
-            np.savez(file, specification=np.array(json.dumps(specification)), **weights)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a policy that `save` wrote. Nothing in the file is executed.
-
-        Args:
-            path: The file.
-
-        Returns:
-            The policy.
-
-        Raises:
-            PolicyFileError: The file is not a saved policy of this kind.
-            FileNotFoundError: There is no such file.
-        """
-        try:
-            with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                specification = json.loads(str(file["specification"]))
-                if specification["kind"] != cls._kind:
-                    raise PolicyFileError(f"{path}: holds a {specification['kind']} policy; expected a {cls._kind}")
-                loaded = cls._build(specification)
-                weights = {name: torch.as_tensor(file[name]) for name in file.files if name != "specification"}
-                loaded.policy.load_state_dict(weights)
-        except PolicyFileError:
-            raise
-        except (BadZipFile, EOFError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise PolicyFileError(f"{path}: not a saved policy: {error}") from error
-        loaded.policy.set_training_mode(False)
-        return loaded
+def _actions(policy: BasePolicy, observation: npt.NDArray[np.float32], *, explores: bool = False) -> np.ndarray:
+    """The policy's actions, shape (..., *action shape)."""
+    action, _ = policy.predict(observation.reshape(-1, observation.shape[-1]), deterministic=not explores)
+    return np.asarray(action).reshape((*observation.shape[:-1], *(policy.action_space.shape or ())))
 
 
-def _actor_critic(action_space: spaces.Space[Any], specification: dict[str, Any]) -> ActorCriticPolicy:
-    if specification["activation"] not in ACTIVATIONS:
-        raise PolicyFileError(f"activation {specification['activation']!r} is not one of {', '.join(ACTIVATIONS)}")
-    return ActorCriticPolicy(
-        observation_space(),
-        action_space,
-        lambda _: 0.0,
-        net_arch=specification["net_arch"],
-        activation_fn=getattr(torch.nn, specification["activation"]),
-    )
-
-
-class LearnedUser(_LearnedPolicy):
+class LearnedUser:
     """A user whose patience a policy has learned.
 
     Args:
-        policy: A stable-baselines3 actor-critic policy over the observations of `stackroute.envs`, either over
-            Discrete(len(levels)), whose most likely level is the patience, or over Discrete(2) as in User-v0, whose
-            probability of re-prompting is the patience.
-        levels: The patience that each action stands for, or None for a policy that answers pass by pass.
+        policy: A policy of stable-baselines3 over the observations of `stackroute.envs`, with or without features. Its
+            actions are Discrete(len(levels)), each a patience; or a patience in [-1, 1], as of `PatienceVecEnv`, or in
+            [0, 1]; or Discrete(2) as in User-v0, where the patience is the probability of re-prompting (for a
+            value-based policy 0 or 1).
+        levels: The patience that each discrete action stands for, or None.
+        blind: Whether the commitment is hidden from it.
+        explores: Whether its actions are drawn from its policy, as a learner draws them, with PyTorch's generator.
 
     Raises:
-        TypeError: The policy is not an actor-critic policy.
-        ValueError: The policy has another number of actions.
+        TypeError: It is no policy of stable-baselines3.
+        ValueError: The policy has other observations or actions.
     """
 
-    _kind = "user"
-
-    def __init__(self, policy: ActorCriticPolicy, levels: tuple[float, ...] | None) -> None:
-        super().__init__(policy)
+    def __init__(
+        self, policy: BasePolicy, levels: tuple[float, ...] | None, *, blind: bool = False, explores: bool = False
+    ) -> None:
+        self.features = sees_features(policy)
+        self._symmetric = policy.action_space == symmetric_space(_PATIENCE_SPACE)
+        boxes = () if levels is not None else (_PATIENCE_SPACE, symmetric_space(_PATIENCE_SPACE))
         expected = spaces.Discrete(2 if levels is None else len(levels))
-        if policy.action_space != expected:
+        if policy.action_space not in (expected, *boxes):
             raise ValueError(f"policy: actions {policy.action_space} are not allowed; expected {expected}")
-        self.levels = levels
+        self.policy, self.levels, self.blind, self.explores = policy, levels, blind, explores
 
     def patience(self, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
         """The learned patience, shape (...)."""
-        observation = observe(game, commitment)
+        seen = None if self.blind else commitment
+        shape = game.shape if commitment is None else np.broadcast_shapes(game.shape, commitment.shape)
+        observation = np.broadcast_to(observe(game, seen), (*shape, observation_space().shape[0]))
+        return self.answer(with_features(observation) if self.features else observation)
+
+    def answer(self, observation: npt.NDArray[np.float32]) -> FloatArray:
+        """The patience at observations of shape (..., 11), or (..., 15) with features."""
+        if self.levels is not None:
+            return listed(_actions(self.policy, observation, explores=self.explores), self.levels)
+        if isinstance(self.policy.action_space, spaces.Box):
+            chosen = _actions(self.policy, observation, explores=self.explores)[..., 0]
+            return from_symmetric(chosen) if self._symmetric else np.clip(chosen.astype(np.float64), 0.0, 1.0)
+        if not isinstance(self.policy, ActorCriticPolicy):
+            return 1.0 - _actions(self.policy, observation)
         flat = torch.as_tensor(observation.reshape(-1, observation.shape[-1]), device=self.policy.device)
         with torch.no_grad():
-            distribution = self.policy.get_distribution(flat).distribution
-        probabilities = distribution.probs.cpu().numpy().astype(np.float64)  # type: ignore[union-attr]
-        chosen = probabilities[:, 0] if self.levels is None else np.array(self.levels)[probabilities.argmax(axis=1)]
-        patience: FloatArray = np.asarray(chosen)
-        return patience.reshape(observation.shape[:-1])[()]
-
-    def _specification(self) -> dict[str, Any]:
-        return {"levels": self.levels}
-
-    @classmethod
-    def _build(cls, specification: dict[str, Any]) -> Self:
-        levels = specification["levels"]
-        actions = spaces.Discrete(2 if levels is None else len(levels))
-        return cls(_actor_critic(actions, specification), None if levels is None else tuple(levels))
+            distribution: Any = self.policy.get_distribution(flat).distribution
+        re_prompts = distribution.probs[:, 0].cpu().numpy().astype(np.float64)
+        answer: FloatArray = re_prompts.reshape(observation.shape[:-1])[()]
+        return answer
 
 
-class LearnedProvider(_LearnedPolicy):
+class RefinedUser:
+    """A learned user that has learned once more, and more finely, in a window of commitments.
+
+    Args:
+        base: Answers everything else.
+        window: Where it has learned more finely.
+        policy: Over observations seen through the window.
+        levels: The patience that each of the policy's actions stands for, or None for a patience in [-1, 1].
+
+    Raises:
+        ValueError: The policy has other observations or actions.
+    """
+
+    def __init__(self, base: LearnedUser, window: Window, policy: BasePolicy, levels: tuple[float, ...] | None) -> None:
+        actions = symmetric_space(_PATIENCE_SPACE) if levels is None else spaces.Discrete(len(levels))
+        for given, expected in ((policy.observation_space, window_space()), (policy.action_space, actions)):
+            if given != expected:
+                raise ValueError(f"policy: {given} is not allowed; expected {expected}")
+        self.base, self.window, self.policy, self.levels = base, window, policy, levels
+
+    def patience(self, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
+        """The learned patience, shape (...)."""
+        patience = self.base.patience(game, commitment, draws)
+        if commitment is None:
+            return patience
+        inside = np.broadcast_to(self.window.contains(commitment), patience.shape)
+        actions = _actions(self.policy, self.window.observe(game, commitment))
+        finer = from_symmetric(actions[..., 0]) if self.levels is None else listed(actions, self.levels)
+        return np.where(inside, finer, patience)
+
+
+class LearnedProvider:
     """A provider whose commitment a policy has learned.
 
     Args:
-        policy: A stable-baselines3 actor-critic policy over the observations of `stackroute.envs` and the actions of
-            `stackroute.envs.sb3.ProviderVecEnv`, in [-1, 1], or of Provider-v0, in [0, 1]; it plays the mean of its
-            actions.
+        policy: A policy of stable-baselines3 over the observations of `stackroute.envs`, with or without features, and
+            the actions of `stackroute.envs.sb3.ProviderVecEnv`, in [-1, 1] or discrete, or of Provider-v0, in [0, 1];
+            it plays the mean of its actions.
+        explores: Whether its actions are drawn from its policy instead, with PyTorch's generator.
 
     Raises:
-        TypeError: The policy is not an actor-critic policy.
-        ValueError: The policy has other actions.
+        TypeError: It is no policy of stable-baselines3.
+        ValueError: The policy has other observations or actions.
     """
 
-    _kind = "provider"
-
-    def __init__(self, policy: ActorCriticPolicy) -> None:
-        super().__init__(policy)
-        space = policy.action_space
+    def __init__(self, policy: BasePolicy, *, explores: bool = False) -> None:
+        self.features = sees_features(policy)
+        self.policy, self.explores = policy, explores
         boxes = [commitment_space(throttling) for throttling in (False, True)]
-        self._symmetric = space in [symmetric_space(box) for box in boxes]
-        if not self._symmetric and space not in boxes:
+        self._symmetric = policy.action_space in [symmetric_space(box) for box in boxes]
+        grids = {len(provider_grid(throttling)): provider_grid(throttling) for throttling in (False, True)}
+        discrete = isinstance(policy.action_space, spaces.Discrete) and policy.action_space.start == 0
+        self._grid = grids.get(int(policy.action_space.n)) if discrete else None  # type: ignore[attr-defined]
+        if self._grid is None and not self._symmetric and policy.action_space not in boxes:
             expected = "those of ProviderVecEnv or Provider-v0"
-            raise ValueError(f"policy: actions {space} are not allowed; expected {expected}")
+            raise ValueError(f"policy: actions {policy.action_space} are not allowed; expected {expected}")
 
     def commit(self, game: Game, draws: FloatArray) -> Commitment:
         """The learned commitment, shape (...)."""
         observation = observe(game)
-        flat = observation.reshape(-1, observation.shape[-1])
-        action, _ = self.policy.predict(flat, deterministic=True)
-        shaped = action.reshape(*observation.shape[:-1], -1)
-        return commitment_from_action(game, from_symmetric(shaped) if self._symmetric else shaped)
-
-    def _specification(self) -> dict[str, Any]:
-        throttling = self.policy.action_space.shape == commitment_space(throttling=True).shape
-        return {"throttling": throttling, "symmetric": self._symmetric}
-
-    @classmethod
-    def _build(cls, specification: dict[str, Any]) -> Self:
-        box = commitment_space(specification["throttling"])
-        return cls(_actor_critic(symmetric_space(box) if specification["symmetric"] else box, specification))
+        if self.explores:
+            shape = np.broadcast_shapes(game.shape, np.shape(draws)[:-1])
+            observation = np.broadcast_to(observation, (*shape, observation.shape[-1]))
+        seen = with_features(observation) if self.features else observation
+        action = _actions(self.policy, seen, explores=self.explores)
+        if self._grid is not None:
+            return commitment_from_action(game, listed(action, self._grid))
+        return commitment_from_action(game, from_symmetric(action) if self._symmetric else action)

@@ -43,16 +43,19 @@ class StaticProvider:
         cascade: Probability of moving a re-prompted task from model 1 to model 2.
         delay: Delays of the two models, in the games' unit of utility.
 
+    Attributes:
+        commitment: The commitment, shape ().
+
     Raises:
         InvalidGameError: A value is not allowed.
     """
 
     def __init__(self, model: int, cascade: float = 0.0, delay: npt.ArrayLike = (0.0, 0.0)) -> None:
-        self._commitment = Commitment(model, cascade, delay)
+        self.commitment = Commitment(model, cascade, delay)
 
     def commit(self, game: Game, draws: FloatArray) -> Commitment:
         """The fixed commitment, shape ()."""
-        return self._commitment
+        return self.commitment
 
 
 class RandomProvider:

@@ -7,13 +7,13 @@ import difflib
 import math
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from importlib.resources.abc import Traversable
 
     from pydantic_core import ErrorDetails
@@ -38,7 +38,7 @@ def packaged(folder: str) -> dict[str, Traversable]:
     """The packaged YAML files of a folder of `stackroute.configs`, by name, in order.
 
     Args:
-        folder: "games" or "training".
+        folder: "games", "learners" or "training".
     """
     found: dict[str, Traversable] = {}
     pending = [resources.files("stackroute.configs") / folder]
@@ -56,7 +56,7 @@ def read_settings(name: str | Path, folder: str, schema: type[_Settings]) -> _Se
 
     Args:
         name: A packaged name, or the path of a file that ends in .yaml or .yml.
-        folder: Where packaged names are looked up: "games" or "training".
+        folder: Where packaged names are looked up: "games", "learners" or "training".
         schema: The settings' class.
 
     Returns:
@@ -65,11 +65,48 @@ def read_settings(name: str | Path, folder: str, schema: type[_Settings]) -> _Se
     Raises:
         ConfigError: No such name or file, a file that is not YAML, or a key or value that is not allowed.
     """
+    return _validated(*read_content(name, folder), schema)
+
+
+def one_of(content: dict[str, Any], label: str, key: str, schemas: Mapping[str, type[Settings]]) -> Settings:
+    """Validate settings whose class is named by one of their own keys.
+
+    Args:
+        content: Keys and values.
+        label: What to call their source in an error.
+        key: The key that names the class.
+        schemas: The classes by name.
+
+    Returns:
+        The validated settings.
+
+    Raises:
+        ConfigError: The key is missing or names no class, or a key or value is not allowed.
+    """
+    chosen = content.get(key)
+    if not isinstance(chosen, str) or chosen not in schemas:
+        raise ConfigError(f"{label}: {key}: {chosen!r} is not allowed; expected one of {', '.join(schemas)}")
+    return _validated(content, label, schemas[chosen])
+
+
+def read_content(name: str | Path, folder: str) -> tuple[dict[str, Any], str]:
+    """Read keys and values that are not validated yet.
+
+    Args:
+        name: A packaged name, or the path of a file that ends in .yaml or .yml.
+        folder: Where packaged names are looked up.
+
+    Returns:
+        The content, and what to call its source in an error.
+
+    Raises:
+        ConfigError: No such name or file, or a file that is not YAML.
+    """
     label, text = _read_text(name, folder)
     content = _parse(text, label)
     if not isinstance(content, dict):
         raise ConfigError(f"{label}: {type(content).__name__} is not allowed; expected keys and values")
-    return _validated(content, label, schema)
+    return content, label
 
 
 def _parse(text: str, label: str) -> Any:
@@ -205,4 +242,10 @@ def _keys_beside(location: Iterable[Any], schema: type[Settings]) -> list[str]:
     current: Any = schema
     for step in list(location)[:-1]:
         current = current.model_fields[step].annotation
-    return list(current.model_fields) if isinstance(current, type) and issubclass(current, Settings) else []
+        # An optional part of the settings is annotated as the part or None.
+        current = next((one for one in get_args(current) if _is_schema(one)), current)
+    return list(current.model_fields) if _is_schema(current) else []
+
+
+def _is_schema(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Settings)

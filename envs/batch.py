@@ -293,18 +293,22 @@ class PatienceBatch(_OneStepBatch):
         """What a solved task is worth in each slot, utility, shape (n,)."""
         return self.variant.games.value[self._game]
 
-    def step(self, patience: FloatArray) -> FloatArray:
+    def step(self, patience: FloatArray, *, baseline: float | None = None) -> FloatArray:
         """Play every user's tasks with its patience; then the provider commits anew.
 
         Args:
             patience: In [0, 1], shape (n,).
+            baseline: A patience with which each is compared on the same tasks, which takes most of the noise away.
 
         Returns:
-            Mean utility after a failed first pass, shape (n,): what the patience decides.
+            Mean utility after a failed first pass, shape (n,): what the patience decides. With a baseline, what is
+            gained over it.
 
         Raises:
             ValueError: The patience is not allowed; nothing has changed.
         """
+        chosen = checked("patience", probability("patience", patience), self.size)
+        compared = chosen if baseline is None else np.full(self.size, probability("baseline", baseline))
         gain = play.play_users(
             self._seeds,
             self._first,
@@ -314,11 +318,12 @@ class PatienceBatch(_OneStepBatch):
             self._commitment.model,
             self._commitment.cascade,
             self._commitment.delay,
-            checked("patience", probability("patience", patience), self.size),
+            np.stack([chosen, compared][: 1 if baseline is None else 2], axis=1),
             self.variant.max_passes,
         )
         self._go_on()
-        return gain
+        result: FloatArray = gain[:, 0] if baseline is None else gain[:, 0] - gain[:, 1]
+        return result
 
     def _prepare(self, games: Game) -> None:
         self._commitment = commitment_by(self.provider, games, self._draws[:, :-1])

@@ -35,6 +35,12 @@ def _encoded_delay(fraction: Any) -> Any:
 _encoded_delay_of_task = compiled(inline="always")(_encoded_delay)
 
 
+def decoded_delay(entry: FloatArray) -> FloatArray:
+    """The delay, as a fraction of the value, that an entry of an observation stands for."""
+    fraction: FloatArray = np.expm1(entry * _FULL_DELAY) / _DELAY_RESOLUTION
+    return fraction
+
+
 def observation_space(history: bool = False) -> spaces.Box:
     """The observation space of both players, Box and float32, of shape (11,) or, with the history, (13,).
 
@@ -281,3 +287,9 @@ def from_symmetric(action: npt.ArrayLike) -> FloatArray:
         raise ValueError(f"action: {action!r} is not allowed; expected numbers in [-1, 1]")
     symmetric: FloatArray = given.astype(np.float64)
     return np.clip(0.5 + 0.5 * symmetric / (1 - DEAD_ZONE), 0.0, 1.0)
+
+
+def to_symmetric(numbers: npt.ArrayLike) -> FloatArray:
+    """The learner's action that `from_symmetric` maps to numbers in [0, 1]: the one nearest to the middle."""
+    given: FloatArray = np.asarray(numbers, dtype=np.float64)
+    return (2 * given - 1) * (1 - DEAD_ZONE)

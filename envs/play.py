@@ -78,10 +78,10 @@ def play_users(
     patience: FloatArray,
     max_passes: int,
 ) -> FloatArray:
-    """What a patience earns the user after a failed first pass, over many tasks under each of n commitments.
+    """What patiences earn the user after a failed first pass, over many tasks under each of n commitments.
 
     The user's own coin is averaged out: a task is played on until it is solved, and the k-th re-prompt counts with
-    weight r^k, the probability that a user of patience r makes it.
+    weight r^k, the probability that a user of patience r makes it. So all patiences are compared on the same tasks.
 
     Args:
         seeds: The seed of each commitment's coins, shape (n,).
@@ -92,13 +92,15 @@ def play_users(
         model: First model of each commitment, shape (n,).
         cascade: Cascade probability of each commitment, shape (n,).
         delay: Delays of each commitment, utility, shape (n, 2).
-        patience: The user's patience under each commitment, shape (n,).
+        patience: The patiences to compare under each commitment, shape (n, k).
         max_passes: After this many passes a task is truncated.
 
     Returns:
-        Mean utility after the first failure over the tasks whose first pass failed, 0 where none did, shape (n,).
+        Mean utility after the first failure over the tasks whose first pass failed, 0 where none did, shape (n, k).
     """
-    gain = np.zeros(model.shape[0])
+    compared = patience.shape[1]
+    gain = np.zeros((model.shape[0], compared))
+    weight = np.empty(compared)
     for i in range(model.shape[0]):
         row = games[game[i]]
         success = (row.success_1, row.success_2)
@@ -110,16 +112,24 @@ def play_users(
             if rules.pass_succeeds(key, 1, success[current - 1]):
                 continue
             failures += 1
-            weight = patience[i]
+            largest = 0.0
+            for k in range(compared):
+                weight[k] = patience[i, k]
+                largest = max(largest, weight[k])
             pass_index = 1
-            while weight > 0.0 and pass_index < max_passes:
+            while largest > 0.0 and pass_index < max_passes:
                 current = rules.next_model(key, pass_index, current, cascade[i])
                 pass_index += 1
-                gain[i] -= weight * waiting[current - 1]
-                if rules.pass_succeeds(key, pass_index, success[current - 1]):
-                    gain[i] += weight * row.value
+                solved = rules.pass_succeeds(key, pass_index, success[current - 1])
+                utility = (row.value if solved else 0.0) - waiting[current - 1]
+                largest = 0.0
+                for k in range(compared):
+                    gain[i, k] += weight[k] * utility
+                    weight[k] *= patience[i, k]
+                    largest = max(largest, weight[k])
+                if solved:
                     break
-                weight *= patience[i]
         if failures > 0:
-            gain[i] /= failures
+            for k in range(compared):
+                gain[i, k] /= failures
     return gain

@@ -183,21 +183,25 @@ class PatienceVecEnv(_BatchVecEnv):
 
     Args:
         batch: The users to play.
+        paired: If True, the reward is 20 (gain - gain of patience 1) / value, on the same tasks: less noise, and a mean
+            that keeps the order of the gains whatever their noise.
         seed: Seed of slot 0; None for the batch's own.
     """
 
     batch: PatienceBatch
 
-    def __init__(self, batch: PatienceBatch, *, seed: int | None = None) -> None:
+    def __init__(self, batch: PatienceBatch, *, paired: bool = False, seed: int | None = None) -> None:
         _expect(PatienceBatch, batch)
+        self._paired = paired
         super().__init__(batch, _learner_space(user_space("task", batch.variant)), seed)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Play every user's tasks; every episode ends."""
         before, unit = self.batch.observation, _GAIN_UNIT * self.batch.value
         levels = isinstance(self.action_space, spaces.Discrete)
-        gain = self.batch.step(patience_of(self._game_actions(), levels=levels))
-        return self._one_step_result(np.arcsinh(gain / unit), before)
+        patience = patience_of(self._game_actions(), levels=levels)
+        gain = self.batch.step(patience, baseline=1.0 if self._paired else None) / unit
+        return self._one_step_result(gain if self._paired else np.arcsinh(gain), before)
 
 
 class UserVecEnv(_BatchVecEnv):

@@ -182,18 +182,8 @@ class Variant:
 
     @cached_property
     def grid(self) -> FloatArray:
-        """The actions of the box that the numbers of `action="grid"` stand for, shape (k, width of the box).
-
-        A start on model 2 uses neither the cascade probability nor the delay of model 1, and is listed without them.
-        """
-        delays = GRID_DELAYS if self.throttling else (0.0,)
-        if self.per_pass:
-            rows = np.array([(model, delay) for model in (0.0, 1.0) for delay in delays])
-        else:
-            standard = [(0.0, s, first, second) for s in GRID_CASCADES for first in delays for second in delays]
-            rows = np.array([*standard, *((1.0, 0.0, 0.0, second) for second in delays)])
-        distinct: FloatArray = rows[:, : self._box.shape[0]]
-        return distinct
+        """The actions of the box that the numbers of `action="grid"` stand for, shape (k, width of the box)."""
+        return provider_grid(self.throttling, per_pass=self.per_pass)
 
     def box_action(self, action: npt.ArrayLike) -> FloatArray:
         """The action of the box that an action of `provider_space`, or a batch of them, stands for.
@@ -255,6 +245,27 @@ class Variant:
         if self.per_pass:
             return spaces.Box(0.0, 1.0, (2 if self.throttling else 1,), dtype=np.float64)
         return commitment_space(self.throttling)
+
+
+def provider_grid(throttling: bool, *, per_pass: bool = False) -> FloatArray:
+    """The provider's actions in [0, 1] that the numbers of `action="grid"` stand for.
+
+    A start on model 2 uses neither the cascade probability nor the delay of model 1, and is listed without them.
+
+    Args:
+        throttling: Whether the actions have delays.
+        per_pass: Whether the provider chooses anew before every pass.
+
+    Returns:
+        Shape (k, width of the action).
+    """
+    delays = GRID_DELAYS if throttling else (0.0,)
+    if per_pass:
+        return np.array([(model, delay)[: 1 + throttling] for model in (0.0, 1.0) for delay in delays])
+    standard = [(0.0, s, first, second) for s in GRID_CASCADES for first in delays for second in delays]
+    rows = np.array([*standard, *((1.0, 0.0, 0.0, second) for second in delays)])
+    distinct: FloatArray = rows[:, : 4 if throttling else 2]
+    return distinct
 
 
 def choice(name: str, value: Any, allowed: Any) -> Any:

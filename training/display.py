@@ -5,20 +5,21 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from stackroute.analytic import Commitment
 from stackroute.training.evaluation import provider_regret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rich.console import Console
 
     from stackroute.configs import GameConfig
     from stackroute.training.evaluation import Evaluation, Outcome
-    from stackroute.training.follower_first import OnProgress
+    from stackroute.training.result import TrainedPair
+    from stackroute.training.session import OnProgress
 
 _SAME_COST = 1e-6
 _TIME_UNITS = {"seconds": "s", "minutes": "min"}
@@ -68,7 +69,7 @@ def training_progress(console: Console, title: str) -> Iterator[OnProgress]:
 
         def tell(stage: str, done: int, total: int, regret: float) -> None:
             if stage not in bars:
-                bars[stage] = progress.add_task(f"{title}: {stage} learns", total=total, regret="")
+                bars[stage] = progress.add_task(f"{title}: {stage}", total=total, regret="")
             progress.update(bars[stage], completed=done, regret=f"exact regret {regret:.3%}")
 
         yield tell
@@ -113,6 +114,7 @@ def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str) -> 
     ties_against = (evaluation.provider_regret_pessimistic, equilibrium_against)
     table.add_row("the same, user's ties against it", *(f"{regret:.3%}" for regret in ties_against))
     table.add_row("user's regret", f"{evaluation.user_regret:.3%}", "0")
+    table.add_row("provider's regret as the learned user answers", f"{evaluation.on_path_regret:.3%}", "0")
     notes = []
     same_cost = abs(evaluation.provider_regret) < _SAME_COST
     if same_cost and evaluation.learned.user_utility < evaluation.equilibrium.user_utility - _SAME_COST:
@@ -121,3 +123,37 @@ def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str) -> 
         notes.append("It leaves the user exactly indifferent: a hair more makes the answer certain.")
     table.caption = " ".join(notes) or None
     return table
+
+
+def stages_in_words(pair: TrainedPair) -> str:
+    """The provider's exact regret after each part of a training, in a line."""
+    parts = ", ".join(f"{stage.name} {stage.evaluation.provider_regret:.3%}" for stage in pair.stages)
+    note = {True: "", False: "; no commitment passed the certificate", None: ""}[pair.certified]
+    return f"Provider's regret after each stage: {parts}{note}."
+
+
+@contextmanager
+def sweep_progress(console: Console, title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar over the runs of a sweep.
+
+    Args:
+        console: Where to draw.
+        title: The sweep.
+
+    Yields:
+        What the sweep calls after every run.
+    """
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[last]}", markup=False),
+    )
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task(title, total=None, last="")
+
+        def tell(done: int, total: int, last: str) -> None:
+            progress.update(bar, completed=done, total=total, last=last)
+
+        yield tell

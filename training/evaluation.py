@@ -51,6 +51,12 @@ class Evaluation:
         provider_regret_pessimistic: The same with an indifferent user choosing against the provider.
         user_regret: What the learned patience loses against the exact best response, relative to the largest of
             |xi1|, |xi2| and V p2.
+        on_path_regret: Relative excess of the cost of the learned commitment, with the learned patience, over the
+            equilibrium's.
+        start_model_right: Whether the learned commitment starts on the equilibrium's model.
+        cascade_error: Distance of the learned cascade probability from the equilibrium's, which both have an effect;
+            None where one has none.
+        throttling_right: Whether the learned commitment throttles exactly if the equilibrium does.
     """
 
     learned: Outcome
@@ -58,6 +64,10 @@ class Evaluation:
     provider_regret: float
     provider_regret_pessimistic: float
     user_regret: float
+    on_path_regret: float
+    start_model_right: bool
+    cascade_error: float | None
+    throttling_right: bool
 
 
 def throttled(game: Game, commitment: Commitment) -> BoolArray:
@@ -89,10 +99,13 @@ def provider_regret(
         (J - J*) / J*, shape (...); where J* is 0, relative to the largest cost plus the churn penalty.
     """
     response = best_response(game, commitment, "pessimistic" if pessimistic else "strong")
-    best = np.asarray(best_cost)
+    return _relative_excess(game, commitment, response, np.asarray(best_cost))
+
+
+def _relative_excess(game: Game, commitment: Commitment, patience: FloatArray, best: FloatArray) -> FloatArray:
     scale = np.where(best > 0, best, game.cost.max(axis=-1) + game.churn_penalty)
-    regret: FloatArray = (provider_cost(game, commitment, response) - best) / scale
-    return regret
+    excess: FloatArray = (provider_cost(game, commitment, patience) - best) / scale
+    return excess
 
 
 def user_regret(game: Game, commitment: Commitment, patience: FloatArray) -> FloatArray:
@@ -140,10 +153,17 @@ def evaluate(game: Game, commitment: Commitment, patience: FloatArray, *, thrott
     """
     equilibrium = solve(game, throttling=throttling)
     best = equilibrium.provider_cost
+    learned = outcome(game, commitment, patience)
+    optimum = outcome(game, equilibrium.commitment, equilibrium.patience)
+    both_move = all(one.model == 1 and one.patience > 0 for one in (learned, optimum))
     return Evaluation(
-        learned=outcome(game, commitment, patience),
-        equilibrium=outcome(game, equilibrium.commitment, equilibrium.patience),
+        learned=learned,
+        equilibrium=optimum,
         provider_regret=float(provider_regret(game, commitment, best)),
         provider_regret_pessimistic=float(provider_regret(game, commitment, best, pessimistic=True)),
         user_regret=float(user_regret(game, commitment, patience)),
+        on_path_regret=float(_relative_excess(game, commitment, patience, best)),
+        start_model_right=learned.model == optimum.model,
+        cascade_error=abs(learned.cascade - optimum.cascade) if both_move else None,
+        throttling_right=learned.throttled == optimum.throttled,
     )

@@ -17,6 +17,10 @@ class OutputError(Exception):
     """An output folder or file cannot be written; the message is one line that names it."""
 
 
+class RunError(Exception):
+    """A folder holds no run that can be used so; the message is one line that names it."""
+
+
 def output_folder(path: Path) -> Path:
     """Make an output folder and check that files can be written to it.
 

@@ -10,20 +10,20 @@ from stackroute.training.curves import draw_learning_curves
 from stackroute.training.display import evaluation_table, training_progress
 from stackroute.training.explanation import agree
 from stackroute.training.output import output_folder, write_json
-from stackroute.training.runs import REPORT, run_game
+from stackroute.training.runs import REPORT, RunSpec, run_game
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
 
-    from stackroute.configs.training import FollowerFirstSettings
+    from stackroute.configs.training import TrainingSettings
     from stackroute.training.runs import Run
 
 GAMES = ("gpt-4.1-o3-dev-low-p", "gpt-4.1-o3-dev")
 
 
-def quickstart(folder: Path, settings: FollowerFirstSettings, *, seed: int, console: Console) -> list[Run]:
+def quickstart(folder: Path, settings: TrainingSettings, *, seed: int, console: Console) -> list[Run]:
     """Train on both games with delays allowed, show what was learned beside the equilibrium, and write the report.
 
     Args:
@@ -43,15 +43,9 @@ def quickstart(folder: Path, settings: FollowerFirstSettings, *, seed: int, cons
     for name in GAMES:
         config = load_game(name)
         with training_progress(console, name) as on_progress:
-            run = run_game(
-                config,
-                settings,
-                output_folder(folder / name),
-                throttling=True,
-                seed=seed,
-                on_progress=on_progress,
-            )
-        draw_learning_curves(run, folder / f"{name}.png")
+            spec = RunSpec(config, settings, throttling=True, seed=seed)
+            run = run_game(spec, folder / name, on_progress=on_progress)
+        draw_learning_curves(folder / name, folder / f"{name}.png")
         title = f"{name}: {config.description}"
         console.print(evaluation_table(config, run.pair.evaluation, title))
         console.print(_in_words(run), "")
@@ -62,12 +56,12 @@ def quickstart(folder: Path, settings: FollowerFirstSettings, *, seed: int, cons
 
 
 def _in_words(run: Run) -> str:
-    config, evaluation = run.config, run.pair.evaluation
+    config, evaluation = run.spec.config, run.pair.evaluation
     learned, predicted = evaluation.learned, evaluation.equilibrium
     theory = "throttles" if predicted.throttled else "does not throttle"
     same = (learned.model, learned.throttled) == (predicted.model, predicted.throttled)
     verdict = "learned the same" if same else "learned otherwise"
-    misaligned = misalignment(config.game, throttling=run.throttling)
+    misaligned = misalignment(config.game, throttling=run.spec.throttling)
     served, liked = (config.labels[model - 1] for model in (predicted.model, int(misaligned.preferred_model)))
     full_speed = " at full speed" if predicted.throttled else ""
     wish = (

@@ -1,0 +1,126 @@
+"""The algorithms: a model of stable-baselines3 from a learner's settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.noise import NormalActionNoise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stable_baselines3.common.base_class import BaseAlgorithm
+    from stable_baselines3.common.vec_env import VecEnv
+
+    from stackroute.configs.training import LearnerSettings
+
+    Share = Callable[[], float]
+
+_ACTIVATIONS = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "silu": torch.nn.SiLU}
+
+
+def make_model(environment: VecEnv, settings: LearnerSettings, *, seed: int, done: Share) -> BaseAlgorithm:
+    """A model that has learned nothing yet.
+
+    Episodes are counted in full: rewards are not discounted, and the advantage is the whole return.
+
+    Args:
+        environment: The batch to learn on.
+        settings: How to learn.
+        seed: Seeds the networks.
+        done: The share of the training that is done, in [0, 1]; the learning rate follows it.
+
+    Returns:
+        A model of stable-baselines3 or, for tqc, of sb3-contrib.
+
+    Raises:
+        ImportError: sb3-contrib is not installed.
+    """
+    first, last = settings.learning_rate, settings.final_learning_rate
+    common: dict[str, Any] = {
+        "learning_rate": lambda _: first + done() * (last - first),
+        "gamma": 1.0,
+        "policy_kwargs": {"net_arch": settings.hidden_layers, "activation_fn": _ACTIVATIONS[settings.activation]},
+        "seed": seed,
+        "device": "cpu",
+    }
+    on_policy: dict[str, Any] = {
+        "n_steps": settings.rollout_length,
+        "ent_coef": settings.entropy_bonus,
+        "gae_lambda": 1.0,
+    }
+    off_policy: dict[str, Any] = {
+        "buffer_size": settings.buffer_size,
+        "batch_size": settings.minibatch_size,
+        "learning_starts": settings.batch_size,
+        "train_freq": 1,
+        "gradient_steps": settings.gradient_steps,
+    }
+    if settings.algorithm == "ppo":
+        assert settings.minibatches is not None
+        assert settings.epochs is not None
+        assert settings.rollout_length is not None
+        minibatch = settings.batch_size * settings.rollout_length // settings.minibatches
+        return PPO("MlpPolicy", environment, batch_size=minibatch, n_epochs=settings.epochs, **on_policy, **common)
+    if settings.algorithm == "a2c":
+        return A2C("MlpPolicy", environment, normalize_advantage=True, **on_policy, **common)
+    if settings.algorithm == "dqn":
+        # One-step episodes leave nothing to bootstrap from; for longer ones the target follows slowly after each batch.
+        return DQN(
+            "MlpPolicy", environment, target_update_interval=settings.batch_size, tau=0.05, **off_policy, **common
+        )
+    if settings.algorithm == "sac":
+        return SAC("MlpPolicy", environment, **off_policy, **common)
+    if settings.algorithm == "td3":
+        return TD3("MlpPolicy", environment, **off_policy, **common)
+    try:
+        from sb3_contrib import TQC
+    except ImportError as error:
+        raise ImportError("tqc needs sb3-contrib: pip install 'stackroute[train]'") from error
+    return TQC("MlpPolicy", environment, **off_policy, **common)
+
+
+class Exploration(BaseCallback):
+    """Narrows a learner's exploration geometrically, in place of letting it choose its own width.
+
+    It sets the standard deviation of a Gaussian policy (PPO, A2C) or of the noise added to actions (TD3), or the share
+    of random actions (DQN).
+
+    Args:
+        first: At the beginning.
+        last: At the end.
+        done: The share of the training that is done, in [0, 1].
+    """
+
+    def __init__(self, first: float, last: float, done: Share) -> None:
+        super().__init__()
+        self.first, self.last, self.done = first, last, done
+
+    @property
+    def width(self) -> float:
+        """The exploration at present."""
+        return float(self.first * (self.last / self.first) ** self.done())
+
+    def _on_training_start(self) -> None:
+        if isinstance(self.model, DQN):
+            self.model.exploration_schedule = lambda _: self.width
+
+    def _on_rollout_start(self) -> None:
+        if isinstance(self.model, DQN):
+            self.model.exploration_rate = self.width
+        elif isinstance(self.model, TD3):
+            shape = self.model.action_space.shape
+            assert shape is not None
+            self.model.action_noise = NormalActionNoise(np.zeros(shape), np.full(shape, self.width))
+        else:
+            log_std = self.model.policy.log_std
+            assert isinstance(log_std, torch.nn.Parameter), "the width is that of a Gaussian policy"
+            log_std.requires_grad_(False)
+            log_std.data.fill_(float(np.log(self.width)))
+
+    def _on_step(self) -> bool:
+        return True
