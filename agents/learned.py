@@ -12,6 +12,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stackroute.agents.windows import Window, window_space
 from stackroute.analytic import Commitment
 from stackroute.envs.encoding import (
+    check_unit_interval,
     commitment_from_action,
     commitment_space,
     from_symmetric,
@@ -137,6 +138,17 @@ class RefinedUser:
         return np.where(inside, finer, patience)
 
 
+def _checked_commitments(commitments: npt.ArrayLike, policy: BasePolicy) -> FloatArray:
+    entries: FloatArray = np.array(commitments, dtype=np.float64)
+    if entries.ndim != 2 or entries.shape[1] not in (2, 4):
+        raise ValueError(f"commitments: shape {entries.shape} is not allowed; expected (k, 2) or (k, 4)")
+    check_unit_interval(entries, commitments)
+    expected = spaces.Discrete(len(entries))
+    if policy.action_space != expected:
+        raise ValueError(f"policy: actions {policy.action_space} are not allowed; expected {expected}")
+    return entries
+
+
 class LearnedProvider:
     """A provider whose commitment a policy has learned.
 
@@ -144,6 +156,8 @@ class LearnedProvider:
         policy: A policy of stable-baselines3 over the observations of `stackroute.envs`, with or without features, and
             the actions of `stackroute.envs.sb3.ProviderVecEnv`, in [-1, 1] or discrete, or of Provider-v0, in [0, 1];
             it plays the mean of its actions.
+        commitments: The actions in [0, 1] that its discrete actions stand for, shape (k, 2) or, with delays, (k, 4);
+            None for the grid of Provider-v0 with as many.
         explores: Whether its actions are drawn from its policy instead, with PyTorch's generator.
 
     Raises:
@@ -151,14 +165,17 @@ class LearnedProvider:
         ValueError: The policy has other observations or actions.
     """
 
-    def __init__(self, policy: BasePolicy, *, explores: bool = False) -> None:
+    def __init__(self, policy: BasePolicy, *, commitments: npt.ArrayLike | None = None, explores: bool = False) -> None:
         self.features = sees_features(policy)
         self.policy, self.explores = policy, explores
+        self.commitments = None if commitments is None else _checked_commitments(commitments, policy)
         boxes = [commitment_space(throttling) for throttling in (False, True)]
         self._symmetric = policy.action_space in [symmetric_space(box) for box in boxes]
         grids = {len(provider_grid(throttling)): provider_grid(throttling) for throttling in (False, True)}
         discrete = isinstance(policy.action_space, spaces.Discrete) and policy.action_space.start == 0
-        self._grid = grids.get(int(policy.action_space.n)) if discrete else None  # type: ignore[attr-defined]
+        self._grid = self.commitments
+        if self._grid is None and discrete:
+            self._grid = grids.get(int(policy.action_space.n))  # type: ignore[attr-defined]
         if self._grid is None and not self._symmetric and policy.action_space not in boxes:
             expected = "those of ProviderVecEnv or Provider-v0"
             raise ValueError(f"policy: actions {policy.action_space} are not allowed; expected {expected}")

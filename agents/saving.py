@@ -140,6 +140,7 @@ def _specified(player: Player) -> tuple[dict[str, Any], Weights]:
         specification = {
             "kind": "provider",
             "discrete": int(space.n) if isinstance(space, spaces.Discrete) else None,
+            "commitments": None if player.commitments is None else player.commitments.tolist(),
             "throttling": not discrete and space.shape == commitment_space(throttling=True).shape,
             "symmetric": isinstance(space, spaces.Box) and bool(space.low.min() < 0),
         }
@@ -173,7 +174,9 @@ def _built(content: dict[str, Any], weights: Weights) -> Player:
     space: spaces.Space[Any] = symmetric_space(box) if content["symmetric"] else box
     if content["discrete"] is not None:
         space = spaces.Discrete(content["discrete"])
-    return LearnedProvider(rebuild(content["network"], weights, observations, space))
+    return LearnedProvider(
+        rebuild(content["network"], weights, observations, space), commitments=content.get("commitments")
+    )
 
 
 def _patience_space(levels: tuple[float, ...] | None, box: str | bool) -> spaces.Space[Any]:

@@ -147,10 +147,11 @@ def with_changes(settings: _Settings, changes: Sequence[str]) -> _Settings:
             place = place.get(step) if isinstance(place, dict) else None
         if not equals or not isinstance(place, dict):
             raise ConfigError(f"{change!r} is not allowed; expected KEY=VALUE with one of the keys {_listed(content)}")
-        try:
-            place[last] = float(text)
-        except ValueError:
-            place[last] = _parse(text, change)
+        place[last] = _parse(text, change)
+        if isinstance(place[last], str):
+            # YAML takes numbers such as 1e-3 for text.
+            with contextlib.suppress(ValueError):
+                place[last] = float(text)
     return _validated(content, " ".join(changes), type(settings))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
+from stackroute.configs.amortised import AmortisedSettings
 from stackroute.configs.loading import Settings, one_of, read_content, read_settings, with_changes
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ class LearnerSettings(Settings):
         hidden_layers: Widths of the hidden layers of all networks.
         activation: Activation function of all networks.
         plateau: When to stop early; null for never.
+        average_last: The share of the rounds, at the end, over which the policy's weights are averaged into the final
+            policy; null for the last policy itself.
+        exploration: At the beginning: the standard deviation of the actions in [-1, 1] (ppo, a2c, td3) or the share of
+            random actions (dqn).
+        final_exploration: At the end; geometric in between.
         rollout_length: Batches between two updates (ppo, a2c).
         entropy_bonus: Weight of the policy's entropy in the loss (ppo, a2c).
         minibatches: Minibatches of an update (ppo).
@@ -82,6 +88,9 @@ class LearnerSettings(Settings):
     hidden_layers: Annotated[list[Count], Field(min_length=1)]
     activation: Literal["tanh", "relu", "silu"]
     plateau: PlateauSettings | None = None
+    average_last: Annotated[float, Field(gt=0, le=1)] | None = None
+    exploration: Positive | None = None
+    final_exploration: Positive | None = None
     rollout_length: Count | None = None
     entropy_bonus: Annotated[float, Field(ge=0)] | None = None
     minibatches: Count | None = None
@@ -126,18 +135,30 @@ class LearnerSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _averages_at_a_known_end(self) -> Self:
+        if self.average_last is not None and self.plateau is not None:
+            raise ValueError("average_last: is not possible with plateau, which may stop before the average begins")
+        return self
+
 
 class UserSettings(LearnerSettings):
     """How the user learns.
+
+    With action "box", ppo and a2c choose their own width of exploration, unless `exploration` and `final_exploration`
+    are given.
 
     Attributes:
         decision: "task": one patience for a whole task, judged by the mean over `tasks_per_commitment` tasks. "pass":
             each failed pass is answered by itself.
         action: With "task", "grid" (a list of patiences, in which 0 and 1 are exact) or "box" (any patience).
+        group: With "task", how many of a batch answer the same commitment on the same tasks, each rewarded for being
+            better than the others; a divisor of `batch_size`. Null: each answers a commitment of its own.
     """
 
     decision: Literal["task", "pass"]
     action: Literal["grid", "box"] | None = None
+    group: Annotated[int, Field(ge=2)] | None = None
 
     @model_validator(mode="after")
     def _algorithm_fits(self) -> Self:
@@ -152,18 +173,33 @@ class UserSettings(LearnerSettings):
             raise ValueError(f"action: {self.action!r} is not possible with {self.algorithm}")
         return self
 
+    @model_validator(mode="after")
+    def _group_divides(self) -> Self:
+        if self.group is not None:
+            if self.decision == "pass":
+                raise ValueError("group: is not possible with decision 'pass'")
+            if self.batch_size % self.group:
+                raise ValueError(
+                    f"group: {self.group} is not allowed; expected a divisor of batch_size = {self.batch_size}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _exploration_has_a_width(self) -> Self:
+        given = [getattr(self, key) is not None for key in _EXPLORATION_KEYS]
+        if any(given):
+            if not all(given):
+                raise ValueError("exploration: needs final_exploration, and the other way round")
+            if self.action != "box" or self.algorithm not in ON_POLICY:
+                raise ValueError("exploration: is only possible with action 'box' and ppo or a2c")
+        return self
+
 
 class ProviderSettings(LearnerSettings):
     """How the provider learns; dqn chooses from a list of commitments, the others freely.
 
-    Attributes:
-        exploration: At the beginning: the standard deviation of its actions in [-1, 1] (ppo, a2c, td3) or the share of
-            random actions (dqn).
-        final_exploration: At the end; geometric in between.
+    All but sac and tqc need `exploration` and `final_exploration`.
     """
-
-    exploration: Positive | None = None
-    final_exploration: Positive | None = None
 
     @classmethod
     def _keys_of(cls, algorithm: str) -> tuple[str, ...]:
@@ -211,6 +247,12 @@ class ZoomSettings(_Players):
     contenders: Share
     least_gain: Share
     tasks: Count
+
+    @model_validator(mode="after")
+    def _no_groups(self) -> Self:
+        if self.user.group is not None:
+            raise ValueError("user.group: is not possible in windows, where each user is compared with patience 1")
+        return self
 
 
 class CertificateSettings(Settings):
@@ -270,12 +312,13 @@ class SimultaneousSettings(_Observers):
         return self
 
 
-TrainingSettings = FollowerFirstSettings | SimultaneousSettings
+TrainingSettings = FollowerFirstSettings | SimultaneousSettings | AmortisedSettings
 
 SCHEMES: dict[str, type[Settings]] = {
     "follower_first": FollowerFirstSettings,
     "simultaneous": SimultaneousSettings,
     "simultaneous_blind": SimultaneousSettings,
+    "joint_amortised": AmortisedSettings,
 }
 
 

@@ -17,6 +17,8 @@ from stackroute.envs.user_batch import UserBatch
 from stackroute.envs.user_env import patience_of, user_space
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gymnasium import Env
     from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _Batch = PassBatch | PatienceBatch | ProviderBatch | UserBatch
 
 _GAIN_UNIT = 0.05
+_LEAST_SPREAD = 0.01
 
 
 class _BatchVecEnv(VecEnv):
@@ -123,6 +126,13 @@ def _learner_space(space: spaces.Box | spaces.Discrete[Any]) -> spaces.Space[Any
     return symmetric_space(space) if isinstance(space, spaces.Box) else space
 
 
+def _relative(gain: FloatArray) -> FloatArray:
+    """Gains relative to those of their group, shape (groups, group size)."""
+    above = gain - gain.mean(axis=1, keepdims=True)
+    result: FloatArray = above / (gain.std(axis=1, keepdims=True) + _LEAST_SPREAD)
+    return result
+
+
 class ProviderVecEnv(_BatchVecEnv):
     """Commitments as one-step episodes for stable-baselines3.
 
@@ -185,23 +195,51 @@ class PatienceVecEnv(_BatchVecEnv):
         batch: The users to play.
         paired: If True, the reward is 20 (gain - gain of patience 1) / value, on the same tasks: less noise, and a mean
             that keeps the order of the gains whatever their noise.
-        seed: Seed of slot 0; None for the batch's own.
+        group: With a number, that many neighbouring slots share a seed, and with it the commitments and all coins. The
+            reward is then (g - mean) / (standard deviation + 0.01) within the group, where g = gain / value. It says
+            which patience is better even where all are nearly equal, so that a learner also finds optima strictly
+            between 0 and 1.
+        seed: Seed of slot 0, or with groups of the first; None for the batch's own, or with groups 0.
+
+    Raises:
+        TypeError: The batch is none of users who choose their patience.
+        ValueError: The groups do not divide the batch, or are also to be paired.
     """
 
     batch: PatienceBatch
 
-    def __init__(self, batch: PatienceBatch, *, paired: bool = False, seed: int | None = None) -> None:
+    def __init__(
+        self, batch: PatienceBatch, *, paired: bool = False, group: int | None = None, seed: int | None = None
+    ) -> None:
         _expect(PatienceBatch, batch)
-        self._paired = paired
-        super().__init__(batch, _learner_space(user_space("task", batch.variant)), seed)
+        if group is not None and (group < 2 or batch.size % group):
+            raise ValueError(
+                f"group: {group} is not allowed; expected a number of at least 2 that divides {batch.size} slots"
+            )
+        if group is not None and paired:
+            raise ValueError("group: is not possible with paired rewards")
+        self._paired, self._group = paired, group
+        # The batch's own seeds differ within a group.
+        first = 0 if seed is None and group is not None else seed
+        super().__init__(batch, _learner_space(user_space("task", batch.variant)), first)
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Seed the slots, or the groups, one after the other from the first seed; None for a random one."""
+        super().seed(seed)
+        if self._group is not None:
+            self._seeds = [one for one in self._seeds[: self.num_envs // self._group] for _ in range(self._group)]
+        return self._seeds
 
     def step_wait(self) -> VecEnvStepReturn:
         """Play every user's tasks; every episode ends."""
-        before, unit = self.batch.observation, _GAIN_UNIT * self.batch.value
+        before, value = self.batch.observation, self.batch.value
         levels = isinstance(self.action_space, spaces.Discrete)
         patience = patience_of(self._game_actions(), levels=levels)
-        gain = self.batch.step(patience, baseline=1.0 if self._paired else None) / unit
-        return self._one_step_result(gain if self._paired else np.arcsinh(gain), before)
+        gain = self.batch.step(patience, baseline=1.0 if self._paired else None)
+        if self._group is not None:
+            return self._one_step_result(_relative((gain / value).reshape(-1, self._group)).ravel(), before)
+        scaled = gain / (_GAIN_UNIT * value)
+        return self._one_step_result(scaled if self._paired else np.arcsinh(scaled), before)
 
 
 class UserVecEnv(_BatchVecEnv):

@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "configs": {"analytic"},
     "envs": {"analytic", "configs"},
     "agents": {"analytic", "configs", "envs"},
-    "training": {"analytic", "configs", "envs", "agents"},
+    "training": {"analytic", "configs", "envs", "agents", "_version"},
 }
 HEAVY = ("torch", "stable_baselines3", "matplotlib", "tensorboard")
 

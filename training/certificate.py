@@ -7,6 +7,7 @@ how the user answers.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from stackroute.configs.training import CertificateSettings
     from stackroute.training.sampling import SampledGame
 
-# Close below 1, the last two show on which side of 1 the user's utility has its maximum.
-_LEVELS = np.sort([*PATIENCE_LEVELS, 0.99, 0.999])
+# Those close to 0 and 1 show on which side of it the user's utility has its maximum.
+_LEVELS = np.sort([*PATIENCE_LEVELS, 0.001, 0.01, 0.05, 0.99, 0.999])
 _FIRST_TASKS = 200_000
 _GROWTH = 4
 _FIRST_STEP = 5e-4
@@ -46,16 +47,20 @@ class Checked:
     sure: bool
 
 
-def check(play: SampledGame, commitment: Commitment, settings: CertificateSettings) -> Checked:
+def check(
+    play: SampledGame, commitment: Commitment, settings: CertificateSettings, *, worth: float = math.inf
+) -> Checked:
     """Find out by sampled play how the user will answer a commitment, as far as that matters to the provider.
 
     An answer is ruled out when it is worse for the user than the best one, by so many standard errors. Tasks are played
-    until all that are left cost the provider the same, within the tolerance, or until there are no more tasks.
+    until all that are left cost the provider the same, within the tolerance, or until there are no more tasks, or until
+    none that is left makes the commitment worth while.
 
     Args:
         play: The game.
         commitment: Shape ().
         settings: What it takes.
+        worth: The cost below which the commitment is worth while.
 
     Returns:
         The commitment, with the cost that it does not exceed.
@@ -64,7 +69,7 @@ def check(play: SampledGame, commitment: Commitment, settings: CertificateSettin
     played, tasks = 0, min(_FIRST_TASKS, settings.tasks)
     total = np.zeros((len(_LEVELS), BLOCKS))
     sure, possible = False, np.ones(len(_LEVELS), dtype=bool)
-    while played < settings.tasks and not sure:
+    while played < settings.tasks and not sure and cost[possible].min() < worth:
         total += tasks * play.gain(joined([commitment]), _LEVELS[None], tasks, first=played)[0]
         played += tasks
         tasks = min(tasks * _GROWTH, settings.tasks - played)
@@ -78,7 +83,8 @@ def walk(play: SampledGame, start: Commitment, settings: CertificateSettings) ->
     """Find the cheapest commitment near a given one about which play is sure.
 
     Only the cascade probability moves: first by ever longer steps to both sides; then, from the cheapest place found,
-    the gap to the next one on the side of the threshold is halved again and again.
+    the gap to the next one on the side of the threshold is halved again and again. It does not move for a gain within
+    the tolerance.
 
     Args:
         play: The game.
@@ -89,21 +95,25 @@ def walk(play: SampledGame, start: Commitment, settings: CertificateSettings) ->
         What was found; None if play is sure of none.
     """
     if int(start.model) == 2:
-        found = check(play, start, settings)
-        return found if found.sure else None
+        only = check(play, start, settings)
+        return only if only.sure else None
     steps = _FIRST_STEP * 2.0 ** np.arange(_STEPS)
     places = np.unique(np.clip(start.cascade + np.concatenate([-steps, [0.0], steps]), 0.0, 1.0))
-    checked = [check(play, _moved(start, place), settings) for place in places]
-    found = min(checked, key=lambda one: one.cost if one.sure else np.inf)
-    if not found.sure:
+    found: Checked | None = None
+    worth = math.inf
+    for place in sorted(places, key=lambda place: abs(place - start.cascade)):
+        checked = check(play, _moved(start, place), settings, worth=worth)
+        if checked.sure and checked.cost < worth:
+            found, worth = checked, checked.cost * (1 - settings.tolerance)
+    if found is None:
         return None
-    index = checked.index(found) + _cheaper_side(play, found)
-    if not 0 <= index < len(places):
+    index = int(np.searchsorted(places, found.commitment.cascade)) + _cheaper_side(play, found)
+    if found.commitment.cascade == start.cascade or not 0 <= index < len(places):
         return found
     bad = float(places[index])
     for _ in range(settings.tries):
         middle = (bad + float(found.commitment.cascade)) / 2
-        nearer = check(play, _moved(start, middle), settings)
+        nearer = check(play, _moved(start, middle), settings, worth=found.cost)
         if nearer.sure and nearer.cost < found.cost:
             found = nearer
         else:

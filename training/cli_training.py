@@ -62,7 +62,7 @@ def train_command(
     """
     require("train,plot", *_TRAINING)
     from stackroute.training.curves import draw_learning_curves
-    from stackroute.training.display import evaluation_table, stages_in_words, training_progress
+    from stackroute.training.display import evaluation_table, held_out_table, stages_in_words, training_progress
     from stackroute.training.runs import REPORT, RunSpec, go_on, read_spec, start
 
     if (game is None) == (resume is None):
@@ -82,6 +82,8 @@ def train_command(
     title = f"{spec.config.name}, seed {spec.seed}"
     console.print(evaluation_table(spec.config, run.pair.evaluation, title))
     console.print(stages_in_words(run.pair))
+    if run.pair.held_out:
+        console.print(held_out_table(run.pair.held_out))
     draw_learning_curves(folder, folder / "learning_curves.png")
     console.print(f"Wrote {folder / REPORT}")
 
@@ -160,14 +162,17 @@ def sweep_command(
 ) -> None:
     """Train on many games, seeds and settings, and write one table of results.
 
-    What is in the output folder already is not run again: the same command goes on where it was stopped.
+    What is in the output folder already is not run again: the same command goes on where it was stopped. 'stackroute
+    plot DIR' draws the results.
 
     Example: stackroute sweep throttling --jobs 2
     """
     require("train,plot", *_TRAINING)
     from stackroute.configs.sweeps import load_sweep
     from stackroute.training.display import sweep_progress
-    from stackroute.training.sweep import RESULTS, run_sweep
+    from stackroute.training.output import write_text
+    from stackroute.training.sweep import RESULTS, SUMMARY, read_results, run_sweep
+    from stackroute.training.sweep_table import summary
 
     plan = load_sweep(sweep)
     folder = out if out is not None else Path("sweeps") / Path(sweep).stem
@@ -179,7 +184,10 @@ def sweep_command(
     failed = [row for row in table if row["error"]]
     for row in failed:
         print(f"{row['run']}: {row['error']}", file=sys.stderr)
-    console.print(f"Wrote {folder / RESULTS}: {len(table) - len(failed)} runs, {len(failed)} failed")
+    write_text(folder / SUMMARY, summary(read_results(folder)))
+    console.print(
+        f"Wrote {folder / SUMMARY} and {folder / RESULTS}: {len(table) - len(failed)} runs, {len(failed)} failed"
+    )
     if failed:
         raise typer.Exit(1)
 

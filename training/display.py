@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from stackroute.configs import GameConfig
     from stackroute.training.evaluation import Evaluation, Outcome
-    from stackroute.training.result import TrainedPair
+    from stackroute.training.result import HeldOut, TrainedPair
     from stackroute.training.session import OnProgress
 
 _SAME_COST = 1e-6
@@ -70,7 +71,8 @@ def training_progress(console: Console, title: str) -> Iterator[OnProgress]:
         def tell(stage: str, done: int, total: int, regret: float) -> None:
             if stage not in bars:
                 bars[stage] = progress.add_task(f"{title}: {stage}", total=total, regret="")
-            progress.update(bars[stage], completed=done, regret=f"exact regret {regret:.3%}")
+            shown = "" if math.isnan(regret) else f"exact regret {regret:.3%}"
+            progress.update(bars[stage], completed=done, regret=shown)
 
         yield tell
 
@@ -113,8 +115,8 @@ def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str) -> 
     equilibrium_against = float(provider_regret(config.game, commitment, best.provider_cost, pessimistic=True))
     ties_against = (evaluation.provider_regret_pessimistic, equilibrium_against)
     table.add_row("the same, user's ties against it", *(f"{regret:.3%}" for regret in ties_against))
+    table.add_row("the same, as the learned user answers", f"{evaluation.on_path_regret:.3%}", "0")
     table.add_row("user's regret", f"{evaluation.user_regret:.3%}", "0")
-    table.add_row("provider's regret as the learned user answers", f"{evaluation.on_path_regret:.3%}", "0")
     notes = []
     same_cost = abs(evaluation.provider_regret) < _SAME_COST
     if same_cost and evaluation.learned.user_utility < evaluation.equilibrium.user_utility - _SAME_COST:
@@ -130,6 +132,18 @@ def stages_in_words(pair: TrainedPair) -> str:
     parts = ", ".join(f"{stage.name} {stage.evaluation.provider_regret:.3%}" for stage in pair.stages)
     note = {True: "", False: "; no commitment passed the certificate", None: ""}[pair.certified]
     return f"Provider's regret after each stage: {parts}{note}."
+
+
+def held_out_table(held_out: HeldOut) -> Table:
+    """How a provider does in held-out games, by stratum."""
+    table = Table(title="Provider's exact regret in held-out games", title_justify="left", caption_justify="left")
+    for column in ("", "games", "median", "within 1 %", "95th percentile"):
+        table.add_column(column, justify="right" if column else "left")
+    for row in held_out.regrets:
+        table.add_row(row.games, str(row.count), *(f"{x:.2%}" for x in (row.median, row.within_one_percent, row.p95)))
+    agreements = ", ".join(f"{row.right:.1%} of {row.count} games ({row.games})" for row in held_out.throttling)
+    table.caption = f"Throttles exactly if the equilibrium does: {agreements}." if agreements else None
+    return table
 
 
 @contextmanager

@@ -182,7 +182,7 @@ def user_environment(
         tasks_per_commitment=settings.tasks_per_commitment,
         action="grid" if settings.action == "grid" else "box",
     )
-    return PatienceVecEnv(batch)
+    return PatienceVecEnv(batch, group=settings.group)
 
 
 def learn_provider(

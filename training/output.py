@@ -75,5 +75,18 @@ def write_json(path: Path, content: Any) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically.
+
+    Args:
+        path: The file.
+        text: Its content.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
     with replacing(path) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8")

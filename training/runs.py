@@ -91,6 +91,7 @@ class Run:
                 }
                 for stage in self.pair.stages
             ],
+            **({"held_out": asdict(self.pair.held_out)} if self.pair.held_out else {}),
         }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stackroute.training import follower_first, simultaneous
+from stackroute.training import amortised, follower_first, simultaneous
 
 if TYPE_CHECKING:
     from stackroute.analytic import Game
@@ -38,6 +38,7 @@ _SCHEMES: dict[str, Scheme] = {
     "follower_first": follower_first.train,
     "simultaneous": simultaneous.train,
     "simultaneous_blind": simultaneous.train,
+    "joint_amortised": amortised.train,
 }
 
 

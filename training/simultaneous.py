@@ -115,8 +115,6 @@ def train(
         session.tell(STAGE, provider.rounds, settings.provider.rounds, regret)
 
     with one_thread():
-        user_venv = user_environment(game, exploring_provider, settings.user, lookahead=1)
-        user_venv = featured(blindfolded(user_venv) if blind else user_venv, settings.features)
         batch = ProviderBatch(
             game,
             exploring_user,
@@ -129,7 +127,10 @@ def train(
         provider = Learner(
             provider_venv, settings.provider, seed=derived_seed(seed, PROVIDER_CURVE), log_folder=session.logs(STAGE)
         )
+        # The user's batch asks for commitments as soon as it exists.
         exploring_provider.learner = provider
+        user_venv = user_environment(game, exploring_provider, settings.user, lookahead=1)
+        user_venv = featured(blindfolded(user_venv) if blind else user_venv, settings.features)
         user = Learner(user_venv, settings.user, seed=derived_seed(seed, USER_CURVE))
         exploring_user.learner = user
         curves = {USER_CURVE: Curve(), PROVIDER_CURVE: Curve()}

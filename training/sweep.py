@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     OnRun = Callable[[int, int, str], None]
 
 RESULTS = "results.csv"
+SUMMARY = "summary.md"
 RUNS = "runs"
 PLAN = "sweep.json"
 STAGES = ("provider", "zoom", "certificate")

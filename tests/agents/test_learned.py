@@ -7,10 +7,19 @@ import torch
 from stable_baselines3 import DQN, PPO
 
 from stackroute import Commitment, Game
-from stackroute.agents import LearnedProvider, LearnedUser, RandomProvider, RationalUser
-from stackroute.agents.learned import PolicyFileError
+from stackroute.agents import (
+    LearnedProvider,
+    LearnedUser,
+    RandomProvider,
+    RationalUser,
+    load_provider,
+    load_user,
+    save_policy,
+)
+from stackroute.agents.errors import PolicyFileError
 from stackroute.envs import (
     PATIENCE_LEVELS,
+    RE_PROMPT,
     PatienceBatch,
     ProviderBatch,
     ProviderEnv,
@@ -18,6 +27,7 @@ from stackroute.envs import (
     UserEnv,
     UserPolicy,
 )
+from stackroute.envs.encoding import observe
 from stackroute.envs.sb3 import PatienceVecEnv, ProviderVecEnv
 
 COMMITMENTS = Commitment([1, 1, 2], [0.0, 0.7, 0.0], [[0, 0], [0.1, 0.5], [0, 0.2]])
@@ -40,8 +50,8 @@ def test_they_follow_the_protocols_of_every_other_player(cascade_game: Game) -> 
 
 def test_a_user_is_the_same_after_saving_and_loading(cascade_game: Game, tmp_path: Path) -> None:
     user = learned_user(cascade_game)
-    user.save(tmp_path / "user.npz")
-    loaded = LearnedUser.load(tmp_path / "user.npz")
+    save_policy(user, tmp_path / "user.npz")
+    loaded = load_user(tmp_path / "user.npz")
     patience = user.patience(cascade_game, COMMITMENTS, np.zeros(3))
     np.testing.assert_array_equal(loaded.patience(cascade_game, COMMITMENTS, np.zeros(3)), patience)
     assert set(patience) <= set(PATIENCE_LEVELS)
@@ -51,8 +61,8 @@ def test_a_user_is_the_same_after_saving_and_loading(cascade_game: Game, tmp_pat
 
 def test_a_provider_is_the_same_after_saving_and_loading(random_games: Game, tmp_path: Path) -> None:
     provider = learned_provider(random_games[0])
-    provider.save(tmp_path / "provider.npz")
-    loaded = LearnedProvider.load(tmp_path / "provider.npz")
+    save_policy(provider, tmp_path / "provider.npz")
+    loaded = load_provider(tmp_path / "provider.npz")
     commitment, again = (policy.commit(random_games, np.zeros(4)) for policy in (provider, loaded))
     assert commitment.shape == (300,)
     for field in ("model", "cascade", "delay"):
@@ -62,8 +72,8 @@ def test_a_provider_is_the_same_after_saving_and_loading(random_games: Game, tmp
 def test_a_policy_trained_pass_by_pass_is_a_user_too(cascade_game: Game, tmp_path: Path) -> None:
     model = PPO("MlpPolicy", UserEnv(cascade_game), seed=1, device="cpu")
     user = LearnedUser(model.policy, levels=None)
-    user.save(tmp_path / "user.npz")
-    patience = LearnedUser.load(tmp_path / "user.npz").patience(cascade_game, COMMITMENTS, np.zeros(3))
+    save_policy(user, tmp_path / "user.npz")
+    patience = load_user(tmp_path / "user.npz").patience(cascade_game, COMMITMENTS, np.zeros(3))
     np.testing.assert_array_equal(patience, user.patience(cascade_game, COMMITMENTS, np.zeros(3)))
     assert ((patience > 0.3) & (patience < 0.7)).all()
 
@@ -74,8 +84,8 @@ def test_policies_are_read_in_the_actions_they_were_trained_on(tmp_path: Path) -
     observation, _ = env.reset(seed=0)
     action, _ = model.predict(observation, deterministic=True)
     provider = LearnedProvider(model.policy)
-    provider.save(tmp_path / "provider.npz")
-    for policy in (provider, LearnedProvider.load(tmp_path / "provider.npz")):
+    save_policy(provider, tmp_path / "provider.npz")
+    for policy in (provider, load_provider(tmp_path / "provider.npz")):
         commitment = policy.commit(env.variant.games[0], np.zeros(4))
         np.testing.assert_allclose(commitment.cascade, action[1])
         np.testing.assert_allclose(commitment.delay, action[2:] * 2)
@@ -84,13 +94,13 @@ def test_policies_are_read_in_the_actions_they_were_trained_on(tmp_path: Path) -
 def test_activations_survive_saving(cascade_game: Game, tmp_path: Path) -> None:
     env = PatienceVecEnv(PatienceBatch(cascade_game, RandomProvider(), 4, action="grid"))
     model = PPO("MlpPolicy", env, policy_kwargs={"activation_fn": torch.nn.ReLU}, device="cpu")
-    LearnedUser(model.policy, PATIENCE_LEVELS).save(tmp_path / "user.npz")
-    loaded = LearnedUser.load(tmp_path / "user.npz")
+    save_policy(LearnedUser(model.policy, PATIENCE_LEVELS), tmp_path / "user.npz")
+    loaded = load_user(tmp_path / "user.npz")
     assert loaded.policy.activation_fn is torch.nn.ReLU
 
     model = PPO("MlpPolicy", env, policy_kwargs={"activation_fn": torch.nn.Hardswish}, device="cpu")
     with pytest.raises(ValueError, match="policy: cannot be saved"):
-        LearnedUser(model.policy, PATIENCE_LEVELS).save(tmp_path / "other.npz")
+        save_policy(LearnedUser(model.policy, PATIENCE_LEVELS), tmp_path / "other.npz")
     assert not (tmp_path / "other.npz").exists()
 
 
@@ -100,8 +110,23 @@ def test_policies_with_other_actions_are_errors(cascade_game: Game) -> None:
         LearnedUser(per_pass, PATIENCE_LEVELS)
     with pytest.raises(ValueError, match="expected those of ProviderVecEnv"):
         LearnedProvider(per_pass)
-    with pytest.raises(TypeError, match="expected an ActorCriticPolicy"):
-        LearnedUser(DQN("MlpPolicy", UserEnv(cascade_game), device="cpu").policy, None)  # type: ignore[arg-type]
+    for player in (LearnedProvider, lambda policy: LearnedUser(policy, None)):
+        with pytest.raises(TypeError, match=r"policy: Linear is not allowed; expected a policy of stable-baselines3"):
+            player(torch.nn.Linear(11, 2))
+
+
+def test_a_value_based_user_re_prompts_always_or_never(cascade_game: Game, tmp_path: Path) -> None:
+    policy = DQN("MlpPolicy", UserEnv(cascade_game), seed=4, device="cpu").policy
+    observation = observe(cascade_game, COMMITMENTS)
+    with torch.no_grad():
+        policy.q_net.q_net[-1].weight.zero_()
+        for bias, patience in (([1.0, 0.0], 1.0), ([0.0, 1.0], 0.0)):
+            policy.q_net.q_net[-1].bias.copy_(torch.tensor(bias))
+            expected = 1.0 if int(policy.predict(observation)[0][0]) == RE_PROMPT else 0.0
+            user = LearnedUser(policy, None)
+            save_policy(user, tmp_path / "user.npz")
+            for one in (user, load_user(tmp_path / "user.npz")):
+                assert one.patience(cascade_game, COMMITMENTS, np.zeros(3)).tolist() == [patience] * 3 == [expected] * 3
 
 
 class Exploit:
@@ -113,25 +138,25 @@ def test_loading_runs_no_code_from_the_file(tmp_path: Path) -> None:
     path = tmp_path / "user.npz"
     np.savez(path, specification=np.array(Exploit(), dtype=object), allow_pickle=True)
     with pytest.raises(PolicyFileError, match="not a saved policy"):
-        LearnedUser.load(path)
+        load_user(path)
     path.write_bytes(pickle.dumps(Exploit()))
     with pytest.raises(PolicyFileError, match="not a saved policy"):
-        LearnedUser.load(path)
+        load_user(path)
 
 
 def test_a_file_of_another_kind_is_an_error(cascade_game: Game, tmp_path: Path) -> None:
-    learned_user(cascade_game).save(tmp_path / "user.npz")
-    with pytest.raises(PolicyFileError, match="holds a user policy; expected a provider"):
-        LearnedProvider.load(tmp_path / "user.npz")
+    save_policy(learned_user(cascade_game), tmp_path / "user.npz")
+    with pytest.raises(PolicyFileError, match="holds a user; expected a provider"):
+        load_provider(tmp_path / "user.npz")
     (tmp_path / "text.npz").write_text("no policy")
     with pytest.raises(PolicyFileError, match=r"text\.npz: not a saved policy"):
-        LearnedUser.load(tmp_path / "text.npz")
+        load_user(tmp_path / "text.npz")
     half = (tmp_path / "user.npz").read_bytes()[:2000]
     (tmp_path / "half.npz").write_bytes(half)
     with pytest.raises(PolicyFileError, match=r"half\.npz: not a saved policy"):
-        LearnedUser.load(tmp_path / "half.npz")
+        load_user(tmp_path / "half.npz")
     with pytest.raises(FileNotFoundError):
-        LearnedUser.load(tmp_path / "absent.npz")
+        load_user(tmp_path / "absent.npz")
 
 
 def test_policies_over_other_observations_are_refused() -> None:

@@ -133,9 +133,18 @@ def test_minutes_are_sixty_seconds(tmp_path: Path) -> None:
     np.testing.assert_allclose(slow, 60 * fast, rtol=1e-14)
 
 
-def test_training_settings_equal_the_file() -> None:
-    raw = yaml.safe_load(files("training")["follower_first"].read_text(encoding="utf-8"))
-    settings = load_training_settings()
-    assert settings.model_dump(exclude_unset=True) == raw
-    assert load_training_settings("follower_first") == settings
+@pytest.mark.parametrize("name", ["follower_first", "simultaneous", "simultaneous_blind"])
+def test_training_settings_equal_the_files(name: str) -> None:
+    raw = yaml.safe_load(files("training")[name].read_text(encoding="utf-8"))
+    learners = files("learners")
+    for part in (raw, raw.get("zoom") or {}):
+        for player in part.keys() & {"user", "provider"}:
+            part[player] = yaml.safe_load(learners[part[player]].read_text(encoding="utf-8"))
+    settings = load_training_settings(name)
+    assert settings.model_dump(exclude_none=True) == raw
+    assert settings.scheme == name
     assert settings.user.steps >= settings.user.batch_size
+
+
+def test_the_follower_learns_first_unless_told_otherwise() -> None:
+    assert load_training_settings() == load_training_settings("follower_first")

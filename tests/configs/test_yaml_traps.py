@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stackroute.configs import ConfigError, load_game
 from stackroute.configs.training import load_training_settings
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 GOOD = """
 name: mine
 description: two models
@@ -46,8 +48,13 @@ def test_traps_are_errors(tmp_path: Path, old: str, new: str, message: str) -> N
 
 @pytest.mark.parametrize("minibatches", [64, 3, 16])
 def test_minibatches_divide_what_is_collected(tmp_path: Path, minibatches: int) -> None:
-    text = (Path(__file__).parents[2] / "configs" / "training" / "follower_first.yaml").read_text()
-    small = text.replace("batch_size: 512", "batch_size: 4").replace("minibatches: 4", f"minibatches: {minibatches}", 1)
-    (tmp_path / "mine.yaml").write_text(small)
+    learner = yaml.safe_load((CONFIGS / "learners" / "user_ppo.yaml").read_text())
+    content = yaml.safe_load((CONFIGS / "training" / "follower_first.yaml").read_text())
+    content["user"] = learner | {"batch_size": 4}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(content))
+    assert load_training_settings(path).user.batch_size == 4
+    content["user"]["minibatches"] = minibatches
+    path.write_text(yaml.safe_dump(content))
     with pytest.raises(ConfigError, match=f"user: minibatches: {minibatches} is not allowed; expected a divisor"):
-        load_training_settings(tmp_path / "mine.yaml")
+        load_training_settings(path)

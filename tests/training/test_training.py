@@ -1,6 +1,7 @@
 """The training machinery with budgets too small to learn anything; see test_convergence for learning."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,37 +10,37 @@ import yaml
 from rich.console import Console
 
 from stackroute import load_game
-from stackroute.agents import LearnedProvider, LearnedUser
+from stackroute.agents import load_provider, load_user
 from stackroute.configs import ConfigError
 from stackroute.configs.training import FollowerFirstSettings, load_training_settings
 from stackroute.training.follower_first import train
 from stackroute.training.quickstart import GAMES, quickstart
-from stackroute.training.runs import run_game
+from stackroute.training.runs import RunSpec, run_game
+from stackroute.training.session import Curve, Session, derived_seed
 
 OUTCOME = {"model", "cascade", "delay", "patience", "provider_cost", "user_utility", "throttled"}
 REPORT = {
     "game",
     "throttling",
     "seed",
-    "seconds",
+    "scheme",
     "learned",
     "equilibrium",
     "provider_regret",
     "provider_regret_pessimistic",
     "user_regret",
+    "on_path_regret",
+    "start_model_right",
+    "cascade_error",
+    "throttling_right",
+    "certified",
+    "stages",
 }
 
 
 @pytest.fixture
-def tiny() -> FollowerFirstSettings:
-    settings = load_training_settings()
-    learner = {"steps": 64, "batch_size": 16, "rollout_length": 2, "minibatches": 2, "tasks_per_commitment": 4}
-    return settings.model_copy(
-        update={
-            "user": settings.user.model_copy(update=learner),
-            "provider": settings.provider.model_copy(update=learner),
-        }
-    )
+def tiny(tiny_settings: Callable[..., FollowerFirstSettings]) -> FollowerFirstSettings:
+    return tiny_settings()
 
 
 @pytest.mark.parametrize("throttling", [False, True])
@@ -47,8 +48,8 @@ def test_the_same_seed_gives_the_same_pair(tiny: FollowerFirstSettings, throttli
     game = load_game("g4b").game
     pairs = [train(game, tiny, throttling=throttling, seed=seed) for seed in (3, 3, 4)]
     assert pairs[0].evaluation == pairs[1].evaluation
-    assert pairs[0].user_curve == pairs[1].user_curve
-    assert pairs[0].provider_curve == pairs[1].provider_curve
+    assert set(pairs[0].curves) == {"user", "provider"}
+    assert pairs[0].curves == pairs[1].curves
     assert pairs[0].evaluation != pairs[2].evaluation
     if not throttling:
         assert pairs[0].evaluation.learned.delay == (0, 0)
@@ -56,26 +57,30 @@ def test_the_same_seed_gives_the_same_pair(tiny: FollowerFirstSettings, throttli
 
 def test_progress_is_told_for_both_stages(tiny: FollowerFirstSettings) -> None:
     told = []
-    train(load_game("g1").game, tiny, throttling=False, on_progress=lambda *args: told.append(args))
+    session = Session(on_progress=lambda *args: told.append(args))
+    train(load_game("g1").game, tiny, throttling=False, session=session)
     for stage in ("user", "provider"):
-        assert [done for name, done, *_ in told if name == stage] == [0, 32, 64]
+        assert [done for name, done, *_ in told if name == stage] == [0, 32, 64, 64]
     assert all(0 <= done <= total == 64 for _, done, total, _ in told)
     assert all(np.isfinite(regret) for *_, regret in told)
 
 
 def test_a_run_writes_report_policies_and_logs(tiny: FollowerFirstSettings, tmp_path: Path) -> None:
     config = load_game("gpt-4.1-o3-dev")
-    run = run_game(config, tiny, tmp_path, throttling=True, seed=5)
+    run = run_game(RunSpec(config, tiny, throttling=True, seed=5), tmp_path)
     report = json.loads((tmp_path / "report.json").read_text())
     assert set(report) == REPORT
+    assert json.loads((tmp_path / "times.json").read_text()).keys() == {"seconds", "cpu_seconds"}
+    curves = json.loads((tmp_path / "curves.json").read_text())
+    assert {name: Curve(**curve) for name, curve in curves.items()} == run.pair.curves
     assert set(report["learned"]) == set(report["equilibrium"]) == OUTCOME
     assert (report["game"], report["throttling"], report["seed"]) == ("gpt-4.1-o3-dev", True, 5)
-    commitment = LearnedProvider.load(tmp_path / "provider.npz").commit(config.game, np.zeros(4))
+    commitment = load_provider(tmp_path / "provider.npz").commit(config.game, np.zeros(4))
     assert (int(commitment.model), float(commitment.cascade)) == (
         report["learned"]["model"],
         report["learned"]["cascade"],
     )
-    patience = LearnedUser.load(tmp_path / "user.npz").patience(config.game, commitment, np.zeros(()))
+    patience = load_user(tmp_path / "user.npz").patience(config.game, commitment, np.zeros(()))
     assert float(patience) == report["learned"]["patience"] == run.pair.evaluation.learned.patience
     assert len(list((tmp_path / "tensorboard").rglob("events.out.tfevents*"))) == 2
 
@@ -112,3 +117,10 @@ def test_bad_settings_are_errors(tmp_path: Path, change: dict[str, object], mess
     with pytest.raises(ConfigError, match=message) as caught:
         load_training_settings(tmp_path / "mine.yaml")
     assert "mine.yaml" in str(caught.value)
+
+
+def test_seeds_of_parts_share_nothing() -> None:
+    made = {derived_seed(seed, *path) for seed in range(20) for path in (("user",), ("provider",), ("round", 1), (1,))}
+    assert len(made) == 80
+    assert derived_seed(3, "round", 1) == derived_seed(3, "round", 1)
+    assert all(0 <= seed < 2**32 for seed in made)

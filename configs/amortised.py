@@ -1,0 +1,123 @@
+"""Settings of `joint_amortised`: a distribution of games, and how one user and one provider learn it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from stackroute.analytic.sampling import random_games
+from stackroute.configs.loading import Settings
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from stackroute.analytic.sampling import Ranges
+
+Range = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class GamesSettings(Settings):
+    """Random games: uniform over ranges, in equal parts for each range of the value with each of the churn penalty.
+
+    Attributes:
+        count: How many in all.
+        success: The range of both success probabilities, as [lowest, highest]; the larger is the reasoning model's.
+        cost: Of both costs of a pass, money; likewise.
+        latency: Of both latencies, utility; likewise.
+        values: Ranges of the value of a task, utility.
+        churn_penalties: Ranges of the churn penalty, money.
+    """
+
+    count: Annotated[int, Field(ge=100)]
+    success: Range
+    cost: Range
+    latency: Range
+    values: Annotated[list[Range], Field(min_length=1)]
+    churn_penalties: Annotated[list[Range], Field(min_length=1)]
+
+    @property
+    def parts(self) -> list[Ranges]:
+        """The ranges of each part, as `stackroute.analytic.random_games` takes them."""
+
+        def pair(given: list[float]) -> tuple[float, float]:
+            return given[0], given[1]
+
+        return [
+            {
+                "success": pair(self.success),
+                "cost": pair(self.cost),
+                "latency": pair(self.latency),
+                "value": pair(value),
+                "churn_penalty": pair(penalty),
+            }
+            for value in self.values
+            for penalty in self.churn_penalties
+        ]
+
+    @model_validator(mode="after")
+    def _ranges_hold_games(self) -> Self:
+        for ranges in self.parts:
+            random_games(0, seed=0, **ranges)
+        return self
+
+
+class AllActionSettings(Settings):
+    """How one player of `joint_amortised` learns: all its options are played on the same tasks.
+
+    First it learns to predict their rewards, then it follows the gradient of what its choice loses to the best option.
+
+    Attributes:
+        situations: Games, for the user each with a commitment, in which all options are played; a tenth, at most 1,000,
+            serve to judge.
+        tasks: Tasks played with each option.
+        steps: Gradient steps.
+        batch_size: Situations of a gradient step.
+        learning_rate: At the beginning.
+        final_learning_rate: At the end; half a cosine wave in between.
+        hidden_layers: Widths of the hidden layers, which are rectified linear.
+        regression: The share of the steps that predict rewards; the others follow the gradient.
+        sharpness: How sharply the gradient's policy chooses: its odds are exp(sharpness * difference in prediction).
+    """
+
+    situations: Annotated[int, Field(ge=100)]
+    tasks: PositiveInt
+    steps: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    final_learning_rate: PositiveFloat
+    hidden_layers: Annotated[list[PositiveInt], Field(min_length=1)]
+    regression: Annotated[float, Field(ge=0, le=1)]
+    sharpness: PositiveFloat
+
+
+class AmortisedProviderSettings(AllActionSettings):
+    """How the provider of `joint_amortised` learns.
+
+    Attributes:
+        mixtures: Equally spaced cascade probabilities above 0, the last of them 1, that it can commit to.
+        delay_fee: Subtracted from the reward, -log(cost), of every delay, so that it delays only where that pays.
+        mixing_weight: How much more often it learns from a game in which mixing the models paid in play, which is rare.
+    """
+
+    mixtures: Annotated[int, Field(ge=2)]
+    delay_fee: NonNegativeFloat
+    mixing_weight: NonNegativeFloat
+
+
+class AmortisedSettings(Settings):
+    """One user and one provider for a whole distribution of games; the user learns first.
+
+    Attributes:
+        features: "raw": the players see the scaled parameters. "theory": also the sign of each model's net value and
+            the logarithm of churn penalty / cost-of-pass.
+        games: The distribution.
+        user: How the user learns to answer any commitment.
+        provider: How the provider learns against it.
+    """
+
+    scheme: Literal["joint_amortised"]
+    features: Literal["raw", "theory"]
+    games: GamesSettings
+    user: AllActionSettings
+    provider: AmortisedProviderSettings

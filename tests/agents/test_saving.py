@@ -1,0 +1,227 @@
+"""Players in files: every class of network, and files that somebody else made."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
+from stable_baselines3.common.base_class import BaseAlgorithm
+
+from stackroute import Commitment, Game
+from stackroute.agents import (
+    LearnedProvider,
+    LearnedUser,
+    RandomProvider,
+    RationalUser,
+    StaticProvider,
+    load_policy,
+    load_provider,
+    load_user,
+    save_policy,
+)
+from stackroute.agents.errors import PolicyFileError, UntrustedFileError
+from stackroute.envs import PATIENCE_LEVELS, PatienceBatch, ProviderBatch, UserEnv
+from stackroute.envs.sb3 import PatienceVecEnv, ProviderVecEnv
+
+COMMITMENTS = Commitment([1, 1, 2], [0.0, 0.7, 0.0], [[0, 0], [0.1, 0.5], [0, 0.2]])
+TRUSTED = pytest.mark.filterwarnings("ignore:.*runs code of whoever made this file")
+
+
+def tqc() -> type[BaseAlgorithm]:
+    from sb3_contrib import TQC
+
+    return TQC
+
+
+PROVIDERS: dict[str, Callable[[], type[BaseAlgorithm]]] = {
+    "ppo": lambda: PPO,
+    "a2c": lambda: A2C,
+    "sac": lambda: SAC,
+    "td3": lambda: TD3,
+    "tqc": tqc,
+    "dqn": lambda: DQN,
+}
+
+
+def provider_model(game: Game, name: str, **options: Any) -> BaseAlgorithm:
+    batch = ProviderBatch(game, RationalUser(), 2, throttling=True, action="grid" if name == "dqn" else "box")
+    if name not in ("ppo", "a2c"):
+        options |= {"buffer_size": 10}
+    return PROVIDERS[name]()("MlpPolicy", ProviderVecEnv(batch), seed=6, device="cpu", **options)
+
+
+def assert_commits_alike(one: Any, other: Any, games: Game) -> None:
+    for name in ("model", "cascade", "delay"):
+        expected = getattr(one.commit(games, np.zeros((*games.shape, 4))), name)
+        np.testing.assert_array_equal(getattr(other.commit(games, np.zeros((*games.shape, 4))), name), expected)
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_every_class_of_network_survives_saving(random_games: Game, tmp_path: Path, name: str) -> None:
+    provider = LearnedProvider(provider_model(random_games[0], name, policy_kwargs={"net_arch": [7, 5]}).policy)
+    save_policy(provider, tmp_path / "provider.npz")
+    loaded = load_provider(tmp_path / "provider.npz")
+    assert isinstance(loaded, LearnedProvider)
+    assert type(loaded.policy) is type(provider.policy)
+    assert not loaded.policy.training
+    assert_commits_alike(provider, loaded, random_games)
+
+
+@TRUSTED
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_models_of_stable_baselines3_are_loaded_where_they_are_trusted(
+    random_games: Game, tmp_path: Path, name: str
+) -> None:
+    model = provider_model(random_games[0], name)
+    model.save(tmp_path / "model.zip")
+    loaded = load_provider(tmp_path / "model.zip", trust=True)
+    assert_commits_alike(LearnedProvider(model.policy), loaded, random_games)
+
+
+@TRUSTED
+@pytest.mark.parametrize(("action", "levels"), [("grid", PATIENCE_LEVELS), ("box", None)])
+def test_users_of_stable_baselines3_are_loaded_where_they_are_trusted(
+    cascade_game: Game, tmp_path: Path, action: Any, levels: tuple[float, ...] | None
+) -> None:
+    batch = PatienceBatch(cascade_game, RandomProvider(), 4, action=action)
+    model = PPO("MlpPolicy", PatienceVecEnv(batch), seed=1, device="cpu")
+    model.save(tmp_path / "model.zip")
+    user = load_user(tmp_path / "model.zip", trust=True)
+    assert isinstance(user, LearnedUser)
+    assert user.levels == levels
+    expected = LearnedUser(model.policy, levels).patience(cascade_game, COMMITMENTS, np.zeros(3))
+    np.testing.assert_array_equal(user.patience(cascade_game, COMMITMENTS, np.zeros(3)), expected)
+
+
+def test_trusting_a_file_is_warned_about(cascade_game: Game, tmp_path: Path) -> None:
+    PPO("MlpPolicy", UserEnv(cascade_game), seed=1, device="cpu").save(tmp_path / "model.zip")
+    with pytest.warns(UserWarning, match=r"model\.zip: runs code of whoever made this file"):
+        load_user(tmp_path / "model.zip", trust=True)
+
+
+class Exploit:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return Path.touch, (self.path,)
+
+
+@TRUSTED
+@pytest.mark.parametrize("load", [load_user, load_provider])
+def test_a_zip_file_that_would_run_code_is_refused_unrun(
+    cascade_game: Game, tmp_path: Path, load: Callable[..., Any]
+) -> None:
+    ran, path = tmp_path / "ran", tmp_path / "model.zip"
+    PPO("MlpPolicy", UserEnv(cascade_game), seed=1, device="cpu").save(path)
+    with zipfile.ZipFile(path) as file:
+        content = {name: file.read(name) for name in file.namelist()}
+    data = json.loads(content["data"])
+    data["clip_range"] = data["clip_range"] | {":serialized:": pickled(Exploit(ran))}
+    with zipfile.ZipFile(path, "w") as file:
+        for name, text in (content | {"data": json.dumps(data).encode()}).items():
+            file.writestr(name, text)
+    with pytest.raises(UntrustedFileError, match=r"model\.zip: .*can run code .*--trust"):
+        load(path)
+    assert not ran.exists()
+    if load is load_user:
+        load(path, trust=True)
+        assert ran.exists()
+
+
+def pickled(thing: object) -> str:
+    import base64
+    import pickle
+
+    return base64.b64encode(pickle.dumps(thing)).decode()
+
+
+@TRUSTED
+def test_a_zip_file_of_another_kind_is_an_error(cascade_game: Game, tmp_path: Path) -> None:
+    PPO("MlpPolicy", UserEnv(cascade_game), seed=1, device="cpu").save(tmp_path / "user.zip")
+    with pytest.raises(PolicyFileError, match=r"user\.zip: policy: actions Discrete\(2\) are not allowed"):
+        load_provider(tmp_path / "user.zip", trust=True)
+    (tmp_path / "text.zip").write_text("no model")
+    with pytest.raises(PolicyFileError, match=r"text\.zip: not a model saved by stable-baselines3"):
+        load_user(tmp_path / "text.zip", trust=True)
+    for trust in (False, True):
+        with pytest.raises(FileNotFoundError):
+            load_user(tmp_path / "absent.zip", trust=trust)
+
+
+def test_fixed_commitments_survive_saving(cascade_game: Game, tmp_path: Path) -> None:
+    provider = StaticProvider(1, 0.1 + 0.2, [0.0, 1 / 3])
+    save_policy(provider, tmp_path / "provider.npz")
+    loaded = load_provider(tmp_path / "provider.npz")
+    assert isinstance(loaded, StaticProvider)
+    assert_commits_alike(provider, loaded, cascade_game)
+    with pytest.raises(PolicyFileError, match="holds a provider; expected a user"):
+        load_user(tmp_path / "provider.npz")
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_a_blind_user_stays_blind(cascade_game: Game, tmp_path: Path, blind: bool) -> None:
+    env = PatienceVecEnv(PatienceBatch(cascade_game, RandomProvider(), 4))
+    user = LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy, None, blind=blind)
+    save_policy(user, tmp_path / "user.npz")
+    loaded = load_user(tmp_path / "user.npz")
+    assert isinstance(loaded, LearnedUser)
+    assert loaded.blind is blind
+    expected = user.patience(cascade_game, COMMITMENTS, np.zeros(3))
+    assert (len(set(expected.tolist())) == 1) is blind
+    np.testing.assert_array_equal(loaded.patience(cascade_game, COMMITMENTS, np.zeros(3)), expected)
+
+
+@pytest.mark.parametrize("low", [0.0, -1.0])
+def test_boxes_of_both_kinds_survive_saving(cascade_game: Game, tmp_path: Path, low: float) -> None:
+    env = PatienceVecEnv(PatienceBatch(cascade_game, RandomProvider(), 4))
+    dtype = np.float64 if low == 0 else env.action_space.dtype
+    env.action_space = spaces.Box(low, 1.0, (1,), dtype=dtype)  # type: ignore[arg-type]
+    user = LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy, None)
+    save_policy(user, tmp_path / "user.npz")
+    loaded = load_user(tmp_path / "user.npz")
+    assert loaded.policy.action_space == env.action_space
+    expected = user.patience(cascade_game, COMMITMENTS, np.zeros(3))
+    np.testing.assert_array_equal(loaded.patience(cascade_game, COMMITMENTS, np.zeros(3)), expected)
+
+
+def rewritten(path: Path, change: dict[str, Any]) -> None:
+    with np.load(path) as file:
+        content = dict(file)
+    specification = json.loads(str(content.pop("specification")))
+    specification["network"] |= change.pop("network", {})
+    np.savez(path, specification=np.array(json.dumps(specification | change)), **content)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "oracle"}, "kind 'oracle' is none of this package's players"),
+        ({"network": {"class": "transformer"}}, "networks of the class 'transformer' cannot be built here"),
+        ({"network": {"activation": "Softmax"}}, "activation 'Softmax' is not one of"),
+        ({"network": {"net_arch": [3]}}, "not a saved policy"),
+        ({"levels": [0.0, 1.0]}, "not a saved policy"),
+    ],
+)
+def test_a_file_that_describes_something_else_is_an_error(
+    cascade_game: Game, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "user.npz"
+    env = PatienceVecEnv(PatienceBatch(cascade_game, RandomProvider(), 4, action="grid"))
+    save_policy(LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy, PATIENCE_LEVELS), path)
+    rewritten(path, {})
+    assert isinstance(load_policy(path), LearnedUser)
+    rewritten(path, change)
+    with pytest.raises(PolicyFileError, match=message):
+        load_policy(path)
+
+
+def test_only_players_are_saved(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="expected a learned player or a StaticProvider"):
+        save_policy(RationalUser(), tmp_path / "user.npz")  # type: ignore[arg-type]
+    assert not (tmp_path / "user.npz").exists()
