@@ -99,7 +99,7 @@ class LearnedUser:
             return from_symmetric(chosen) if self._symmetric else np.clip(chosen.astype(np.float64), 0.0, 1.0)
         if not isinstance(self.policy, ActorCriticPolicy):
             return 1.0 - _actions(self.policy, observation)
-        flat = torch.as_tensor(observation.reshape(-1, observation.shape[-1]), device=self.policy.device)
+        flat = torch.tensor(observation.reshape(-1, observation.shape[-1]), device=self.policy.device)
         with torch.no_grad():
             distribution: Any = self.policy.get_distribution(flat).distribution
         re_prompts = distribution.probs[:, 0].cpu().numpy().astype(np.float64)

@@ -65,7 +65,9 @@ def load_policy(path: str | Path) -> Player:
         with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             specification = json.loads(str(file["specification"]))
             return _built(specification, {name: file[name] for name in file.files if name != "specification"})
-    except (BadZipFile, EOFError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except FileNotFoundError:
+        raise
+    except (AssertionError, BadZipFile, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise PolicyFileError(f"{path}: not a saved policy: {error}") from error
 
 

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from importlib.resources.abc import Traversable
 
     from pydantic_core import ErrorDetails
@@ -65,7 +65,7 @@ def read_settings(name: str | Path, folder: str, schema: type[_Settings]) -> _Se
     Raises:
         ConfigError: No such name or file, a file that is not YAML, or a key or value that is not allowed.
     """
-    return _validated(*read_content(name, folder), schema)
+    return validated(*read_content(name, folder), schema)
 
 
 def one_of(content: dict[str, Any], label: str, key: str, schemas: Mapping[str, type[Settings]]) -> Settings:
@@ -86,7 +86,7 @@ def one_of(content: dict[str, Any], label: str, key: str, schemas: Mapping[str, 
     chosen = content.get(key)
     if not isinstance(chosen, str) or chosen not in schemas:
         raise ConfigError(f"{label}: {key}: {chosen!r} is not allowed; expected one of {', '.join(schemas)}")
-    return _validated(content, label, schemas[chosen])
+    return validated(content, label, schemas[chosen])
 
 
 def read_content(name: str | Path, folder: str) -> tuple[dict[str, Any], str]:
@@ -152,7 +152,7 @@ def with_changes(settings: _Settings, changes: Sequence[str]) -> _Settings:
             # YAML takes numbers such as 1e-3 for text.
             with contextlib.suppress(ValueError):
                 place[last] = float(text)
-    return _validated(content, " ".join(changes), type(settings))
+    return validated(content, " ".join(changes), type(settings))
 
 
 def _listed(content: dict[str, Any], prefix: str = "") -> str:
@@ -160,7 +160,7 @@ def _listed(content: dict[str, Any], prefix: str = "") -> str:
     return ", ".join(keys)
 
 
-def _validated(content: dict[str, Any], label: str, schema: type[_Settings]) -> _Settings:
+def validated(content: dict[str, Any], label: str, schema: type[_Settings]) -> _Settings:
     """Validate settings read from somewhere.
 
     Args:
@@ -242,10 +242,20 @@ def _explain(error: ErrorDetails, schema: type[Settings]) -> str:
 def _keys_beside(location: Iterable[Any], schema: type[Settings]) -> list[str]:
     current: Any = schema
     for step in list(location)[:-1]:
+        if isinstance(step, int):
+            # The entry of a list is of the list's own type, which the step before has led to.
+            continue
         current = current.model_fields[step].annotation
-        # An optional part of the settings is annotated as the part or None.
-        current = next((one for one in get_args(current) if _is_schema(one)), current)
+        # A part of the settings may be optional, or one of a list.
+        current = next((one for one in _parts(current) if _is_schema(one)), current)
     return list(current.model_fields) if _is_schema(current) else []
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """What an annotation such as `list[X] | None` is made of."""
+    for part in get_args(annotation):
+        yield part
+        yield from _parts(part)
 
 
 def _is_schema(annotation: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -122,7 +123,7 @@ def planned_runs(sweep: Sweep) -> list[Planned]:
     """All runs of a sweep, in order.
 
     Raises:
-        ConfigError: A game or its throttling threshold does not exist.
+        ConfigError: A game or its throttling threshold does not exist, or two runs would have the same name.
     """
     runs = []
     for group in sweep.groups:
@@ -132,6 +133,10 @@ def planned_runs(sweep: Sweep) -> list[Planned]:
                 changed = config if ratio is None else _with_ratio(config, ratio)
                 middle = f"{group.name}-{config.name}" + ("" if ratio is None else f"-{ratio:g}")
                 runs += [Planned(f"{middle}-seed{seed}", group, changed, seed, ratio) for seed in group.seeds]
+    counts = Counter(run.name for run in runs)
+    name, count = counts.most_common(1)[0]
+    if count > 1:
+        raise ConfigError(f"groups: {count} runs are called {name!r}; expected different games, seeds and ratios")
     return runs
 
 

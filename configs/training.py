@@ -190,8 +190,10 @@ class UserSettings(LearnerSettings):
         if any(given):
             if not all(given):
                 raise ValueError("exploration: needs final_exploration, and the other way round")
-            if self.action != "box" or self.algorithm not in ON_POLICY:
-                raise ValueError("exploration: is only possible with action 'box' and ppo or a2c")
+            if self.action != "box" or self.algorithm not in (*ON_POLICY, "td3"):
+                raise ValueError("exploration: is only possible with action 'box' and ppo, a2c or td3")
+        elif self.algorithm == "td3":
+            raise ValueError("exploration: missing key; td3 needs exploration and final_exploration")
         return self
 
 

@@ -69,10 +69,17 @@ class Checkpoints:
     def trim(self) -> None:
         """Remove all but the latest."""
         self._previous.unlink(missing_ok=True)
+        self._remove_unfinished()
 
     def remove(self) -> None:
         """Remove all checkpoints, for a run that starts again."""
         for path in (self._latest, self._previous):
+            path.unlink(missing_ok=True)
+        self._remove_unfinished()
+
+    def _remove_unfinished(self) -> None:
+        """Remove what a process that was killed in the middle of writing left behind."""
+        for path in self._latest.parent.glob(f".*-{_LATEST}"):
             path.unlink(missing_ok=True)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,15 +108,17 @@ class Exploration(BaseCallback):
     def _on_training_start(self) -> None:
         if isinstance(self.model, DQN):
             self.model.exploration_schedule = lambda _: self.width
+        elif isinstance(self.model, TD3):
+            # A rollout takes its noise before it starts.
+            shape = self.model.action_space.shape
+            assert shape is not None
+            noise = NormalActionNoise(np.zeros(shape), np.full(shape, self.width))
+            self.model.action_noise = VectorizedActionNoise(noise, self.model.n_envs)
 
     def _on_rollout_start(self) -> None:
         if isinstance(self.model, DQN):
             self.model.exploration_rate = self.width
-        elif isinstance(self.model, TD3):
-            shape = self.model.action_space.shape
-            assert shape is not None
-            self.model.action_noise = NormalActionNoise(np.zeros(shape), np.full(shape, self.width))
-        else:
+        elif not isinstance(self.model, TD3):
             log_std = self.model.policy.log_std
             assert isinstance(log_std, torch.nn.Parameter), "the width is that of a Gaussian policy"
             log_std.requires_grad_(False)

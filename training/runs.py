@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from stackroute._version import __version__
 from stackroute.agents.saving import load_provider, load_user, save_policy
 from stackroute.configs import ConfigError, GameConfig
+from stackroute.configs.loading import validated
 from stackroute.configs.training import settings_from
 from stackroute.training.checkpoints import Checkpoints
 from stackroute.training.evaluation import evaluate
@@ -104,8 +104,8 @@ def read_spec(folder: Path) -> RunSpec:
     content = read_json(folder / RUN)
     try:
         return RunSpec(
-            GameConfig.model_validate(content["game"]),
-            settings_from(content["settings"], str(folder / RUN)),
+            validated(dict(content["game"]), "game", GameConfig),
+            settings_from(dict(content["settings"]), "settings"),
             bool(content["throttling"]),
             int(content["seed"]),
         )
@@ -176,15 +176,13 @@ def go_on(
         on_progress=on_progress,
         checkpoint_seconds=checkpoint_seconds,
     )
-    began, began_cpu = time.perf_counter(), time.process_time()
     pair = train(spec.config.game, spec.settings, throttling=spec.throttling, seed=spec.seed, session=session)
     run = Run(spec, pair)
     for name, player in ((USER, pair.user), (PROVIDER, pair.provider), (NETWORK, pair.network)):
         with replacing(folder / name) as unfinished:
             save_policy(player, unfinished)
     write_json(folder / CURVES, {name: asdict(curve) for name, curve in pair.curves.items()})
-    spent = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - began_cpu}
-    write_json(folder / TIMES, {name: round(seconds, 2) for name, seconds in spent.items()})
+    write_json(folder / TIMES, {name: round(seconds, 2) for name, seconds in session.spent().items()})
     write_json(folder / REPORT, run.report())
     checkpoints.trim()
     return run
@@ -215,7 +213,7 @@ def evaluate_run(
         leader = load_provider(provider or folder / PROVIDER, trust=trust)
         follower = load_user(user or folder / USER, trust=trust)
     except FileNotFoundError as error:
-        raise RunError(f"{error.filename or error}: no such file; expected a finished run") from None
+        raise RunError(str(error) if error.filename is None else f"{error.filename}: no such file") from None
     commitment = leader.commit(game, no_draws())
     return evaluate(game, commitment, follower.patience(game, commitment, np.zeros(())), throttling=spec.throttling)
 

@@ -79,7 +79,9 @@ class Session:
         self._seconds = checkpoint_seconds
         self._saved = time.monotonic()
         loaded = checkpoints.load() if checkpoints else None
-        self._content: dict[str, Any] = loaded or {"finished": {}, "stage": None, "state": None}
+        self._content: dict[str, Any] = loaded or {"finished": {}, "stage": None, "state": None, "spent": {}}
+        self._spent_before: dict[str, float] = self._content["spent"]
+        self._began, self._began_cpu = time.perf_counter(), time.process_time()
 
     def finished(self, stage: str) -> Any:
         """What a finished stage gave, or None."""
@@ -127,12 +129,17 @@ class Session:
         if self._on_progress is not None:
             self._on_progress(stage, done, total, regret)
 
+    def spent(self) -> dict[str, float]:
+        """Wall and processor time of the training, also before it was cut off: "seconds" and "cpu_seconds"."""
+        now = {"seconds": time.perf_counter() - self._began, "cpu_seconds": time.process_time() - self._began_cpu}
+        return {name: self._spent_before.get(name, 0.0) + seconds for name, seconds in now.items()}
+
     def logs(self, stage: str) -> Path | None:
         """The folder of a stage's TensorBoard logs, or None."""
         return self._log_folder / stage.replace(" ", "-") if self._log_folder else None
 
     def _save(self, stage: str | None, state: Any) -> None:
-        self._content |= {"stage": stage, "state": state}
+        self._content |= {"stage": stage, "state": state, "spent": self.spent()}
         if self._checkpoints:
             self._checkpoints.save(self._content)
             self._saved = time.monotonic()

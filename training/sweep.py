@@ -39,6 +39,7 @@ _MEASURED = (
     "certified",
 )
 _CHOSEN = ("model", "cascade", "patience", "throttled", "provider_cost", "user_utility")
+_TEXTS = ("run", "group", "game", "scheme", "settings", "error")
 COLUMNS = (
     *_NAMED,
     "seconds",
@@ -102,18 +103,15 @@ def read_results(folder: Path) -> list[Row]:
     """
     try:
         with (folder / RESULTS).open(encoding="utf-8", newline="") as file:
-            return [{name: _value(text) for name, text in row.items()} for row in csv.DictReader(file)]
+            return [{name: _value(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
     except FileNotFoundError:
         raise RunError(f"{folder / RESULTS}: no such file; expected the folder of a sweep") from None
 
 
-def _value(text: str) -> Any:
+def _value(name: str, text: str) -> Any:
     if text in ("", "True", "False"):
         return {"": None, "True": True, "False": False}[text]
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    return text if name in _TEXTS else float(text)
 
 
 def _spec(run: Planned) -> RunSpec:

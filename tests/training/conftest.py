@@ -45,7 +45,8 @@ def provider(algorithm: str, **changes: object) -> Content:
 
 def user(algorithm: str, action: str | None = "grid", **changes: object) -> Content:
     chosen = {"decision": "task", "action": action} if action else {"decision": "pass", "tasks_per_commitment": 1}
-    return learner(algorithm, **(chosen | changes))
+    width = {"exploration": 1.0, "final_exploration": 0.1} if algorithm == "td3" else {}
+    return learner(algorithm, **(chosen | width | changes))
 
 
 ZOOM = {

@@ -1,7 +1,7 @@
 """Learning reaches the exact equilibrium: real training with the packaged settings, on fixed seeds.
 
-Budgets are those of the packaged settings, about 15 s on one core for a static game and 40 s for a cascade. Everything is
-seeded, so a test gives the same result each time on the same versions; the thresholds are on exact regret.
+Budgets are those of the packaged settings, about 15 s on one core for a static game and 40 s for a cascade. Everything
+is seeded, so a test gives the same result each time on the same versions; the thresholds are on exact regret.
 """
 
 import numpy as np
@@ -112,5 +112,5 @@ def test_players_that_learn_blindly_and_at_once_miss_the_cascade() -> None:
     blind = load_training_settings("simultaneous_blind")
     assert isinstance(blind, SimultaneousSettings)
     evaluation = train(load_game("g4b").game, blind, throttling=False, seed=0).evaluation
-    # Against a user who does not see the commitment cascading is worth nothing: at a fixed patience the best routes are static.
+    # At a fixed patience the best route is static: to a user who does not see it, a cascade is worth nothing.
     assert evaluation.provider_regret > 0.05

@@ -113,7 +113,7 @@ def test_a_restored_learner_averages_the_same_weights(rounds: int, tmp_path: Pat
         ),
         ({"exploration": None}, "exploration: needs final_exploration"),
         ({"final_exploration": None}, "exploration: needs final_exploration"),
-        ({"action": "grid"}, "exploration: is only possible with action 'box' and ppo or a2c"),
+        ({"action": "grid"}, "exploration: is only possible with action 'box' and ppo, a2c or td3"),
         ({"average_last": 0.0}, "greater than 0"),
         ({"plateau": {"least_rounds": 1, "rounds": 1, "tolerance": 0.0}}, "average_last: is not possible with plateau"),
     ],
