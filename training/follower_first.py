@@ -51,6 +51,7 @@ ZOOM_STAGE = "zoom"
 CERTIFICATE_STAGE = "certificate"
 LAST_USER_STAGE = "last window user"
 
+_SAME_ANSWER = 0.01
 _JUDGED_COMMITMENTS = 1_000
 _JUDGING_TASKS = 1_000
 _JUDGING_TASKS_OF_PROVIDER = 100_000
@@ -102,8 +103,10 @@ def train(
             stages.append(judged(ZOOM_STAGE, contenders[0]))
         final, certified = contenders[0], None
         if settings.certificate:
-            final, certified, moved = _certified(game, contenders, settings.certificate, session, seed)
-            if zoom and settings.zoom and moved:
+            found = _certified(game, contenders, settings.certificate, session, seed)
+            certified = found is not None
+            final, unsure = found or (final, False)
+            if zoom and settings.zoom and unsure:
                 window = Window.around(final.commitment, settings.zoom.half_widths[-1] / 2)
                 final = replace(final, user=zoom.learn_user(LAST_USER_STAGE, window))
             stages.append(judged(CERTIFICATE_STAGE, final))
@@ -243,12 +246,14 @@ def learn_provider(
 
 def _certified(
     game: Game, contenders: list[Contender], settings: CertificateSettings, session: Session, seed: int
-) -> tuple[Contender, bool, bool]:
-    """The cheapest contender that passes, after its walk; the first one, uncertified, where none does.
+) -> tuple[Contender, bool] | None:
+    """The cheapest contender that passes, after its walk; None where none does.
 
-    Also whether one passed, and whether it moved.
+    Also whether its user should learn about it once more: the walk has moved it, or the user answers it in another way
+    than play has shown to be best.
     """
     play = SampledGame(game, derived_seed(seed, CERTIFICATE_STAGE))
+    session.tell(CERTIFICATE_STAGE, 0, 1, np.nan)
 
     def compute() -> dict[str, Any]:
         best: dict[str, Any] = {"contender": None, "cost": np.inf}
@@ -258,16 +263,19 @@ def _certified(
                 continue
             cost = float(play.cost(joined([found.commitment]), np.array([found.patience]), settings.tasks).mean())
             if cost < best["cost"]:
-                best = {"contender": number, "cost": cost, "cascade": float(found.commitment.cascade)}
+                cascade = float(found.commitment.cascade)
+                best = {"contender": number, "cost": cost, "cascade": cascade, "patience": found.patience}
+        session.tell(CERTIFICATE_STAGE, 1, 1, np.nan)
         return best
 
     found = session.once(CERTIFICATE_STAGE, compute)
     if found["contender"] is None:
-        return contenders[0], False, False
+        return None
     chosen = contenders[found["contender"]]
     commitment = Commitment(int(chosen.commitment.model), found["cascade"], chosen.commitment.delay)
+    answer = float(chosen.user.patience(game, commitment, np.zeros(())))
     moved = found["cascade"] != float(chosen.commitment.cascade)
-    return Contender(commitment, chosen.user, found["cost"]), True, moved
+    return Contender(commitment, chosen.user, found["cost"]), moved or abs(answer - found["patience"]) > _SAME_ANSWER
 
 
 def _static(commitment: Commitment) -> StaticProvider:
