@@ -253,9 +253,9 @@ def _certified(
     than play has shown to be best.
     """
     play = SampledGame(game, derived_seed(seed, CERTIFICATE_STAGE))
-    session.tell(CERTIFICATE_STAGE, 0, 1, np.nan)
 
     def compute() -> dict[str, Any]:
+        session.tell(CERTIFICATE_STAGE, 0, 1, np.nan)
         best: dict[str, Any] = {"contender": None, "cost": np.inf}
         for number, contender in enumerate(contenders):
             found = walk(play, contender.commitment, settings)

@@ -175,7 +175,7 @@ def long_settings(tiny_content: TinyContent, folder: Path) -> tuple[Path, Traini
     """A run of many short rounds, so that a signal meets it in the middle."""
     content = tiny_content("simultaneous")
     for player in ("user", "provider"):
-        content[player] |= {"steps": 32 * 40, "rounds": 40}  # type: ignore[operator]
+        content[player] |= {"steps": 32 * 100, "rounds": 100}  # type: ignore[operator]
     path = folder / "mine.yaml"
     path.write_text(yaml.safe_dump(content))
     return path, settings_from(content, "mine.yaml")
@@ -190,6 +190,8 @@ def begun(settings: Path, out: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
+        # Whoever runs the tests in the background may have them ignore Ctrl-C, which a child would inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not (out / "checkpoint.bin").exists():
         assert process.poll() is None, process.communicate()[1]
