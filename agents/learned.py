@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from stackroute.analytic import Game
     from stackroute.analytic.game import FloatArray
 
-_PATIENCE_SPACE = spaces.Box(0.0, 1.0, (1,), dtype=np.float64)
+PATIENCE_SPACE = spaces.Box(0.0, 1.0, (1,), dtype=np.float64)
+"""The actions of a user who chooses any patience."""
 
 
 def sees_features(policy: BasePolicy) -> bool:
@@ -76,8 +77,8 @@ class LearnedUser:
         self, policy: BasePolicy, levels: tuple[float, ...] | None, *, blind: bool = False, explores: bool = False
     ) -> None:
         self.features = sees_features(policy)
-        self._symmetric = policy.action_space == symmetric_space(_PATIENCE_SPACE)
-        boxes = () if levels is not None else (_PATIENCE_SPACE, symmetric_space(_PATIENCE_SPACE))
+        self._symmetric = policy.action_space == symmetric_space(PATIENCE_SPACE)
+        boxes = () if levels is not None else (PATIENCE_SPACE, symmetric_space(PATIENCE_SPACE))
         expected = spaces.Discrete(2 if levels is None else len(levels))
         if policy.action_space not in (expected, *boxes):
             raise ValueError(f"policy: actions {policy.action_space} are not allowed; expected {expected}")
@@ -121,7 +122,7 @@ class RefinedUser:
     """
 
     def __init__(self, base: LearnedUser, window: Window, policy: BasePolicy, levels: tuple[float, ...] | None) -> None:
-        actions = symmetric_space(_PATIENCE_SPACE) if levels is None else spaces.Discrete(len(levels))
+        actions = symmetric_space(PATIENCE_SPACE) if levels is None else spaces.Discrete(len(levels))
         for given, expected in ((policy.observation_space, window_space()), (policy.action_space, actions)):
             if given != expected:
                 raise ValueError(f"policy: {given} is not allowed; expected {expected}")

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 
 from stackroute.agents.errors import PolicyFileError
-from stackroute.agents.learned import LearnedProvider, LearnedUser, RefinedUser
+from stackroute.agents.learned import PATIENCE_SPACE, LearnedProvider, LearnedUser, RefinedUser
 from stackroute.agents.networks import describe, load_sb3_policy, rebuild, to_json, weights_of
 from stackroute.agents.providers import StaticProvider
 from stackroute.agents.windows import Window, window_space
@@ -186,5 +186,4 @@ def _patience_space(levels: tuple[float, ...] | None, box: str | bool) -> spaces
         return spaces.Discrete(len(levels))
     if not box:
         return spaces.Discrete(2)
-    unit = spaces.Box(0.0, 1.0, (1,), dtype=np.float64)
-    return symmetric_space(unit) if box == "symmetric" else unit
+    return symmetric_space(PATIENCE_SPACE) if box == "symmetric" else PATIENCE_SPACE

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from stackroute.analytic import Stratum, stratified_games, throttling_gain
 from stackroute.configs.games import GameConfig, Model, Models, Units, load_game
 from stackroute.configs.loading import ConfigError, Settings, read_settings
+from stackroute.configs.training import Count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from stackroute.analytic import Game
 
-Count = Annotated[int, Field(ge=1)]
 StratumName = Literal[
     "both_worth",
     "neither_worth",

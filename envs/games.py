@@ -45,7 +45,7 @@ def find_games(game: GamesLike) -> tuple[Game, list[Labels]]:
         if not game:
             raise ValueError("game: an empty list is not allowed; expected at least one game")
         found_each = [find_games(one) for one in game]
-        return _joined([games for games, _ in found_each]), [label for _, labels in found_each for label in labels]
+        return joined_games([games for games, _ in found_each]), [label for _, labels in found_each for label in labels]
     config = load_game(game) if isinstance(game, str | Path) else game
     found, labels = (config.game, config.labels) if isinstance(config, GameConfig) else (config, NO_LABELS)
     if not isinstance(found, Game):
@@ -96,7 +96,8 @@ def count(name: str, value: SupportsIndex, most: int | None = None) -> int:
     return number
 
 
-def _joined(games: list[Game]) -> Game:
+def joined_games(games: Sequence[Game]) -> Game:
+    """Batches of games of shape (m,) one after the other as one batch."""
     names = ("success", "cost", "latency", "value", "churn_penalty")
     fields = {name: np.concatenate([getattr(one, name) for one in games]) for name in names}
     return Game(**fields, strict=all(one.strict for one in games))

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stackroute.agents.learned import LearnedProvider, LearnedUser
-from stackroute.analytic import Commitment, Game, random_games, solve
+from stackroute.analytic import Commitment, random_games, solve
 from stackroute.envs.batch import for_kernel
 from stackroute.envs.encoding import commitment_from_action, observation_space, observe, unit_of_money
 from stackroute.envs.features import feature_space, with_features
+from stackroute.envs.games import joined_games
 from stackroute.envs.play import play_commitments, play_users
 from stackroute.envs.user_env import PATIENCE_LEVELS
 from stackroute.envs.variant import DEFAULT_MAX_PASSES, Variant
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from gymnasium import spaces
 
+    from stackroute.analytic import Game
     from stackroute.analytic.game import FloatArray, IntArray
     from stackroute.configs.amortised import (
         AllActionSettings,
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
 
 USER_STAGE, PROVIDER_STAGE = "user", "provider"
 
-_FIELDS = ("success", "cost", "latency", "value", "churn_penalty")
 _PARTS = 100
 _LEAST_COST = 1e-6
 
@@ -137,7 +138,7 @@ def training_games(settings: GamesSettings, seed: int) -> Game:
         random_games(whole + (number < left), derived_seed(seed, number), **ranges)
         for number, ranges in enumerate(settings.parts)
     ]
-    return Game(*(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS))
+    return joined_games(parts)
 
 
 def provider_options(mixtures: int, throttling: bool) -> FloatArray:
