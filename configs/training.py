@@ -264,7 +264,7 @@ class CertificateSettings(Settings):
         tolerance: The costs of all answers that are not ruled out must agree within this share.
         standard_errors: By how many standard errors an answer must be worse for the user than the best to be ruled out.
         tasks: Most tasks played for one commitment.
-        tries: How often the gap between the cheapest commitment accepted and the threshold is halved.
+        tries: How often at least the gap between the cheapest commitment accepted and the threshold is halved.
     """
 
     tolerance: Annotated[float, Field(gt=0, le=1)]

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 _LEVELS = np.sort([*PATIENCE_LEVELS, 0.001, 0.01, 0.05, 0.99, 0.999])
 _FIRST_TASKS = 200_000
 _GROWTH = 4
+# Doubled ten times, the step is longer than half of all cascade probabilities.
 _FIRST_STEP = 5e-4
-_STEPS = 9
+_STEPS = 11
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ def walk(play: SampledGame, start: Commitment, settings: CertificateSettings) ->
     """Find the cheapest commitment near a given one about which play is sure.
 
     Only the cascade probability moves: first by ever longer steps to both sides; then, from the cheapest place found,
-    the gap to the next one on the side of the threshold is halved again and again. It does not move for a gain within
-    the tolerance.
+    the gap to the next one on the side of the threshold is halved until it is no longer than the first step, and
+    `settings.tries` times at least. It does not move for a gain within the tolerance.
 
     Args:
         play: The game.
@@ -107,11 +108,13 @@ def walk(play: SampledGame, start: Commitment, settings: CertificateSettings) ->
             found, worth = checked, checked.cost * (1 - settings.tolerance)
     if found is None:
         return None
-    index = int(np.searchsorted(places, found.commitment.cascade)) + _cheaper_side(play, found)
-    if found.commitment.cascade == start.cascade or not 0 <= index < len(places):
+    side = _cheaper_side(play, found)
+    index = int(np.searchsorted(places, found.commitment.cascade)) + side
+    if not side or found.commitment.cascade == start.cascade or not 0 <= index < len(places):
         return found
     bad = float(places[index])
-    for _ in range(settings.tries):
+    gap = abs(bad - float(found.commitment.cascade))
+    for _ in range(max(settings.tries, math.ceil(math.log2(gap / _FIRST_STEP)))):
         middle = (bad + float(found.commitment.cascade)) / 2
         nearer = check(play, _moved(start, middle), settings, worth=found.cost)
         if nearer.sure and nearer.cost < found.cost:

@@ -9,6 +9,7 @@ import numpy as np
 from stackroute.analytic import Commitment
 from stackroute.envs import play
 from stackroute.envs.batch import for_kernel
+from stackroute.envs.user_env import PATIENCE_LEVELS
 from stackroute.envs.variant import DEFAULT_MAX_PASSES, Variant
 
 if TYPE_CHECKING:
@@ -81,6 +82,21 @@ class SampledGame:
         moves = self._moves(commitment, rows)
         gain = play.play_users(*self._coins(starts, each), *moves, for_kernel(patience[rows]), DEFAULT_MAX_PASSES)
         return gain.reshape(-1, BLOCKS, patience.shape[1]).swapaxes(1, 2)
+
+    def answer(self, commitment: Commitment, tasks: int) -> FloatArray:
+        """The patience, of those in `PATIENCE_LEVELS`, that earns the user most.
+
+        Args:
+            commitment: Shape (n,).
+            tasks: Tasks in all.
+
+        Returns:
+            Shape (n,).
+        """
+        levels = np.array(PATIENCE_LEVELS)
+        gain = self.gain(commitment, np.tile(levels, (len(commitment.model), 1)), tasks).mean(axis=2)
+        best: FloatArray = levels[gain.argmax(axis=1)]
+        return best
 
     def _blocks(self, count: int, tasks: int, first: int) -> tuple[np.ndarray, np.ndarray, int]:
         each = max(tasks // BLOCKS, 1)

@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     from stackroute.configs.training import UserSettings, ZoomSettings
     from stackroute.training.session import Curve, Session
 
-_SHIFTS = 3
+_SHIFTS = 2
 _EDGE = 2
 _STAYS = 0.5
 _SAMPLED_PLACES = 200
 _SAMPLED_TASKS = 1_000
 _SAMPLED_TASKS_OF_PROVIDER = 100_000
+_PLAYED_TASKS = 100_000
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Contender:
     Attributes:
         commitment: Shape ().
         user: The user as it answers there.
-        cost: The provider's sampled cost of a task against that user.
+        cost: The provider's sampled cost of a task.
     """
 
     commitment: Commitment
@@ -111,19 +112,22 @@ class Zoom:
             choice: What the provider has learned so far, shape ().
 
         Returns:
-            The cheapest first; the cost of each against the user that has learned about it most finely.
+            The cheapest first.
         """
         contenders = self._overview(choice)
         refined = []
-        for number, contender in enumerate(contenders, 1):
-            stays = self._patience(contender.user, contender.commitment) > _STAYS
+        for number, (contender, stays) in enumerate(contenders, 1):
             # A corner needs no refinement, and where the user leaves the cascade probability has no effect.
             inner = int(contender.commitment.model) == 1 and 0 < contender.commitment.cascade < 1
             refined.append(self._narrowed(contender, f"zoom {number}") if inner and stays else contender)
         return sorted(refined, key=lambda one: one.cost)
 
-    def _overview(self, choice: Commitment) -> list[Contender]:
-        """The best commitment of each kind: from each start model, one with which the user stays and one without."""
+    def _overview(self, choice: Commitment) -> list[tuple[Contender, bool]]:
+        """The best commitment of each kind: from each start model, one with which the user stays and one without.
+
+        Those that the provider has learned to be good are played, in that order, as the user may have learned wrongly
+        how to answer some of them.
+        """
         none, full = np.zeros(2), np.full(2, float(self.game.value))
         delays = [choice.delay, none, full] if self.throttling else [none]
         distinct = [delay for k, delay in enumerate(delays) if not any((delay == one).all() for one in delays[:k])]
@@ -133,15 +137,20 @@ class Zoom:
             listed += [Commitment(1, s, delay) for s in cascades] + [Commitment(2, 0.0, delay)]
         arms = joined(listed)
         worth = self._learn_worth("overview", arms, self.user)
-        stays = self._patience(self.user, arms) > _STAYS
-        best: dict[tuple[int, bool], int] = {}
+        best: dict[tuple[int, bool], Contender] = {}
+        cheapest = np.inf
         for arm in np.argsort(-worth):
-            best.setdefault((int(arms.model[arm]), bool(stays[arm])), int(arm))
-        chosen = [listed[arm] for arm in best.values()]
-        costs = self._costs(chosen, self.user)
-        limit = costs.min() * (1 + self.settings.contenders)
-        order = [int(k) for k in np.argsort(costs) if costs[k] <= limit]
-        return [Contender(chosen[k], self.user, float(costs[k])) for k in order]
+            if np.exp(-worth[arm]) > cheapest * (1 + self.settings.contenders):
+                break
+            one = joined([listed[arm]])
+            answer = self.play.answer(one, _PLAYED_TASKS)
+            cost = float(self.play.cost(one, answer, _PLAYED_TASKS).mean())
+            kind = (int(listed[arm].model), bool(answer[0] > _STAYS))
+            if kind not in best or cost < best[kind].cost:
+                best[kind] = Contender(listed[arm], self.user, cost)
+            cheapest = min(cheapest, cost)
+        limit = cheapest * (1 + self.settings.contenders)
+        return [(one, stays) for (_, stays), one in best.items() if one.cost <= limit]
 
     def _narrowed(self, contender: Contender, name: str) -> Contender:
         """Follow a contender through ever narrower windows, as long as play says that it pays."""
