@@ -189,7 +189,7 @@ def learn_from_all_actions(
     if finished is not None:
         learner.policy.load_state_dict(finished["policy"])
         return learner.policy, Curve(**finished["curve"])
-    played, state = play(), session.state(stage)
+    played = play()
 
     def point() -> None:
         regret, reward = learner.measure(played)
@@ -197,15 +197,14 @@ def learn_from_all_actions(
         learner.record(exact_regret=regret, sampled_reward=reward)
         session.tell(stage, learner.steps, settings.steps, regret)
 
-    if state is None:
-        point()
-    else:
-        learner.restore(state["learner"])
-        curve = Curve(**state["curve"])
-    while learner.steps < settings.steps:
-        learner.round(played)
-        point()
-        session.keep(stage, lambda: {"learner": learner.state(), "curve": asdict(curve)})
+    session.rounds(
+        stage,
+        learner,
+        {stage: curve},
+        learn=lambda: learner.round(played),
+        point=point,
+        more=lambda: learner.steps < settings.steps,
+    )
     weights = {name: tensor.detach().clone() for name, tensor in learner.policy.state_dict().items()}
     session.finish(stage, {"policy": weights, "curve": asdict(curve)})
     return learner.policy, curve

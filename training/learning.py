@@ -210,10 +210,7 @@ def learn(
         learner.policy.load_state_dict(finished["policy"])
         learner.policy.set_training_mode(False)
         return learner.policy, Curve(**finished["curve"])
-    state, curve = session.state(stage), Curve()
-    if state is not None:
-        learner.restore(state["learner"])
-        curve = Curve(**state["curve"])
+    curve = Curve()
 
     def point() -> None:
         regret, reward = measure(learner.policy), sample(learner.policy)
@@ -221,12 +218,10 @@ def learn(
         learner.record(exact_regret=regret, sampled_reward=reward)
         session.tell(stage, learner.steps, settings.steps, regret)
 
-    if state is None:
-        point()
-    while learner.rounds < settings.rounds and not plateaued(curve.reward, settings.plateau):
-        learner.round()
-        point()
-        session.keep(stage, lambda: {"learner": learner.state(), "curve": asdict(curve)})
+    def more() -> bool:
+        return learner.rounds < settings.rounds and not plateaued(curve.reward, settings.plateau)
+
+    session.rounds(stage, learner, {stage: curve}, learn=learner.round, point=point, more=more)
     learner.policy.set_training_mode(False)
     session.tell(stage, settings.steps, settings.steps, curve.regret[-1])
     weights = {name: tensor.detach().clone() for name, tensor in learner.policy.state_dict().items()}

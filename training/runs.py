@@ -19,7 +19,7 @@ from stackroute.training.evaluation import evaluate
 from stackroute.training.learning import no_draws
 from stackroute.training.output import OutputError, RunError, output_folder, replacing, write_json
 from stackroute.training.schemes import train
-from stackroute.training.session import CHECKPOINT_SECONDS, Session
+from stackroute.training.session import CHECKPOINT_SECONDS, Session, as_lists
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,7 +181,7 @@ def go_on(
     for name, player in ((USER, pair.user), (PROVIDER, pair.provider), (NETWORK, pair.network)):
         with replacing(folder / name) as unfinished:
             save_policy(player, unfinished)
-    write_json(folder / CURVES, {name: asdict(curve) for name, curve in pair.curves.items()})
+    write_json(folder / CURVES, as_lists(pair.curves))
     write_json(folder / TIMES, {name: round(seconds, 2) for name, seconds in session.spent().items()})
     write_json(folder / REPORT, run.report())
     checkpoints.trim()

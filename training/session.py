@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -41,6 +41,11 @@ class Curve:
         self.reward.append(reward)
 
 
+def as_lists(curves: dict[str, Curve]) -> dict[str, dict[str, list[Any]]]:
+    """Curves as plain lists, for JSON and checkpoints."""
+    return {name: asdict(curve) for name, curve in curves.items()}
+
+
 def derived_seed(seed: int, *path: int | str) -> int:
     """A seed for one part of a run, so that runs with neighbouring seeds share no coins.
 
@@ -50,6 +55,18 @@ def derived_seed(seed: int, *path: int | str) -> int:
     """
     parts = [seed, *(int.from_bytes(part.encode(), "big") if isinstance(part, str) else part for part in path)]
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
+class Resumable(Protocol):
+    """What learns in rounds, each of which depends on its state alone."""
+
+    def state(self) -> dict[str, Any]:
+        """All that the next round depends on: tensors, numbers, texts, and lists and dictionaries of these."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state of `state`."""
+        ...
 
 
 class Session:
@@ -103,6 +120,41 @@ class Session:
         """
         if self._checkpoints and time.monotonic() - self._saved >= self._seconds:
             self._save(stage, state())
+
+    def rounds(
+        self,
+        stage: str,
+        learner: Resumable,
+        curves: dict[str, Curve],
+        *,
+        learn: Callable[[], None],
+        point: Callable[[], None],
+        more: Callable[[], bool],
+    ) -> None:
+        """Let a learner learn in rounds, from the latest state of the stage if that was cut off.
+
+        Args:
+            stage: The stage.
+            learner: What learns.
+            curves: The curves of the stage; what was in them when it was cut off is put back.
+            learn: Learns for a round.
+            point: Adds a point to the curves: before the first round and after each.
+            more: Whether another round is to follow.
+
+        Raises:
+            OutputError: A checkpoint cannot be written.
+        """
+        state = self.state(stage)
+        if state is None:
+            point()
+        else:
+            learner.restore(state["learner"])
+            for name, kept in state["curves"].items():
+                vars(curves[name]).update(kept)
+        while more():
+            learn()
+            point()
+            self.keep(stage, lambda: {"learner": learner.state(), "curves": as_lists(curves)})
 
     def finish(self, stage: str, result: Any) -> None:
         """Keep what a stage gave.

@@ -7,7 +7,6 @@ equilibrium to find: a commitment that is not seen moves nobody.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from stackroute.training.follower_first import user_environment
 from stackroute.training.learning import Learner, no_draws, one_thread, plateaued
 from stackroute.training.result import Stage, TrainedPair
 from stackroute.training.sampling import SampledGame, joined
-from stackroute.training.session import Curve, Session, derived_seed
+from stackroute.training.session import Curve, Session, as_lists, derived_seed
 from stackroute.training.views import blindfolded, featured
 from stackroute.training.zoom import levels_of
 
@@ -63,6 +62,24 @@ class _LearningUser(_Exploring):
     def patience(self, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
         user = LearnedUser(self._policy, self.levels, blind=self.blind, explores=True)
         return user.patience(game, commitment, draws)
+
+
+class _Both:
+    """Two learners that learn in turns, a round each."""
+
+    def __init__(self, user: Learner, provider: Learner) -> None:
+        self.user, self.provider = user, provider
+
+    def round(self) -> None:
+        self.user.round()
+        self.provider.round()
+
+    def state(self) -> dict[str, Any]:
+        return {"user": self.user.state(), "provider": self.provider.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.user.restore(state["user"])
+        self.provider.restore(state["provider"])
 
 
 def train(
@@ -134,26 +151,19 @@ def train(
         user = Learner(user_venv, settings.user, seed=derived_seed(seed, USER_CURVE))
         exploring_user.learner = user
         curves = {USER_CURVE: Curve(), PROVIDER_CURVE: Curve()}
-        known = session.finished(STAGE) or session.state(STAGE)
-        if known is None:
-            point()
+        both = _Both(user, provider)
+
+        def more() -> bool:
+            rule = settings.provider.plateau
+            return provider.rounds < settings.provider.rounds and not plateaued(curves[PROVIDER_CURVE].reward, rule)
+
+        finished = session.finished(STAGE)
+        if finished is None:
+            session.rounds(STAGE, both, curves, learn=both.round, point=point, more=more)
+            session.finish(STAGE, {"learner": both.state(), "curves": as_lists(curves)})
         else:
-            user.restore(known["user"])
-            provider.restore(known["provider"])
-            curves = {name: Curve(**curve) for name, curve in known["curves"].items()}
-
-        def state() -> dict[str, Any]:
-            kept = {name: asdict(curve) for name, curve in curves.items()}
-            return {"user": user.state(), "provider": provider.state(), "curves": kept}
-
-        rule = settings.provider.plateau
-        while provider.rounds < settings.provider.rounds and not plateaued(curves[PROVIDER_CURVE].reward, rule):
-            user.round()
-            provider.round()
-            point()
-            session.keep(STAGE, state)
-        if session.finished(STAGE) is None:
-            session.finish(STAGE, state())
+            both.restore(finished["learner"])
+            curves = {name: Curve(**kept) for name, kept in finished["curves"].items()}
         learned_user, learned_provider = pair()
         evaluation = evaluate(game, *outcome(), throttling=throttling)
     return TrainedPair(
