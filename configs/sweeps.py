@@ -29,6 +29,9 @@ StratumName = Literal[
 ]
 
 
+Seeds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+
+
 class RandomGames(Settings):
     """Random games of one case of the theory.
 
@@ -43,16 +46,13 @@ class RandomGames(Settings):
     seed: Annotated[int, Field(ge=0)]
 
 
-class Group(Settings):
-    """Runs that differ in game, seed and churn penalty only.
+class Games(Settings):
+    """Games that belong together.
 
     Attributes:
         name: Of the group; letters, digits, dots, dashes and underscores.
         games: Names or files of games.
         random_games: Random games instead.
-        seeds: The seeds of the runs on each game.
-        settings: The training settings, a packaged name or a file.
-        changes: Changes of the settings, each KEY=VALUE.
         throttling: Whether the provider can delay.
         penalty_ratios: Each game is played with these multiples of the churn penalty P* below which throttling pays,
             in place of its own churn penalty.
@@ -61,9 +61,6 @@ class Group(Settings):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     games: Annotated[list[str], Field(min_length=1)] | None = None
     random_games: RandomGames | None = None
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    settings: str = "follower_first"
-    changes: list[str] = Field(default_factory=list)
     throttling: bool
     penalty_ratios: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] | None = None
 
@@ -72,6 +69,35 @@ class Group(Settings):
         if (self.games is None) == (self.random_games is None):
             raise ValueError("games: expected either games or random_games")
         return self
+
+    def planned(self) -> list[PlannedGame]:
+        """The games, in order.
+
+        Raises:
+            ConfigError: A game or its throttling threshold does not exist.
+        """
+        found = []
+        for config in _games(self):
+            ratios: list[float] | list[None] = self.penalty_ratios or [None]
+            for ratio in ratios:
+                changed = config if ratio is None else _with_ratio(config, ratio)
+                name = f"{self.name}-{config.name}" + ("" if ratio is None else f"-{ratio:g}")
+                found.append(PlannedGame(name, changed, ratio))
+        return found
+
+
+class Group(Games):
+    """Runs that differ in game, seed and churn penalty only.
+
+    Attributes:
+        seeds: The seeds of the runs on each game.
+        settings: The training settings, a packaged name or a file.
+        changes: Changes of the settings, each KEY=VALUE.
+    """
+
+    seeds: Seeds
+    settings: str = "follower_first"
+    changes: list[str] = Field(default_factory=list)
 
 
 class Sweep(Settings):
@@ -89,6 +115,21 @@ class Sweep(Settings):
         if len(set(names)) < len(names):
             raise ValueError(f"groups: names {names} are not allowed; expected different ones")
         return self
+
+
+@dataclass(frozen=True)
+class PlannedGame:
+    """A game of a group.
+
+    Attributes:
+        name: Different for each game of the group.
+        config: The game.
+        penalty_ratio: Its churn penalty as a multiple of P*; None where it is the game's own.
+    """
+
+    name: str
+    config: GameConfig
+    penalty_ratio: float | None
 
 
 @dataclass(frozen=True)
@@ -125,14 +166,12 @@ def planned_runs(sweep: Sweep) -> list[Planned]:
     Raises:
         ConfigError: A game or its throttling threshold does not exist, or two runs would have the same name.
     """
-    runs = []
-    for group in sweep.groups:
-        for config in _games(group):
-            ratios: list[float] | list[None] = group.penalty_ratios or [None]
-            for ratio in ratios:
-                changed = config if ratio is None else _with_ratio(config, ratio)
-                middle = f"{group.name}-{config.name}" + ("" if ratio is None else f"-{ratio:g}")
-                runs += [Planned(f"{middle}-seed{seed}", group, changed, seed, ratio) for seed in group.seeds]
+    runs = [
+        Planned(f"{game.name}-seed{seed}", group, game.config, seed, game.penalty_ratio)
+        for group in sweep.groups
+        for game in group.planned()
+        for seed in group.seeds
+    ]
     counts = Counter(run.name for run in runs)
     name, count = counts.most_common(1)[0]
     if count > 1:
@@ -140,7 +179,7 @@ def planned_runs(sweep: Sweep) -> list[Planned]:
     return runs
 
 
-def _games(group: Group) -> list[GameConfig]:
+def _games(group: Games) -> list[GameConfig]:
     if group.games is not None:
         return [load_game(name) for name in group.games]
     assert group.random_games is not None, "a group has one or the other"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -10,15 +11,44 @@ from stackroute.analytic.compiling import compiled
 from stackroute.envs import rules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stackroute.analytic.game import FloatArray, IntArray
     from stackroute.envs.kernels import Rows
 
 _compiled = compiled(error_model="numpy")
+_Play = TypeVar("_Play", bound="Callable[..., Any]")
 
 PASSES, SOLVED, ABANDONED = 4, 5, 6
 """Columns of what `play_commitments` returns, after the parts of the rewards."""
 
 
+class Odometer:
+    """Counts the tasks that batches have played in this process, whoever asked for them.
+
+    Attributes:
+        tasks: How many; one that is played with several patiences at once counts once.
+    """
+
+    def __init__(self) -> None:
+        self.tasks = 0
+
+
+ODOMETER = Odometer()
+"""The one of this process."""
+
+
+def _counted(play: _Play) -> _Play:
+    @functools.wraps(play)
+    def counting(*arguments: Any) -> Any:
+        seeds, tasks = arguments[0], arguments[2]
+        ODOMETER.tasks += len(seeds) * int(tasks)
+        return play(*arguments)
+
+    return counting  # type: ignore[return-value]
+
+
+@_counted
 @_compiled
 def play_commitments(
     seeds: IntArray,
@@ -65,6 +95,7 @@ def play_commitments(
     return totals / tasks
 
 
+@_counted
 @_compiled
 def play_users(
     seeds: IntArray,

@@ -10,6 +10,7 @@ from stackroute.analytic.game import MODELS, probability
 from stackroute.envs import kernels, rules
 from stackroute.envs.batch import checked, checked_answers
 from stackroute.envs.games import count
+from stackroute.envs.play import ODOMETER
 from stackroute.envs.policies import commitment_by, find_provider
 from stackroute.envs.task_batch import TaskBatch
 
@@ -108,7 +109,9 @@ class UserBatch(TaskBatch):
 
     def _finish(self) -> tuple[FloatArray, BoolArray, BoolArray]:
         ended, truncated = self._ends()
+        before = self._tasks["number"].sum()
         self._take_up(kernels.over(self._tasks, self._slots))
+        ODOMETER.tasks += int(self._tasks["number"].sum() - before)
         return self.parts[:, rules.VALUE] - self.parts[:, rules.LATENCY], ended, truncated
 
     def _start(self) -> None:

@@ -99,10 +99,21 @@ def provider_regret(
         (J - J*) / J*, shape (...); where J* is 0, relative to the largest cost plus the churn penalty.
     """
     response = best_response(game, commitment, "pessimistic" if pessimistic else "strong")
-    return _relative_excess(game, commitment, response, np.asarray(best_cost))
+    return relative_excess(game, commitment, response, np.asarray(best_cost))
 
 
-def _relative_excess(game: Game, commitment: Commitment, patience: FloatArray, best: FloatArray) -> FloatArray:
+def relative_excess(game: Game, commitment: Commitment, patience: FloatArray, best: FloatArray) -> FloatArray:
+    """The relative excess cost of a commitment and a patience.
+
+    Args:
+        game: One game or a batch.
+        commitment: One commitment or a batch.
+        patience: In [0, 1], shape (...).
+        best: The provider's cost at the equilibrium, shape (...).
+
+    Returns:
+        As `provider_regret`.
+    """
     scale = np.where(best > 0, best, game.cost.max(axis=-1) + game.churn_penalty)
     excess: FloatArray = (provider_cost(game, commitment, patience) - best) / scale
     return excess
@@ -120,9 +131,14 @@ def user_regret(game: Game, commitment: Commitment, patience: FloatArray) -> Flo
         (max_r U - U) / max(|xi1|, |xi2|, V p2), shape (...).
     """
     best = user_utility(game, commitment, best_response(game, commitment))
-    scale = np.maximum(np.abs(game.net_value).max(axis=-1), game.value * game.success[..., 1])
-    regret: FloatArray = (best - user_utility(game, commitment, patience)) / scale
+    regret: FloatArray = (best - user_utility(game, commitment, patience)) / unit_of_utility(game)
     return regret
+
+
+def unit_of_utility(game: Game) -> FloatArray:
+    """What the user's losses are measured in: the largest of |xi1|, |xi2| and V p2, shape (...)."""
+    unit: FloatArray = np.maximum(np.abs(game.net_value).max(axis=-1), game.value * game.success[..., 1])
+    return unit
 
 
 def outcome(game: Game, commitment: Commitment, patience: FloatArray) -> Outcome:
@@ -162,7 +178,7 @@ def evaluate(game: Game, commitment: Commitment, patience: FloatArray, *, thrott
         provider_regret=float(provider_regret(game, commitment, best)),
         provider_regret_pessimistic=float(provider_regret(game, commitment, best, pessimistic=True)),
         user_regret=float(user_regret(game, commitment, patience)),
-        on_path_regret=float(_relative_excess(game, commitment, patience, best)),
+        on_path_regret=float(relative_excess(game, commitment, patience, best)),
         start_model_right=learned.model == optimum.model,
         cascade_error=abs(learned.cascade - optimum.cascade) if both_move else None,
         throttling_right=learned.throttled == optimum.throttled,

@@ -1,0 +1,1 @@
+"""The benchmark of learning algorithms, judged by exact regret."""

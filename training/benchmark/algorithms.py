@@ -1,0 +1,102 @@
+"""The algorithms of the benchmark by name: built in, registered, of other packages, or a scheme of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from stackroute.configs import ConfigError
+from stackroute.configs.benchmarks import load_trained_algorithm, trained_algorithm_names
+from stackroute.training.benchmark import references, search, stackelberg_gradient, tabular
+from stackroute.training.benchmark.trained import trained
+
+if TYPE_CHECKING:
+    from stackroute.training.benchmark.problem import Algorithm
+
+ENTRY_POINTS = "stackroute.algorithms"
+"""The group of entry points in which an installed package names its algorithms."""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """An algorithm and what it is.
+
+    Attributes:
+        name: Of the algorithm.
+        summary: What it is, in a line.
+        algorithm: The algorithm.
+    """
+
+    name: str
+    summary: str
+    algorithm: Algorithm
+
+
+_REGISTERED: dict[str, Entrant] = {}
+
+
+def register_algorithm(name: str, algorithm: Algorithm, summary: str = "") -> None:
+    """Enter an algorithm into the benchmark.
+
+    Processes of `stackroute benchmark --jobs` import the algorithm by the module that defines it: register it there, at
+    import. An installed package does without a call by an entry point of the group "stackroute.algorithms".
+
+    Args:
+        name: A name that is not taken.
+        algorithm: Called with a `stackroute.training.benchmark.problem.Problem`; returns a `Solution`.
+        summary: What it is, in a line; the first line of its docstring if not given.
+
+    Raises:
+        ValueError: The name is taken.
+        TypeError: It cannot be called.
+    """
+    if name in algorithm_names():
+        raise ValueError(f"algorithm: {name!r} is registered already")
+    if not callable(algorithm):
+        raise TypeError(f"algorithm: {algorithm!r} is not allowed; expected what can be called with a problem")
+    _enter(name, algorithm, summary)
+
+
+def algorithm_names() -> list[str]:
+    """The names of all algorithms, in order."""
+    outside = metadata.entry_points(group=ENTRY_POINTS).names
+    return sorted({*_REGISTERED, *trained_algorithm_names(), *outside})
+
+
+def find_algorithm(name: str) -> Entrant:
+    """An algorithm by its name, or by the path of a .yaml file with settings of training.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if name in _REGISTERED:
+        return _REGISTERED[name]
+    for entry_point in metadata.entry_points(group=ENTRY_POINTS, name=name):
+        algorithm: Algorithm = entry_point.load()
+        return Entrant(name, _first_line(algorithm), algorithm)
+    if name in trained_algorithm_names() or name.endswith((".yaml", ".yml")):
+        settings = load_trained_algorithm(name)
+        return Entrant(name, settings.summary, trained(settings))
+    raise ConfigError(f"algorithms: {name!r} is not allowed; expected one of {', '.join(algorithm_names())}")
+
+
+def _first_line(algorithm: Algorithm) -> str:
+    return (algorithm.__doc__ or "").strip().split("\n")[0]
+
+
+def _enter(name: str, algorithm: Algorithm, summary: str = "") -> None:
+    _REGISTERED[name] = Entrant(name, summary or _first_line(algorithm), algorithm)
+
+
+for _name, _algorithm in {
+    "exact": references.exact,
+    "best_static": references.best_static,
+    "random": references.random_choice,
+    "grid_search": references.grid_search,
+    "cma_es": search.cma_es,
+    "random_search": search.random_search,
+    "tabular_q": tabular.tabular_q,
+    "stackelberg_gradient": stackelberg_gradient.stackelberg_gradient,
+}.items():
+    _enter(_name, _algorithm)

@@ -1,0 +1,192 @@
+"""The report of a benchmark: Markdown tables and pictures."""
+
+from __future__ import annotations
+
+import math
+import platform
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from stackroute.training.benchmark.algorithms import find_algorithm
+from stackroute.training.benchmark.results import read_plan, read_units, units_of, write_files
+from stackroute.training.benchmark.summary import by_group, ranking, scores_of
+from stackroute.training.output import output_folder, write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from stackroute.configs.benchmarks import Suite
+    from stackroute.training.benchmark.statistics import Estimate
+    from stackroute.training.benchmark.summary import Ranked, Scores
+
+    Row = dict[str, Any]
+
+REPORT = "report.md"
+_PACKAGES = ("stackroute", "numpy", "torch", "stable-baselines3", "sb3-contrib", "cma")
+_MILLION = 1e6
+
+
+def write_report(folder: Path, out: Path | None = None) -> list[Path]:
+    """Write the tables, the pictures and the report of the results so far.
+
+    Args:
+        folder: The folder of a benchmark.
+        out: Where the report and its pictures go; the same folder if not given.
+
+    Returns:
+        The files.
+
+    Raises:
+        RunError: The folder holds no results.
+        OutputError: A file cannot be written.
+    """
+    from stackroute.training.benchmark.plots import draw
+
+    suite = read_plan(folder)
+    results = read_units(suite, folder)
+    target = output_folder(out if out is not None else folder)
+    files = write_files(results, folder)
+    scores = scores_of(suite, results)
+    pictures = draw(suite, scores, results, target)
+    write_text(target / REPORT, as_markdown(suite, scores, results, [path.name for path in pictures]))
+    return [target / REPORT, *pictures, *files]
+
+
+def as_markdown(suite: Suite, scores: list[Scores], results: list[Row], pictures: Iterable[str] = ()) -> str:
+    """The report as Markdown.
+
+    Args:
+        suite: The suite.
+        scores: The results by algorithm.
+        results: The results of the units.
+        pictures: The names of pictures beside the report.
+    """
+    ranked = ranking(scores)
+    planned, failed = len(units_of(suite)), [result for result in results if result["error"] is not None]
+    parts = [
+        f"{suite.summary} {len(results) - len(failed)} of {planned} runs are finished, {len(failed)} failed.",
+        "\n".join(_main_table(ranked)),
+        "Regret is the provider's exact relative excess cost against the exact best response, in percent, cut off at "
+        "100. IQM: the interquartile mean over all runs, with a 95 % interval by bootstrap within each task. A tier "
+        "ends where an algorithm's interval lies wholly above that of the tier's first. P(better): how likely a run "
+        "beats one of the next algorithm on the same task.",
+        "\n".join(_behaviour_table(ranked)),
+        "Means over all runs but for the last three columns. On path: the regret with the learned answer in place of "
+        "the exact one; exploitation is the difference. User loss: what the user gets less than at the equilibrium, "
+        "and misalignment less than under the route that it would choose itself, in percent of the largest of |xi1|, "
+        "|xi2| and V p2. Tasks (prompts played) to a regret that stays at or below the target: the median of the runs that reach it, "
+        "with their share.",
+        "\n".join(_group_table(scores, ranked)),
+        "Median regret in percent.",
+        "\n".join(f"![{name.rpartition('.')[0]}]({name})" for name in pictures),
+        "\n".join(_algorithm_list(ranked)),
+    ]
+    if failed:
+        parts.append(
+            "\n".join(
+                f"- failed: {one['algorithm']}, {one['task']}, seed {one['seed']}: {one['error']}" for one in failed
+            )
+        )
+    versions = ", ".join(f"{name} {version}" for name in _PACKAGES if (version := _version(name)))
+    parts.append(f"Python {platform.python_version()}, {versions}.")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _main_table(ranked: list[Ranked]) -> list[str]:
+    rows = [
+        (
+            str(one.tier),
+            one.scores.algorithm,
+            _interval(one.regret),
+            _percent(one.scores.median("provider_regret")),
+            _percent(max((row["provider_regret"] for row in one.scores.rows), default=math.nan)),
+            f"{one.scores.near:.0%}",
+            "" if one.better_than_next is None else _probability(one.better_than_next),
+            f"{one.scores.mean('area'):.3f}",
+            f"{one.scores.median('tasks') / _MILLION:.3g}",
+            f"{one.scores.median('seconds'):.0f}",
+        )
+        for one in ranked
+    ]
+    names = ("tier", "algorithm", "regret, IQM [95 %]", "median", "worst", "within 1 %", "P(better than next)", "area")
+    return _table((*names, "tasks played, millions", "processor seconds"), rows)
+
+
+def _behaviour_table(ranked: list[Ranked]) -> list[str]:
+    rows = []
+    for one in (entry.scores for entry in ranked):
+        to_targets = [
+            f"{one.median(f'tasks_to_{t}') / _MILLION:.3g} ({one.share(f'tasks_to_{t}'):.0%})" for t in ("5%", "1%")
+        ]
+        means = (
+            "provider_regret_pessimistic",
+            "on_path_regret",
+            "exploitation",
+            "user_regret",
+            "user_loss",
+            "misalignment",
+        )
+        rows.append(
+            (
+                one.algorithm,
+                *(_percent(one.mean(name)) for name in means),
+                *(f"{one.mean(name):.0%}" for name in ("regime_right", "throttling_right")),
+                *(text.replace("nan (0%)", "never") for text in to_targets),
+                f"{one.median('seconds_to_1%'):.0f}".replace("nan", "never"),
+            )
+        )
+    names = (
+        "algorithm",
+        "regret, ties against it",
+        "on path",
+        "exploitation",
+        "user regret",
+        "user loss",
+        "misalignment",
+        "regime right",
+        "throttling right",
+        "million tasks to 5 %",
+        "to 1 %",
+        "seconds to 1 %",
+    )
+    return _table(names, rows)
+
+
+def _group_table(scores: list[Scores], ranked: list[Ranked]) -> list[str]:
+    groups, table = by_group(scores)
+    of = {one.algorithm: values for one, values in zip(scores, table, strict=True)}
+    rows = [(one.scores.algorithm, *(_percent(value) for value in of[one.scores.algorithm])) for one in ranked]
+    return _table(("algorithm", *groups), rows)
+
+
+def _algorithm_list(ranked: list[Ranked]) -> list[str]:
+    names = [one.scores.algorithm for one in ranked]
+    return [f"- `{name}`: {find_algorithm(name).summary}" for name in names]
+
+
+def _table(names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    lines = [names, tuple("---" for _ in names), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def _percent(share: float) -> str:
+    if math.isnan(share):
+        return ""
+    # What rounding leaves of an exact zero is none.
+    return "0" if abs(share) < 1e-8 else f"{100 * share:.2f}"
+
+
+def _interval(one: Estimate) -> str:
+    return f"{_percent(one.value)} [{_percent(one.low)}, {_percent(one.high)}]"
+
+
+def _probability(one: Estimate) -> str:
+    return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

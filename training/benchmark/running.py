@@ -1,0 +1,136 @@
+"""Running the units of a benchmark over processes or a cluster; what is done already is not done again."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from stackroute.configs import ConfigError
+from stackroute.training.benchmark.algorithms import find_algorithm
+from stackroute.training.benchmark.results import claim, read_units, units_of, write_files
+from stackroute.training.benchmark.units import is_done, run_unit
+from stackroute.training.output import OutputError, RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from stackroute.configs.benchmarks import Suite
+    from stackroute.training.benchmark.units import Unit
+
+    Backend = Literal["loky", "ray"]
+    OnProgress = Callable[[dict[str, tuple[int, int]]], None]
+
+_ATTEMPTS = 4
+_POLL_SECONDS = 1.0
+
+
+def run_suite(
+    suite: Suite,
+    folder: Path,
+    *,
+    jobs: int = 1,
+    backend: Backend = "loky",
+    resume: bool = False,
+    on_progress: OnProgress | None = None,
+) -> list[dict[str, Any]]:
+    """Run all units of a suite that the folder does not hold yet, and write the tables.
+
+    Every unit writes a file of its own when it is finished, so that all workers need to see the folder. If a worker
+    dies, the units without a file are run again.
+
+    Args:
+        suite: The suite.
+        folder: Where the results go; made if it does not exist.
+        jobs: Workers.
+        backend: "loky" for processes on this machine, "ray" for a cluster of Ray: that of the environment variable
+            RAY_ADDRESS, or else one on this machine.
+        resume: Whether to go on with a folder that holds results.
+        on_progress: Told every second how many units of each algorithm are done, and how many there are.
+
+    Returns:
+        The results, as of `read_units`; a unit that failed has an "error".
+
+    Raises:
+        ConfigError: A game or an algorithm does not exist.
+        RunError: The folder holds other results, or workers keep dying.
+        OutputError: A file cannot be written.
+    """
+    for name in suite.algorithms:
+        find_algorithm(name)
+    units = units_of(suite)
+    claim(suite, folder, resume=resume)
+    with _watched(units, folder, on_progress), _workers(backend):
+        for attempt in range(1, _ATTEMPTS + 1):
+            missing = [unit for unit in units if not is_done(unit, folder)]
+            try:
+                _run(missing, folder, jobs, backend)
+                break
+            except (ConfigError, OutputError, RunError):
+                raise
+            except Exception as error:
+                # A unit's own errors are written down: what comes here is the death of a worker.
+                if attempt == _ATTEMPTS:
+                    raise RunError(f"{folder}: workers died {attempt} times; the last: {error}") from None
+                warnings.warn(f"a worker died and its work is done again ({type(error).__name__})", stacklevel=2)
+    results = read_units(suite, folder)
+    write_files(results, folder)
+    return results
+
+
+def _run(units: list[Unit], folder: Path, jobs: int, backend: Backend) -> None:
+    import joblib
+
+    parallel = joblib.Parallel(n_jobs=jobs, backend=backend, batch_size=1, pre_dispatch="all")
+    parallel(joblib.delayed(run_unit)(unit, folder) for unit in units)
+
+
+@contextmanager
+def _workers(backend: Backend) -> Iterator[None]:
+    """Make the backend known, and shut down afterwards what was started for it."""
+    if backend != "ray":
+        yield
+        return
+    import ray
+    from ray.util.joblib import register_ray
+
+    register_ray()  # type: ignore[no-untyped-call]
+    started = not ray.is_initialized()
+    if started:
+        ray.init(log_to_driver=False)
+    try:
+        yield
+    finally:
+        if started:
+            ray.shutdown()
+
+
+@contextmanager
+def _watched(units: list[Unit], folder: Path, on_progress: OnProgress | None) -> Iterator[None]:
+    """Tell every second what is done, and once more in the end."""
+    if on_progress is None:
+        yield
+        return
+    stop = threading.Event()
+
+    def tell() -> None:
+        done: dict[str, tuple[int, int]] = {}
+        for unit in units:
+            finished, all_of_them = done.get(unit.algorithm, (0, 0))
+            done[unit.algorithm] = finished + unit.path(folder).exists(), all_of_them + 1
+        on_progress(done)
+
+    def watch() -> None:
+        while not stop.wait(_POLL_SECONDS):
+            tell()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
+        tell()

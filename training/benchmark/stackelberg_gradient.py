@@ -1,0 +1,131 @@
+"""A policy-gradient leader that differentiates through the learned response of its follower."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from stackroute.envs.encoding import commitment_from_action
+from stackroute.training.benchmark.problem import Solution
+from stackroute.training.learning import one_thread
+from stackroute.training.session import derived_seed
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from stackroute.analytic import Commitment
+    from stackroute.training.benchmark.problem import Problem
+
+_LEADERS = 8
+_TRIES = 16
+_TASKS = 640
+_ROUNDS = 400
+_CRITIC_STEPS = 8
+_MINIBATCH = 256
+_FIRST_WIDTH, _LAST_WIDTH = 0.3, 0.03
+_UNIFORM = 0.25
+_GAIN_UNIT = 0.05
+_LEAST_COST = 1e-12
+_EDGE = 1e-3
+_COMPARED_TASKS = 64_000
+
+
+class Follower(nn.Module):
+    """The user's learned response, and two critics: what an action and a patience give each player.
+
+    Args:
+        width: Entries of the provider's action.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.response = nn.Sequential(nn.Linear(width, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 1))
+        self.critics = nn.Sequential(
+            nn.Linear(width + 1, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 2)
+        )
+
+    def answer(self, actions: torch.Tensor) -> torch.Tensor:
+        """Patience, shape (k, 1)."""
+        patience: torch.Tensor = torch.sigmoid(self.response(actions))
+        return patience
+
+    def judged(self, actions: torch.Tensor, patience: torch.Tensor) -> torch.Tensor:
+        """The logarithm of the provider's cost and the user's scaled gain, shape (k, 2)."""
+        values: torch.Tensor = self.critics(torch.cat([actions, patience], dim=1))
+        return values
+
+
+def stackelberg_gradient(problem: Problem) -> Solution:
+    """Stackelberg gradient (after Fiez et al. 2020): leaders follow the total derivative through the user's response.
+
+    Eight leaders share a user and two critics, all fitted to sampled play. A leader's gradient is that of the critic of
+    its cost at the user's learned response, which is differentiated too. The cheapest leader in play is taken.
+    """
+    with one_thread():
+        return _learned(problem)
+
+
+def _learned(problem: Problem) -> Solution:
+    torch.manual_seed(derived_seed(problem.seed, "networks"))
+    coins = np.random.default_rng(derived_seed(problem.seed, "tries"))
+    play, width = problem.sampled("gradient"), 4 if problem.throttling else 2
+    follower = Follower(width)
+    leaders = torch.tensor(coins.uniform(-2, 2, (_LEADERS, width)), dtype=torch.float32, requires_grad=True)
+    critics_optimizer = torch.optim.Adam(follower.critics.parameters(), lr=2e-3)
+    user_optimizer = torch.optim.Adam(follower.response.parameters(), lr=2e-3)
+    leader_optimizer = torch.optim.Adam([leaders], lr=3e-2)
+    tried = np.empty((0, width + 1), dtype=np.float32)
+    seen = np.empty((0, 2), dtype=np.float32)
+
+    def commitments(actions: npt.NDArray[np.float64]) -> Commitment:
+        # Saturated entries mean the corners, as in the environment's action space.
+        inside = np.where(actions < _EDGE, 0.0, np.where(actions > 1 - _EDGE, 1.0, actions))
+        return commitment_from_action(problem.single, inside)
+
+    def answers(actions: torch.Tensor) -> npt.NDArray[np.float64]:
+        with torch.no_grad():
+            return follower.answer(actions)[:, 0].numpy().astype(np.float64)
+
+    for step in range(_ROUNDS):
+        spread = _FIRST_WIDTH * (_LAST_WIDTH / _FIRST_WIDTH) ** (step / _ROUNDS)
+        centres = np.repeat(torch.sigmoid(leaders).detach().numpy().astype(np.float64), _TRIES, axis=0)
+        actions = np.clip(centres + spread * coins.standard_normal(centres.shape), 0, 1)
+        uniform = coins.random(len(actions)) < _UNIFORM
+        actions[uniform] = coins.random((int(uniform.sum()), width))
+        patience = answers(torch.tensor(actions, dtype=torch.float32))
+        patience = np.where(coins.random(len(actions)) < 0.5, coins.random(len(actions)), patience)
+        played, first = commitments(actions), step * _TASKS
+        cost = play.cost(played, patience, _TASKS, first=first).mean(axis=1)
+        gain = play.gain(played, patience[:, None], _TASKS, first=first)[:, 0].mean(axis=1)
+        tried = np.concatenate([tried, np.column_stack([actions, patience]).astype(np.float32)])
+        outcome = np.column_stack([np.log(np.maximum(cost, _LEAST_COST)), np.arcsinh(gain / (_GAIN_UNIT * play.value))])
+        seen = np.concatenate([seen, outcome.astype(np.float32)])
+        for _ in range(_CRITIC_STEPS):
+            rows = coins.integers(len(tried), size=_MINIBATCH)
+            batch = torch.from_numpy(tried[rows])
+            error = nn.functional.smooth_l1_loss(
+                follower.judged(batch[:, :width], batch[:, width:]), torch.from_numpy(seen[rows])
+            )
+            _descend(critics_optimizer, error)
+            gained = follower.judged(batch[:, :width], follower.answer(batch[:, :width]))[:, 1]
+            _descend(user_optimizer, -gained.mean())
+        for _ in range(2):
+            at = torch.sigmoid(leaders)
+            _descend(leader_optimizer, follower.judged(at, follower.answer(at))[:, 0].sum())
+        at = torch.sigmoid(leaders).detach()
+        with torch.no_grad():
+            believed = int(follower.judged(at, follower.answer(at))[:, 0].argmin())
+        problem.choose(commitments(at.numpy().astype(np.float64))[believed])
+    at = torch.sigmoid(leaders).detach()
+    final, patience = commitments(at.numpy().astype(np.float64)), answers(at)
+    best = int(play.cost(final, patience, _COMPARED_TASKS).mean(axis=1).argmin())
+    return Solution(final[best], patience[best])
+
+
+def _descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()

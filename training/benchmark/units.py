@@ -1,0 +1,117 @@
+"""One unit of a benchmark: an algorithm meets a task with a seed, and what came of it is written once."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stackroute._version import __version__
+from stackroute.training.benchmark.algorithms import find_algorithm
+from stackroute.training.benchmark.metrics import METRICS, TARGETS, area, judge, reached
+from stackroute.training.benchmark.problem import Problem
+from stackroute.training.output import write_json
+from stackroute.training.runs import read_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stackroute.configs.benchmarks import Task
+
+UNITS = "units"
+MOST_POINTS = 200
+"""Points of a curve that are kept, evenly spread over the longer ones."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """An algorithm, a task and a seed.
+
+    Attributes:
+        algorithm: The algorithm's name.
+        task: The task.
+        seed: The seed.
+        horizon: Tasks up to which the area under the regret curve is taken.
+    """
+
+    algorithm: str
+    task: Task
+    seed: int
+    horizon: int
+
+    @property
+    def name(self) -> str:
+        """Different for each unit of a suite."""
+        stem = self.algorithm.replace("/", "_")
+        return f"{self.task.name}--{stem}--seed{self.seed}"
+
+    def path(self, folder: Path) -> Path:
+        """Its file in the folder of the results."""
+        return folder / UNITS / f"{self.name}.json"
+
+
+def is_done(unit: Unit, folder: Path) -> bool:
+    """Whether the folder holds the unit's result; an error is none.
+
+    Raises:
+        RunError: Its file cannot be read.
+    """
+    path = unit.path(folder)
+    return path.exists() and read_json(path)["error"] is None
+
+
+def run_unit(unit: Unit, folder: Path) -> None:
+    """Let the algorithm learn, judge it, and write the result, unless it is there already.
+
+    What the algorithm raises is written down as its result; another run tries it again.
+
+    Raises:
+        OutputError: The result cannot be written.
+    """
+    if is_done(unit, folder):
+        return
+    result: dict[str, Any] = {
+        "version": __version__,
+        "task": unit.task.name,
+        "algorithm": unit.algorithm,
+        "seed": unit.seed,
+        "error": None,
+    }
+    try:
+        result |= _measured(unit)
+    except Exception as error:
+        result |= {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+    path = unit.path(folder)
+    if is_done(unit, folder):
+        return
+    write_json(path, result)
+
+
+def _measured(unit: Unit) -> dict[str, Any]:
+    problem = Problem(unit.task.game, throttling=unit.task.throttling, seed=unit.seed)
+    solution = find_algorithm(unit.algorithm).algorithm(problem)
+    problem.choose(solution.commitment)
+    values, record = judge(unit.task, solution), problem.record
+    return {
+        "groups": [_of_group(unit.task, group, values) for group in dict.fromkeys(unit.task.groups)],
+        "tasks": record.tasks[-1],
+        "seconds": record.seconds[-1],
+        "area": area(record, unit.horizon),
+        **{f"tasks_to_{target:.0%}": reached(record, target, record.tasks) for target in TARGETS},
+        **{f"seconds_to_{target:.0%}": reached(record, target, record.seconds) for target in TARGETS},
+        "curve": _thinned(asdict(record)),
+    }
+
+
+def _of_group(task: Task, group: str, values: dict[str, np.ndarray]) -> dict[str, Any]:
+    members = np.array(task.groups) == group
+    means = {name: float(values[name][members].mean()) for name in METRICS}
+    return {"group": group, "games": int(members.sum()), **means}
+
+
+def _thinned(curve: dict[str, list[float]]) -> dict[str, list[float]]:
+    count = len(curve["tasks"])
+    kept = np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(int))
+    return {name: [values[k] for k in kept] for name, values in curve.items()}
