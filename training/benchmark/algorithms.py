@@ -39,8 +39,8 @@ _REGISTERED: dict[str, Entrant] = {}
 def register_algorithm(name: str, algorithm: Algorithm, summary: str = "") -> None:
     """Enter an algorithm into the benchmark.
 
-    Processes of `stackroute benchmark --jobs` import the algorithm by the module that defines it: register it there, at
-    import. An installed package does without a call by an entry point of the group "stackroute.algorithms".
+    An installed package does without this call: an entry point of the group "stackroute.algorithms" with the name and
+    the place of the algorithm makes it known to `stackroute benchmark` too.
 
     Args:
         name: A name that is not taken.

@@ -75,8 +75,8 @@ def as_markdown(suite: Suite, scores: list[Scores], results: list[Row], pictures
         "Means over all runs but for the last three columns. On path: the regret with the learned answer in place of "
         "the exact one; exploitation is the difference. User loss: what the user gets less than at the equilibrium, "
         "and misalignment less than under the route that it would choose itself, in percent of the largest of |xi1|, "
-        "|xi2| and V p2. Tasks (prompts played) to a regret that stays at or below the target: the median of the runs that reach it, "
-        "with their share.",
+        "|xi2| and V p2. Tasks (prompts played) to a regret that stays at or below the target: the median of the runs "
+        "that reach it, with their share.",
         "\n".join(_group_table(scores, ranked)),
         "Median regret in percent.",
         "\n".join(f"![{name.rpartition('.')[0]}]({name})" for name in pictures),

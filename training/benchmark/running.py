@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stackroute.configs.benchmarks import Suite
+    from stackroute.training.benchmark.problem import Algorithm
     from stackroute.training.benchmark.units import Unit
 
     Backend = Literal["loky", "ray"]
@@ -58,15 +59,14 @@ def run_suite(
         RunError: The folder holds other results, or workers keep dying.
         OutputError: A file cannot be written.
     """
-    for name in suite.algorithms:
-        find_algorithm(name)
+    algorithms = {name: find_algorithm(name).algorithm for name in suite.algorithms}
     units = units_of(suite)
     claim(suite, folder, resume=resume)
     with _watched(units, folder, on_progress), _workers(backend):
         for attempt in range(1, _ATTEMPTS + 1):
             missing = [unit for unit in units if not is_done(unit, folder)]
             try:
-                _run(missing, folder, jobs, backend)
+                _run(missing, algorithms, folder, jobs, backend)
                 break
             except (ConfigError, OutputError, RunError):
                 raise
@@ -80,11 +80,12 @@ def run_suite(
     return results
 
 
-def _run(units: list[Unit], folder: Path, jobs: int, backend: Backend) -> None:
+def _run(units: list[Unit], algorithms: dict[str, Algorithm], folder: Path, jobs: int, backend: Backend) -> None:
     import joblib
 
     parallel = joblib.Parallel(n_jobs=jobs, backend=backend, batch_size=1, pre_dispatch="all")
-    parallel(joblib.delayed(run_unit)(unit, folder) for unit in units)
+    # The algorithms travel with their units: another process need not know what was registered in this one.
+    parallel(joblib.delayed(run_unit)(unit, algorithms[unit.algorithm], folder) for unit in units)
 
 
 @contextmanager

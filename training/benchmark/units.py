@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stackroute._version import __version__
-from stackroute.training.benchmark.algorithms import find_algorithm
 from stackroute.training.benchmark.metrics import METRICS, TARGETS, area, judge, reached
 from stackroute.training.benchmark.problem import Problem
 from stackroute.training.output import write_json
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stackroute.configs.benchmarks import Task
+    from stackroute.training.benchmark.problem import Algorithm
 
 UNITS = "units"
 MOST_POINTS = 200
@@ -62,10 +62,15 @@ def is_done(unit: Unit, folder: Path) -> bool:
     return path.exists() and read_json(path)["error"] is None
 
 
-def run_unit(unit: Unit, folder: Path) -> None:
+def run_unit(unit: Unit, algorithm: Algorithm, folder: Path) -> None:
     """Let the algorithm learn, judge it, and write the result, unless it is there already.
 
     What the algorithm raises is written down as its result; another run tries it again.
+
+    Args:
+        unit: The unit.
+        algorithm: The one that it names.
+        folder: Of the results.
 
     Raises:
         OutputError: The result cannot be written.
@@ -80,7 +85,7 @@ def run_unit(unit: Unit, folder: Path) -> None:
         "error": None,
     }
     try:
-        result |= _measured(unit)
+        result |= measured(unit, algorithm)
     except Exception as error:
         result |= {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
     path = unit.path(folder)
@@ -89,9 +94,18 @@ def run_unit(unit: Unit, folder: Path) -> None:
     write_json(path, result)
 
 
-def _measured(unit: Unit) -> dict[str, Any]:
+def measured(unit: Unit, algorithm: Algorithm) -> dict[str, Any]:
+    """Let the algorithm learn and judge it.
+
+    Args:
+        unit: The unit.
+        algorithm: The one that it names.
+
+    Returns:
+        What is measured for each group of games and in all, and the curve.
+    """
     problem = Problem(unit.task.game, throttling=unit.task.throttling, seed=unit.seed)
-    solution = find_algorithm(unit.algorithm).algorithm(problem)
+    solution = algorithm(problem)
     problem.choose(solution.commitment)
     values, record = judge(unit.task, solution), problem.record
     return {

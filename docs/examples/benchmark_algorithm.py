@@ -1,0 +1,50 @@
+"""An algorithm of one's own in the benchmark: a hill climber on sampled costs.
+
+It tries small steps from the cheapest commitment so far. The user answers each as sampled play shows to be best for it.
+Run with: python docs/examples/benchmark_algorithm.py
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from stackroute.configs.benchmarks import Suite, load_suite
+from stackroute.envs.encoding import commitment_from_action
+from stackroute.training import Problem, Solution, register_algorithm
+from stackroute.training.benchmark.report import write_report
+from stackroute.training.benchmark.running import run_suite
+from stackroute.training.session import derived_seed
+
+STEPS, TASKS = 200, 20_000
+
+
+def hill_climber(problem: Problem) -> Solution:
+    """Hill climbing from a random commitment, with steps that get smaller."""
+    play = problem.sampled("hill climber")
+    coins = np.random.default_rng(derived_seed(problem.seed, "hill climber"))
+    width = 4 if problem.throttling else 2
+    best, least = coins.random(width), np.inf
+    for step in range(STEPS):
+        tried = np.clip(best + 0.5 * 0.98**step * coins.standard_normal(width), 0, 1)
+        commitment = commitment_from_action(problem.single, tried[None])
+        answer = play.answer(commitment, TASKS)
+        cost = float(play.cost(commitment, answer, TASKS).mean())
+        if cost < least:
+            best, least = tried, cost
+            problem.choose(commitment)
+    commitment = commitment_from_action(problem.single, best[None])
+    return Solution(commitment, play.answer(commitment, TASKS))
+
+
+register_algorithm("hill_climber", hill_climber)
+
+
+def compare(suite: Suite, folder: Path) -> str:
+    """Run it beside others, and give the report."""
+    algorithms = ["hill_climber", "random_search", "exact", "random"]
+    run_suite(suite.model_copy(update={"algorithms": algorithms}), folder, jobs=2, resume=True)
+    return write_report(folder)[0].read_text()
+
+
+if __name__ == "__main__":
+    print(compare(load_suite("quick"), Path("benchmarks/hill_climber")))

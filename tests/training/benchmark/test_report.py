@@ -1,0 +1,217 @@
+"""Reports, and the commands that make them."""
+
+import json
+import math
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from pyarrow import parquet
+
+from stackroute.configs.benchmarks import Suite
+from stackroute.training.benchmark.metrics import METRICS
+from stackroute.training.benchmark.report import as_markdown, write_report
+from stackroute.training.benchmark.results import COLUMNS, marl_eval
+from stackroute.training.benchmark.running import run_suite
+from stackroute.training.benchmark.statistics import interquartile_mean
+from stackroute.training.benchmark.summary import by_group, curves_of, improvement, ranking, scores_of
+from stackroute.training.cli import main
+from stackroute.training.output import RunError
+
+SmallSuite = Callable[..., Suite]
+Stackroute = Callable[..., tuple[int, str, str]]
+
+pytestmark = pytest.mark.usefixtures("registry")
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def stackroute(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Stackroute:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("sys.argv", ["stackroute", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        shown = capsys.readouterr()
+        return ended.value.code or 0, " ".join(shown.out.split()), shown.err  # type: ignore[return-value]
+
+    return run
+
+
+def result(task: str, algorithm: str, seed: int, regret: float, **changes: object) -> dict[str, Any]:
+    """A unit's result, made up."""
+    metrics = dict.fromkeys(METRICS, 0.0) | {"provider_regret": regret}
+    return {
+        "task": task,
+        "algorithm": algorithm,
+        "seed": seed,
+        "error": None,
+        "groups": [{"group": task[0], "games": 1, **metrics}],
+        "tasks": 1_000,
+        "seconds": 1.0,
+        "area": regret,
+        **{f"{unit}_to_{target}": None for unit in ("tasks", "seconds") for target in ("5%", "1%")},
+        "curve": {"tasks": [10, 1_000], "seconds": [0.1, 1.0], "regret": [1.0, regret]},
+    } | changes
+
+
+def made_up(suite: Suite, regrets: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """Results on the tasks "a" and "b" with seeds 0 and 1: the regrets in the order a0, a1, b0, b1."""
+    return [
+        result(task, algorithm, seed, values[2 * k + seed])
+        for algorithm, values in regrets.items()
+        for k, task in enumerate("ab")
+        for seed in (0, 1)
+    ]
+
+
+REGRETS = {"poor": [0.5, 0.6, 0.7, 3.0], "good": [0.0, 0.0, 0.0, 0.0], "fair": [0.02, 0.01, 0.0, 0.03]}
+
+
+@pytest.fixture
+def suite(small_suite: SmallSuite) -> Suite:
+    return small_suite(algorithms=list(REGRETS))
+
+
+def test_algorithms_are_ranked_in_tiers(suite: Suite) -> None:
+    scores = scores_of(suite, made_up(suite, REGRETS))
+    ranked = ranking(scores)
+    assert [one.scores.algorithm for one in ranked] == ["good", "fair", "poor"]
+    poor = ranked[2]
+    # A regret counts as 1 at most.
+    assert poor.scores.regret.tolist() == [[0.5, 0.7], [0.6, 1.0]]
+    assert poor.regret.value == interquartile_mean([0.5, 0.6, 0.7, 1.0])
+    assert 0.5 <= poor.regret.low <= poor.regret.value <= poor.regret.high <= 1
+    assert poor.tier == ranked[1].tier + 1
+    assert [one.scores.near for one in ranked] == [1.0, 0.5, 0.0]
+    assert ranked[0].better_than_next is not None
+    # All of good's four zeros beat fair but for the tie with its zero: on task b 1/2 of 2 x 2 pairs are ties.
+    assert ranked[0].better_than_next.value == pytest.approx((1 + (0.5 + 1) / 2) / 2)
+    assert ranked[2].better_than_next is None
+    assert improvement(scores[0], scores[1]).value == 0.0
+
+
+def test_a_missing_run_counts_as_the_worst(suite: Suite) -> None:
+    results = made_up(suite, REGRETS)
+    results[4] |= {"error": "it failed"}
+    good = scores_of(suite, results)[1]
+    assert sorted(good.regret.ravel()) == [0, 0, 0, 1]
+    assert good.share("seconds") == 0.75
+
+
+def test_groups_and_curves(suite: Suite) -> None:
+    results = made_up(suite, REGRETS)
+    groups, table = by_group(scores_of(suite, results))
+    assert groups == ["a", "b"]
+    np.testing.assert_allclose(table, [[0.55, 1.85], [0, 0], [0.015, 0.015]])
+    curves = curves_of(results, np.array([1.0, 10.0, 999.0, 1_000.0, 1e6]))
+    np.testing.assert_allclose(curves["fair"], [1, 1, 1, 0.015, 0.015])
+
+
+def test_the_report_says_what_was_measured(suite: Suite) -> None:
+    results = made_up(suite, {"exact": REGRETS["good"], "random": REGRETS["poor"]})
+    results[7] |= {"error": "OverflowError: too much"}
+    asked = suite.model_copy(update={"algorithms": ["exact", "random"]})
+    text = as_markdown(asked, scores_of(asked, results), results, ["heat-map.png"])
+    assert "7 of 8 runs are finished, 1 failed" in text
+    assert "| 1 | exact | 0 [0, 0] | 0 | 0 | 100% |" in text
+    assert "- failed: random, b, seed 1: OverflowError: too much" in text
+    assert "![heat-map](heat-map.png)" in text
+    assert "- `random`: A commitment and a patience drawn at random, once for each seed." in text
+    assert "nan" not in text
+
+
+def test_marl_eval_has_its_layout(suite: Suite) -> None:
+    results = made_up(suite, REGRETS)
+    content = marl_eval(results)
+    assert list(content) == ["stackroute"]
+    assert set(content["stackroute"]) == {"a", "b"}
+    run = content["stackroute"]["b"]["fair"]["seed_1"]
+    assert run["step_0"] == {"step_count": 10, "elapsed_time": 0.1, "provider_regret": [1.0]}
+    assert run["step_1"]["step_count"] == 1_000
+    assert run["absolute_metrics"]["provider_regret"] == [0.03]
+    many = result("held-out", "good", 0, 0.0)
+    assert set(marl_eval([many])["stackroute"]) == {"h"}
+
+
+def test_a_report_on_real_results(small_suite: SmallSuite, tmp_path: Path) -> None:
+    run_suite(small_suite(), tmp_path / "out")
+    files = write_report(tmp_path / "out", tmp_path / "report")
+    assert [path.name for path in files] == [
+        "report.md",
+        "profiles.png",
+        "regret-curves.png",
+        "heat-map.png",
+        "results.parquet",
+        "curves.parquet",
+        "marl-eval.json",
+    ]
+    for path in files[1:4]:
+        assert path.read_bytes().startswith(b"\x89PNG")
+    text = files[0].read_text()
+    assert "| 1 | exact | 0 [0, 0] |" in text
+    assert "12 of 12 runs are finished" in text
+    content = json.loads(files[6].read_text())["stackroute"]
+    assert set(content["static-g1"]["guess"]) == {"seed_0", "seed_1"}
+    assert not any(math.isnan(row) for row in scores_of(small_suite(), []) for row in row.regret.ravel())
+
+
+def test_the_command(small_suite: SmallSuite, tmp_path: Path, stackroute: Stackroute) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(small_suite().model_dump(exclude_none=True)))
+    code, shown, errors = stackroute("benchmark", str(path), "--algorithms", "exact, random", "--seeds", "1")
+    assert (code, errors) == (0, "")
+    assert "exact 2/2" in shown
+    assert "Wrote benchmarks/mine/report.md" in shown
+    again = stackroute("benchmark", str(path), "--algorithms", "exact,random", "--seeds", "1")
+    assert again[0] == 2
+    assert "holds results already; go on with --resume" in again[2]
+    assert stackroute("benchmark", str(path), "--algorithms", "exact,random", "--seeds", "1", "--resume")[0] == 0
+    (tmp_path / "benchmarks" / "mine" / "report.md").unlink()
+    assert stackroute("report", "benchmarks/mine")[0] == 0
+    assert (tmp_path / "benchmarks" / "mine" / "report.md").exists()
+
+
+def test_the_commands_errors_and_lists(stackroute: Stackroute) -> None:
+    code, shown, _ = stackroute("benchmark", "--list")
+    assert code == 0
+    assert "suite quick: Four games" in shown
+    assert "algorithm cma_es: CMA-ES" in shown
+    for arguments, message in (
+        (["benchmark"], "SUITE: missing; expected a .yaml file or one of amortised, full, quick, standard, threshold"),
+        (["benchmark", "fast"], "fast"),
+        (["benchmark", "quick", "--algorithms", "sarsa"], "algorithms: 'sarsa' is not allowed"),
+        (
+            ["report", "nowhere"],
+            "nowhere/benchmark.json: no such file; expected the folder of a 'stackroute benchmark'",
+        ),
+    ):
+        code, _, errors = stackroute(*arguments)
+        assert code == 2
+        assert message in errors
+
+
+def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
+    (tmp_path / "benchmark.json").write_text('{"tasks": 3}')
+    with pytest.raises(RunError, match="is no plan of a benchmark"):
+        write_report(tmp_path)
+
+
+def test_the_example_of_an_algorithm_of_ones_own(small_suite: SmallSuite, tmp_path: Path) -> None:
+    path = ROOT / "docs" / "examples" / "benchmark_algorithm.py"
+    assert len(path.read_text().splitlines()) < 60
+    example = runpy.run_path(str(path))
+    text = example["compare"](small_suite(seeds=[0]), tmp_path)
+    assert "`hill_climber`: Hill climbing from a random commitment" in text
+    results = parquet.read_table(tmp_path / "results.parquet").to_pylist()
+    mine = next(row for row in results if (row["algorithm"], row["task"]) == ("hill_climber", "static-g1"))
+    # A commitment at random has 20 to 60 % here.
+    assert mine["provider_regret"] < 0.05
+
+
+def test_columns_are_named_once() -> None:
+    assert len(set(COLUMNS)) == len(COLUMNS)
