@@ -42,5 +42,5 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 $(READY_FOR_TESTS): $(READY)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,plot,render,torchrl,rllib,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,plot,benchmark,cluster,render,torchrl,rllib,dev]'
 	@touch $@
