@@ -10,6 +10,7 @@ import pytest
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TINY = {
     "analytic.py": ["--games", "600", "--generic-games", "2", "--repeats", "1", "--memory-games", "50", "100"],
+    "commitment.py": ["--games", "g4b", "--seeds", "1", "--rounds", "6"],
     "environments.py": ["--size", "16", "--tasks", "3", "--repeats", "1", "--seconds", "0.01"],
 }
 
@@ -65,3 +66,10 @@ def test_the_table_of_environments_names_them() -> None:
     printed = run("environments.py")
     for words in ("transitions/s", "AEC loop", "compiled rollout", "bytes for a task"):
         assert words in printed
+
+
+def test_commitment_is_compared_with_theory() -> None:
+    *_, row = run("commitment.py").splitlines()
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:4] == ["g4b", "0.3882", "1.267", "1.267"]
+    assert float(cells[4].split()[0]) > 0.3882
