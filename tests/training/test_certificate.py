@@ -123,6 +123,18 @@ def test_walks_end_within_the_cliff_from_both_sides(number: int) -> None:
             assert place >= high or place <= low
 
 
+@pytest.mark.parametrize(("name", "start"), [("g5", 0.95), ("g5b", 0.2), ("g4b", 0.9), ("g4b", 0.02)])
+def test_a_walk_reaches_a_threshold_far_away(name: str, start: float) -> None:
+    game = load_game(name).game
+    best = solve(game)
+    found = walk(SampledGame(game, 6), Commitment(1, start, [0.0, 0.0]), SETTINGS)
+    assert found is not None
+    distance = float(found.commitment.cascade) - float(best.commitment.cascade)
+    # On the safe side, and as near as 2 million tasks can tell.
+    assert 0 <= (distance if name == "g4b" else -distance) < 0.1
+    assert 0 <= float(provider_regret(game, found.commitment, best.provider_cost)) < 0.12
+
+
 @pytest.mark.usefixtures("quick_look")
 def test_random_cascade_games_are_within_the_cliff() -> None:
     sure = 0
@@ -177,3 +189,21 @@ def test_blocks_of_tasks_follow_each_other() -> None:
     assert whole.mean() == pytest.approx(np.mean(halves), rel=1e-12)
     np.testing.assert_array_equal(play.cost(made, patience, 640), play.cost(made, patience, 640))
     assert (SampledGame(game, 10).cost(made, patience, 640) != play.cost(made, patience, 640)).any()
+
+
+@pytest.mark.parametrize("name", ["g1", "g4b", "g5", "g8"])
+def test_the_best_answer_in_play_is_the_exact_one(name: str) -> None:
+    game = load_game(name).game
+    threshold = float(solve(game).commitment.cascade)
+    # Away from the thresholds, where play would need very many tasks.
+    places = [s for s in np.linspace(0, 1, 11) if abs(s - threshold) > 0.05]
+    delays = [[0.0, 0.0], [float(game.value)] * 2]
+    made = joined(
+        [Commitment(1, float(s), delay) for s in places for delay in delays] + [Commitment(2, 0.0, delays[0])]
+    )
+    exact = best_response(game, made)
+    certain = (exact == 0) | (exact == 1)
+    answers = SampledGame(game, 8).answer(made, 64_000)
+    lost = user_utility(game, made, exact) - user_utility(game, made, answers)
+    assert certain.sum() >= 10
+    np.testing.assert_allclose(lost[certain], 0, atol=0.004 * float(game.value))

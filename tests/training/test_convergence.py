@@ -7,13 +7,16 @@ is seeded, so a test gives the same result each time on the same versions; the t
 import numpy as np
 import pytest
 
-from stackroute import Commitment, load_game
+from stackroute import Commitment, load_game, solve
 from stackroute.agents import FixedPatienceUser
 from stackroute.analytic import throttling_gain
 from stackroute.configs.training import FollowerFirstSettings, SimultaneousSettings, load_training_settings
+from stackroute.training.evaluation import provider_regret
 from stackroute.training.follower_first import learn_provider, learn_user
 from stackroute.training.learning import one_thread
 from stackroute.training.schemes import train
+from stackroute.training.session import Session
+from stackroute.training.zoom import Zoom
 
 pytestmark = pytest.mark.convergence
 
@@ -114,3 +117,19 @@ def test_players_that_learn_blindly_and_at_once_miss_the_cascade() -> None:
     evaluation = train(load_game("g4b").game, blind, throttling=False, seed=0).evaluation
     # At a fixed patience the best route is static: to a user who does not see it, a cascade is worth nothing.
     assert evaluation.provider_regret > 0.05
+
+
+@pytest.mark.parametrize("patience", [0.0, 1.0])
+def test_zoom_is_not_misled_by_a_user_that_has_learned_nothing(patience: float) -> None:
+    # It believes that the user always leaves, or always stays. Budget: 25,600 commitments; one seed; threshold 1 %.
+    game = load_game("g8").game
+    settings = load_training_settings("follower_first", ["zoom.half_widths=[]"])
+    assert isinstance(settings, FollowerFirstSettings)
+    assert settings.zoom is not None
+    best_cost = float(solve(game, throttling=True).provider_cost)
+    user = FixedPatienceUser(patience)
+    zoom = Zoom(game, user, settings.zoom, Session(), throttling=True, seed=1, best_cost=best_cost)  # type: ignore[arg-type]
+    with one_thread():
+        found = zoom.refine(Commitment(2, 0.0, [0.0, float(game.value)]))[0]
+    assert float(provider_regret(game, found.commitment, best_cost)) < 0.01
+    assert found.cost == pytest.approx(best_cost, rel=0.01)
