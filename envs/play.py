@@ -24,7 +24,7 @@ PASSES, SOLVED, ABANDONED = 4, 5, 6
 
 
 class Odometer:
-    """Counts the tasks that batches have played in this process, whoever asked for them.
+    """Counts the tasks played in this process by sampled play, `ProviderBatch`, `PatienceBatch` and `UserBatch`.
 
     Attributes:
         tasks: How many; one that is played with several patiences at once counts once.

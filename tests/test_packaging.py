@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS = {"agents", "analytic", "configs", "envs", "training"}
-NESTED = {"training.benchmark"}
+NESTED = {"training.benchmark", "training.calibration"}
 
 
 def test_the_package_list_equals_the_disk() -> None:
@@ -50,7 +50,9 @@ def test_the_wheel_holds_every_source_and_game(tmp_path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())
-    sources = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml")]
+    sources = [
+        path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml", ".csv")
+    ]
     expected = {f"stackroute/{path.relative_to(ROOT)}" for path in sources}
     expected |= {f"stackroute/{name}" for name in ("__init__.py", "_version.py", "py.typed")}
     assert {name for name in held if ".dist-info/" not in name} == expected

@@ -14,6 +14,7 @@ from stackroute.agents.errors import PolicyFileError, UntrustedFileError
 from stackroute.analytic import Regime, solve
 from stackroute.configs import ConfigError, game_names, load_game, with_changes
 from stackroute.training import cli_benchmark as cli_benchmark
+from stackroute.training import cli_calibrate as cli_calibrate
 from stackroute.training import cli_training as cli_training
 from stackroute.training.console import GameArgument, app, console, fail, require
 from stackroute.training.display import outcome_rows

@@ -65,7 +65,8 @@ def benchmark_command(
     require("train,plot,benchmark", *_NEEDED)
     if backend is BackendName.RAY:
         require("cluster", "ray")
-    from stackroute.configs.benchmarks import load_suite, suite_names
+    from stackroute.configs.benchmarks import Suite, load_suite, suite_names
+    from stackroute.configs.loading import validated
     from stackroute.training.benchmark.algorithms import algorithm_names, find_algorithm
     from stackroute.training.benchmark.report import write_report
     from stackroute.training.benchmark.running import run_suite
@@ -79,10 +80,14 @@ def benchmark_command(
     if suite is None:
         fail(f"SUITE: missing; expected a .yaml file or one of {', '.join(suite_names())}")
     plan = load_suite(suite)
+    chosen = plan.model_dump()
     if algorithms is not None:
-        plan = plan.model_copy(update={"algorithms": [name.strip() for name in algorithms.split(",")]})
+        chosen["algorithms"] = [name.strip() for name in algorithms.split(",")]
     if seeds is not None:
-        plan = plan.model_copy(update={"seeds": plan.seeds[:seeds]})
+        if seeds > len(plan.seeds):
+            fail(f"seeds: {seeds} is not allowed; {suite} has {len(plan.seeds)}")
+        chosen["seeds"] = plan.seeds[:seeds]
+    plan = validated(chosen, suite, Suite)
     folder = out if out is not None else Path("benchmarks") / Path(suite).stem
     try:
         with _progress(f"{Path(suite).stem}, {folder}") as on_progress:

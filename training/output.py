@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,9 +56,12 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: The file cannot be written; what was at `path` is untouched.
     """
-    unfinished = path.with_name(f".{os.getpid()}-{path.name}")
+    # Processes of several machines may share a folder.
+    unfinished = path.with_name(f".{platform.node()}-{os.getpid()}-{path.name}")
     try:
         yield unfinished
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
         unfinished.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from None

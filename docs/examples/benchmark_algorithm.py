@@ -42,7 +42,7 @@ register_algorithm("hill_climber", hill_climber)
 def compare(suite: Suite, folder: Path) -> str:
     """Run it beside others, and give the report."""
     algorithms = ["hill_climber", "best_static", "exact", "random"]
-    run_suite(suite.model_copy(update={"algorithms": algorithms}), folder, jobs=2, resume=True)
+    run_suite(suite.model_copy(update={"algorithms": algorithms}), folder, jobs=2)
     return write_report(folder)[0].read_text()
 
 

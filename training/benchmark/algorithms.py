@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stackroute.configs import ConfigError
 from stackroute.configs.benchmarks import load_trained_algorithm, trained_algorithm_names
+from stackroute.configs.training import load_training_settings
 from stackroute.training.benchmark import references, search, stackelberg_gradient, tabular
 from stackroute.training.benchmark.trained import trained
 
@@ -18,6 +20,9 @@ ENTRY_POINTS = "stackroute.algorithms"
 """The group of entry points in which an installed package names its algorithms."""
 
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
 @dataclass(frozen=True)
 class Entrant:
     """An algorithm and what it is.
@@ -26,11 +31,13 @@ class Entrant:
         name: Of the algorithm.
         summary: What it is, in a line.
         algorithm: The algorithm.
+        settings: The settings of training, where it is a scheme of training; else None.
     """
 
     name: str
     summary: str
     algorithm: Algorithm
+    settings: dict[str, Any] | None = None
 
 
 _REGISTERED: dict[str, Entrant] = {}
@@ -48,9 +55,11 @@ def register_algorithm(name: str, algorithm: Algorithm, summary: str = "") -> No
         summary: What it is, in a line; the first line of its docstring if not given.
 
     Raises:
-        ValueError: The name is taken.
+        ValueError: The name is taken, or has other characters than letters, digits, dots, dashes and underscores.
         TypeError: It cannot be called.
     """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"algorithm: {name!r} is not allowed; expected letters, digits, dots, dashes and underscores")
     if name in algorithm_names():
         raise ValueError(f"algorithm: {name!r} is registered already")
     if not callable(algorithm):
@@ -67,17 +76,23 @@ def algorithm_names() -> list[str]:
 def find_algorithm(name: str) -> Entrant:
     """An algorithm by its name, or by the path of a .yaml file with settings of training.
 
+    Registered ones come first, then the packaged ones, then those of other packages.
+
     Raises:
         ConfigError: There is none.
     """
     if name in _REGISTERED:
         return _REGISTERED[name]
-    for entry_point in metadata.entry_points(group=ENTRY_POINTS, name=name):
-        algorithm: Algorithm = entry_point.load()
-        return Entrant(name, _first_line(algorithm), algorithm)
     if name in trained_algorithm_names() or name.endswith((".yaml", ".yml")):
-        settings = load_trained_algorithm(name)
-        return Entrant(name, settings.summary, trained(settings))
+        content = load_trained_algorithm(name)
+        settings = load_training_settings(content.settings, content.changes)
+        return Entrant(name, content.summary, trained(settings), settings.model_dump())
+    for entry_point in metadata.entry_points(group=ENTRY_POINTS, name=name):
+        try:
+            algorithm: Algorithm = entry_point.load()
+        except Exception as error:
+            raise ConfigError(f"algorithms: {name!r}: {entry_point.value} cannot be loaded ({error})") from None
+        return Entrant(name, _first_line(algorithm), algorithm)
     raise ConfigError(f"algorithms: {name!r} is not allowed; expected one of {', '.join(algorithm_names())}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -77,10 +78,16 @@ class Problem:
         self.add(float(np.mean(provider_regret(self.game, commitment, self._best_cost))))
 
     def add(self, regret: float) -> None:
-        """Record the exact regret of the present choice."""
+        """Record the exact regret of the present choice.
+
+        Raises:
+            ValueError: It is not a finite number.
+        """
+        if not math.isfinite(regret):
+            raise ValueError(f"regret: {regret} is not allowed; expected a finite number")
         self.record.tasks.append(ODOMETER.tasks - self._tasks)
         self.record.seconds.append(time.process_time() - self._seconds)
-        self.record.regret.append(regret)
+        self.record.regret.append(float(regret))
 
 
 @dataclass(frozen=True)

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import math
-import platform
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from stackroute.training.benchmark.algorithms import find_algorithm
+import numpy as np
+
 from stackroute.training.benchmark.results import read_plan, read_units, units_of, write_files
 from stackroute.training.benchmark.summary import by_group, ranking, scores_of
-from stackroute.training.output import output_folder, write_text
+from stackroute.training.output import RunError, output_folder, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from stackroute.configs.benchmarks import Suite
+    from stackroute.training.benchmark.results import Plan
     from stackroute.training.benchmark.statistics import Estimate
     from stackroute.training.benchmark.summary import Ranked, Scores
 
     Row = dict[str, Any]
 
 REPORT = "report.md"
-_PACKAGES = ("stackroute", "numpy", "torch", "stable-baselines3", "sb3-contrib", "cma")
 _MILLION = 1e6
 
 
@@ -38,42 +36,49 @@ def write_report(folder: Path, out: Path | None = None) -> list[Path]:
         The files.
 
     Raises:
-        RunError: The folder holds no results.
+        RunError: The folder holds no results, or only failures.
         OutputError: A file cannot be written.
     """
     from stackroute.training.benchmark.plots import draw
 
-    suite = read_plan(folder)
-    results = read_units(suite, folder)
+    plan = read_plan(folder)
+    results = read_units(plan.suite, folder)
+    errors = [result["error"] for result in results if result["error"] is not None]
+    if len(errors) == len(results):
+        raise RunError(f"{folder}: no run has finished" + (f"; the first failed: {errors[0]}" if errors else ""))
     target = output_folder(out if out is not None else folder)
-    files = write_files(results, folder)
-    scores = scores_of(suite, results)
-    pictures = draw(suite, scores, results, target)
-    write_text(target / REPORT, as_markdown(suite, scores, results, [path.name for path in pictures]))
+    files = write_files(results, target)
+    scores = scores_of(plan.suite, results)
+    pictures = draw(plan.suite, scores, results, target)
+    write_text(target / REPORT, as_markdown(plan, scores, results, [path.name for path in pictures]))
     return [target / REPORT, *pictures, *files]
 
 
-def as_markdown(suite: Suite, scores: list[Scores], results: list[Row], pictures: Iterable[str] = ()) -> str:
+def as_markdown(plan: Plan, scores: list[Scores], results: list[Row], pictures: Iterable[str] = ()) -> str:
     """The report as Markdown.
 
     Args:
-        suite: The suite.
+        plan: What the results are of.
         scores: The results by algorithm.
         results: The results of the units.
         pictures: The names of pictures beside the report.
     """
     ranked = ranking(scores)
-    planned, failed = len(units_of(suite)), [result for result in results if result["error"] is not None]
+    planned, failed = len(units_of(plan.suite)), [result for result in results if result["error"] is not None]
+    missing = (
+        "A run that failed or is missing counts as a regret of 100 %. " if planned > len(results) or failed else ""
+    )
     parts = [
-        f"{suite.summary} {len(results) - len(failed)} of {planned} runs are finished, {len(failed)} failed.",
+        f"{plan.suite.summary} {len(results) - len(failed)} of {planned} runs are finished, {len(failed)} failed. "
+        f"{missing}Seeds {', '.join(map(str, plan.suite.seeds))}.",
         "\n".join(_main_table(ranked)),
         "Regret is the provider's exact relative excess cost against the exact best response, in percent, cut off at "
-        "100. IQM: the interquartile mean over all runs, with a 95 % interval by bootstrap within each task. A tier "
-        "ends where an algorithm's interval lies wholly above that of the tier's first. P(better): how likely a run "
-        "beats one of the next algorithm on the same task.",
+        "100 but for the worst. IQM: the interquartile mean over all runs, with a 95 % interval by bootstrap within "
+        "each task. A tier ends where an algorithm's interval lies wholly above that of the tier's first. P(better): "
+        "how likely a run beats one of the next algorithm on the same task.",
         "\n".join(_behaviour_table(ranked)),
-        "Means over all runs but for the last three columns. On path: the regret with the learned answer in place of "
-        "the exact one; exploitation is the difference. User loss: what the user gets less than at the equilibrium, "
+        "Means over finished runs but for the last three columns. On path: the regret with the learned answer in place "
+        "of the exact one; exploitation is the difference. User loss: what the user gets less than at the equilibrium, "
         "and misalignment less than under the route that it would choose itself, in percent of the largest of |xi1|, "
         "|xi2| and V p2. Tasks (prompts played) to a regret that stays at or below the target: the median of the runs "
         "that reach it, with their share.",
@@ -88,8 +93,7 @@ def as_markdown(suite: Suite, scores: list[Scores], results: list[Row], pictures
                 f"- failed: {one['algorithm']}, {one['task']}, seed {one['seed']}: {one['error']}" for one in failed
             )
         )
-    versions = ", ".join(f"{name} {version}" for name in _PACKAGES if (version := _version(name)))
-    parts.append(f"Python {platform.python_version()}, {versions}.")
+    parts.append("Versions: " + ", ".join(f"{name} {version}" for name, version in plan.versions.items()) + ".")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -99,13 +103,13 @@ def _main_table(ranked: list[Ranked]) -> list[str]:
             str(one.tier),
             one.scores.algorithm,
             _interval(one.regret),
-            _percent(one.scores.median("provider_regret")),
+            _percent(float(np.median(one.scores.regret))),
             _percent(max((row["provider_regret"] for row in one.scores.rows), default=math.nan)),
             f"{one.scores.near:.0%}",
             "" if one.better_than_next is None else _probability(one.better_than_next),
-            f"{one.scores.mean('area'):.3f}",
-            f"{one.scores.median('tasks') / _MILLION:.3g}",
-            f"{one.scores.median('seconds'):.0f}",
+            _number(one.scores.mean("area"), ".3f"),
+            _number(one.scores.median("tasks") / _MILLION, ".3g"),
+            _number(one.scores.median("seconds"), ".0f"),
         )
         for one in ranked
     ]
@@ -131,7 +135,7 @@ def _behaviour_table(ranked: list[Ranked]) -> list[str]:
             (
                 one.algorithm,
                 *(_percent(one.mean(name)) for name in means),
-                *(f"{one.mean(name):.0%}" for name in ("regime_right", "throttling_right")),
+                *(_number(one.mean(name), ".0%") for name in ("regime_right", "throttling_right")),
                 *(text.replace("nan (0%)", "never") for text in to_targets),
                 f"{one.median('seconds_to_1%'):.0f}".replace("nan", "never"),
             )
@@ -161,13 +165,16 @@ def _group_table(scores: list[Scores], ranked: list[Ranked]) -> list[str]:
 
 
 def _algorithm_list(ranked: list[Ranked]) -> list[str]:
-    names = [one.scores.algorithm for one in ranked]
-    return [f"- `{name}`: {find_algorithm(name).summary}" for name in names]
+    return [f"- `{one.scores.algorithm}`: {one.scores.summary}" for one in ranked]
 
 
 def _table(names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
     lines = [names, tuple("---" for _ in names), *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def _number(value: float, form: str) -> str:
+    return "" if math.isnan(value) else format(value, form)
 
 
 def _percent(share: float) -> str:
@@ -183,10 +190,3 @@ def _interval(one: Estimate) -> str:
 
 def _probability(one: Estimate) -> str:
     return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import platform
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from stackroute.configs.benchmarks import HELD_OUT, Suite, tasks_of
 from stackroute.configs.loading import ConfigError, validated
+from stackroute.training.benchmark.algorithms import find_algorithm
 from stackroute.training.benchmark.metrics import METRICS, TARGETS
 from stackroute.training.benchmark.units import UNITS, Unit
 from stackroute.training.output import RunError, output_folder, replacing, write_json
@@ -28,37 +34,92 @@ COLUMNS = (*NAMED, "games", *METRICS, *SPENT)
 """The columns of `results.parquet`."""
 
 _ENVIRONMENT = "stackroute"
+_FIELDS = ("success", "cost", "latency", "value", "churn_penalty")
+_PACKAGES = ("stackroute", "numpy", "torch", "stable-baselines3", "sb3-contrib", "cma")
 
 
-def claim(suite: Suite, folder: Path, *, resume: bool) -> None:
-    """Make the folder of the results ready, or see that it holds the same suite.
+@dataclass(frozen=True)
+class Plan:
+    """What the results in a folder are of.
+
+    Attributes:
+        suite: The suite.
+        settings: The settings of each algorithm that is a scheme of training.
+        games: The numbers of the games by task; empty for held-out games, which the suite fixes.
+        versions: Of Python and of the packages that results depend on.
+    """
+
+    suite: Suite
+    settings: Row
+    games: Row
+    versions: dict[str, str]
+
+    @classmethod
+    def of(cls, suite: Suite) -> Plan:
+        """The plan of a suite as it would be run now.
+
+        Raises:
+            ConfigError: A game or an algorithm does not exist.
+        """
+        settings = {name: find_algorithm(name).settings for name in suite.algorithms}
+        games = {
+            task.name: {field: getattr(task.game, field)[0].tolist() for field in _FIELDS}
+            for task in tasks_of(suite)
+            if task.game.shape == (1,)
+        }
+        return cls(suite, settings, games, versions())
+
+    def as_json(self) -> Row:
+        """The plan for its file."""
+        return {**vars(self), "suite": self.suite.model_dump()}
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def claim(plan: Plan, folder: Path, *, resume: bool) -> None:
+    """Make the folder of the results ready, or see that it holds results of the same plan.
 
     Raises:
-        RunError: It holds results, and `resume` is not given; or those of another suite.
+        RunError: It holds results, and `resume` is not given; or those of another plan.
         OutputError: It cannot be written to.
     """
     output_folder(folder / UNITS)
-    plan = folder / PLAN
-    if plan.exists():
-        if read_json(plan) != suite.model_dump():
-            raise RunError(f"{folder}: holds the results of another suite or selection; choose another folder")
+    path = folder / PLAN
+    if path.exists():
+        before, now = read_json(path), json.loads(json.dumps(plan.as_json()))
+        for part in now:
+            if before.get(part) != now[part]:
+                different = [key for key in now[part] if (before.get(part) or {}).get(key) != now[part][key]]
+                raise RunError(
+                    f"{folder}: holds results with another {part} ({', '.join(different) or 'less now'}); choose "
+                    "another folder"
+                )
         if not resume:
             raise RunError(f"{folder}: holds results already; go on with --resume, or choose another folder")
-    write_json(plan, suite.model_dump())
+    write_json(path, plan.as_json())
 
 
-def read_plan(folder: Path) -> Suite:
-    """The suite whose results a folder holds.
+def read_plan(folder: Path) -> Plan:
+    """The plan whose results a folder holds.
 
     Raises:
         RunError: There is none.
     """
-    if not (folder / PLAN).exists():
-        raise RunError(f"{folder / PLAN}: no such file; expected the folder of a 'stackroute benchmark'")
+    path = folder / PLAN
+    if not path.exists():
+        raise RunError(f"{path}: no such file; expected the folder of a 'stackroute benchmark'")
     try:
-        return validated(read_json(folder / PLAN), str(folder / PLAN), Suite)
-    except (ConfigError, TypeError) as error:
-        raise RunError(f"{folder / PLAN}: is no plan of a benchmark ({error})") from None
+        content = read_json(path)
+        return Plan(**{**content, "suite": validated(content["suite"], str(path), Suite)})
+    except (ConfigError, KeyError, TypeError) as error:
+        raise RunError(f"{path}: is no plan of a benchmark ({error})") from None
 
 
 def units_of(suite: Suite) -> list[Unit]:
@@ -76,12 +137,13 @@ def units_of(suite: Suite) -> list[Unit]:
 
 
 def read_units(suite: Suite, folder: Path) -> list[Row]:
-    """The results of all units that have one, in the order of the suite; one that failed has an "error".
-
-    Raises:
-        RunError: A file cannot be read.
-    """
-    return [read_json(unit.path(folder)) for unit in units_of(suite) if unit.path(folder).exists()]
+    """The results of all units that have one, in the order of the suite; one that failed has an "error"."""
+    found = []
+    for unit in units_of(suite):
+        # What was cut off by a power cut is no result.
+        with suppress(RunError):
+            found.append(read_json(unit.path(folder)))
+    return found
 
 
 def as_rows(results: list[Row]) -> list[Row]:
@@ -99,7 +161,7 @@ def write_files(results: list[Row], folder: Path) -> list[Path]:
 
     Args:
         results: As of `read_units`.
-        folder: Of the benchmark.
+        folder: An existing folder.
 
     Returns:
         The files.
@@ -129,7 +191,7 @@ def write_files(results: list[Row], folder: Path) -> list[Path]:
 def marl_eval(results: list[Row]) -> Row:
     """Results in the layout of marl-eval (Gorsane et al. 2022): environment, task, algorithm, run, step.
 
-    Held-out games are a task for each group.
+    Held-out games are a task for each group, without steps: the curve is that of all groups.
 
     Args:
         results: As of `read_units`.
@@ -144,6 +206,7 @@ def marl_eval(results: list[Row]) -> Row:
             run: Row = {
                 f"step_{k}": {"step_count": step, "elapsed_time": seconds, "provider_regret": [regret]}
                 for k, (step, seconds, regret) in enumerate(zip(*curve.values(), strict=True))
+                if result["task"] != HELD_OUT
             }
             run["absolute_metrics"] = {metric: [group[metric]] for metric in METRICS}
             runs = tasks.setdefault(name, {}).setdefault(result["algorithm"], {})

@@ -7,18 +7,17 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from stackroute.configs import ConfigError
 from stackroute.training.benchmark.algorithms import find_algorithm
-from stackroute.training.benchmark.results import claim, read_units, units_of, write_files
-from stackroute.training.benchmark.units import is_done, run_unit
-from stackroute.training.output import OutputError, RunError
+from stackroute.training.benchmark.results import Plan, claim, read_units, units_of
+from stackroute.training.benchmark.units import UNITS, is_done, run_unit
+from stackroute.training.output import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from stackroute.configs.benchmarks import Suite
-    from stackroute.training.benchmark.problem import Algorithm
+    from stackroute.training.benchmark.algorithms import Entrant
     from stackroute.training.benchmark.units import Unit
 
     Backend = Literal["loky", "ray"]
@@ -37,7 +36,7 @@ def run_suite(
     resume: bool = False,
     on_progress: OnProgress | None = None,
 ) -> list[dict[str, Any]]:
-    """Run all units of a suite that the folder does not hold yet, and write the tables.
+    """Run all units of a suite that the folder does not hold yet.
 
     Every unit writes a file of its own when it is finished, so that all workers need to see the folder. If a worker
     dies, the units without a file are run again.
@@ -56,36 +55,46 @@ def run_suite(
 
     Raises:
         ConfigError: A game or an algorithm does not exist.
-        RunError: The folder holds other results, or workers keep dying.
+        RunError: The folder holds other results, workers keep dying, or there is but one job for a cluster.
         OutputError: A file cannot be written.
     """
-    algorithms = {name: find_algorithm(name).algorithm for name in suite.algorithms}
+    if backend == "ray" and jobs < 2:
+        raise RunError("jobs: 1 is not allowed with the backend ray; expected 2 or more")
+    # Workers of a cluster have working directories of their own.
+    folder = folder.resolve()
+    entrants = {name: find_algorithm(name) for name in suite.algorithms}
     units = units_of(suite)
-    claim(suite, folder, resume=resume)
+    claim(Plan.of(suite), folder, resume=resume)
     with _watched(units, folder, on_progress), _workers(backend):
         for attempt in range(1, _ATTEMPTS + 1):
             missing = [unit for unit in units if not is_done(unit, folder)]
             try:
-                _run(missing, algorithms, folder, jobs, backend)
+                _run(missing, entrants, folder, jobs, backend)
                 break
-            except (ConfigError, OutputError, RunError):
-                raise
-            except Exception as error:
-                # A unit's own errors are written down: what comes here is the death of a worker.
+            except _deaths(backend) as error:
                 if attempt == _ATTEMPTS:
                     raise RunError(f"{folder}: workers died {attempt} times; the last: {error}") from None
                 warnings.warn(f"a worker died and its work is done again ({type(error).__name__})", stacklevel=2)
-    results = read_units(suite, folder)
-    write_files(results, folder)
-    return results
+    return read_units(suite, folder)
 
 
-def _run(units: list[Unit], algorithms: dict[str, Algorithm], folder: Path, jobs: int, backend: Backend) -> None:
+def _deaths(backend: Backend) -> tuple[type[Exception], ...]:
+    """What is raised when a worker dies; the errors of algorithms are written down as their results."""
+    if backend == "ray":
+        from ray.exceptions import RayActorError, WorkerCrashedError
+
+        return RayActorError, WorkerCrashedError
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    return (TerminatedWorkerError,)
+
+
+def _run(units: list[Unit], entrants: dict[str, Entrant], folder: Path, jobs: int, backend: Backend) -> None:
     import joblib
 
     parallel = joblib.Parallel(n_jobs=jobs, backend=backend, batch_size=1, pre_dispatch="all")
     # The algorithms travel with their units: another process need not know what was registered in this one.
-    parallel(joblib.delayed(run_unit)(unit, algorithms[unit.algorithm], folder) for unit in units)
+    parallel(joblib.delayed(run_unit)(unit, entrants[unit.algorithm], folder) for unit in units)
 
 
 @contextmanager
@@ -117,10 +126,11 @@ def _watched(units: list[Unit], folder: Path, on_progress: OnProgress | None) ->
     stop = threading.Event()
 
     def tell() -> None:
+        written = {path.name for path in (folder / UNITS).iterdir()}
         done: dict[str, tuple[int, int]] = {}
         for unit in units:
             finished, all_of_them = done.get(unit.algorithm, (0, 0))
-            done[unit.algorithm] = finished + unit.path(folder).exists(), all_of_them + 1
+            done[unit.algorithm] = finished + (unit.path(folder).name in written), all_of_them + 1
         on_progress(done)
 
     def watch() -> None:

@@ -37,10 +37,6 @@ class Estimate:
     low: float
     high: float
 
-    def apart(self, other: Estimate) -> bool:
-        """Whether the two intervals do not overlap."""
-        return self.high < other.low or other.high < self.low
-
 
 def interquartile_mean(scores: npt.ArrayLike) -> float:
     """The mean of the middle half of all scores: a quarter is left out at each end.
@@ -59,14 +55,16 @@ def bootstrap(
     scores: list[FloatArray],
     statistic: Callable[[list[FloatArray]], npt.ArrayLike],
     *,
+    together: bool = False,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> FloatArray:
     """Statistics of samples that are drawn anew from the runs of each task: a bootstrap stratified by task.
 
     Args:
-        scores: Arrays of shape (runs, tasks) that are drawn from independently of each other; NaN is no score.
+        scores: Arrays of shape (runs, tasks) that are drawn from independently of each other.
         statistic: Called with arrays like them.
+        together: Whether a run is drawn with its scores on all tasks, because they are not independent.
         resamples: How many samples.
         seed: Fixes them.
 
@@ -76,8 +74,11 @@ def bootstrap(
     generator = np.random.default_rng(seed)
     drawn = []
     for _ in range(resamples):
-        rows = [generator.integers(len(one), size=one.shape) for one in scores]
-        drawn.append(statistic([np.take_along_axis(one, row, axis=0) for one, row in zip(scores, rows, strict=True)]))
+        sample = []
+        for one in scores:
+            rows = generator.integers(len(one), size=(len(one), 1 if together else one.shape[1]))
+            sample.append(np.take_along_axis(one, np.broadcast_to(rows, one.shape), axis=0))
+        drawn.append(statistic(sample))
     return np.asarray(drawn, dtype=np.float64)
 
 
@@ -85,11 +86,12 @@ def estimate(
     scores: list[FloatArray],
     statistic: Callable[[list[FloatArray]], float],
     *,
+    together: bool = False,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Estimate:
     """A statistic with its 95 % percentile interval by `bootstrap`."""
-    drawn = bootstrap(scores, statistic, resamples=resamples, seed=seed)
+    drawn = bootstrap(scores, statistic, together=together, resamples=resamples, seed=seed)
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(statistic(scores)), float(low), float(high))
 

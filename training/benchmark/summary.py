@@ -35,16 +35,20 @@ class Scores:
 
     Attributes:
         algorithm: Its name.
+        summary: What it is, in a line.
         regret: The provider's exact regret, cut off at `WORST`, shape (seeds, cells); a cell is a task, or a group of
             held-out games.
+        groups: The group of each cell.
         rows: What was measured, one row for each run that did not fail and each of its groups.
-        runs: How many runs there should be.
+        together: Whether the cells are of the same run, and so not independent.
     """
 
     algorithm: str
+    summary: str
     regret: FloatArray
+    groups: tuple[str, ...]
     rows: list[Row]
-    runs: int
+    together: bool
 
     def mean(self, metric: str) -> float:
         """The mean of a metric over all rows; NaN without any."""
@@ -57,7 +61,7 @@ class Scores:
 
     def share(self, metric: str) -> float:
         """The share of all runs in which a metric has a value."""
-        return sum(row[metric] is not None for row in self.rows) / self.runs
+        return sum(row[metric] is not None for row in self.rows) / self.regret.size
 
     @property
     def near(self) -> float:
@@ -91,6 +95,7 @@ def scores_of(suite: Suite, results: list[Row]) -> list[Scores]:
         results: As of `stackroute.training.benchmark.results.read_units`.
     """
     rows = as_rows(results)
+    summaries = {result["algorithm"]: result["summary"] for result in results}
     cells = list(dict.fromkeys((row["task"], row["group"]) for row in rows))
     places = {cell: k for k, cell in enumerate(cells)}
     found = []
@@ -99,15 +104,21 @@ def scores_of(suite: Suite, results: list[Row]) -> list[Scores]:
         regret = np.full((len(suite.seeds), len(cells)), WORST)
         for row in mine:
             place = suite.seeds.index(row["seed"]), places[row["task"], row["group"]]
-            regret[place] = min(row["provider_regret"], WORST)
-        found.append(Scores(algorithm, regret, mine, regret.size))
+            # What rounding leaves of an exact zero must not decide a comparison.
+            regret[place] = round(min(row["provider_regret"], WORST), 12)
+        groups = tuple(group for _, group in cells)
+        summary = summaries.get(algorithm, "")
+        found.append(Scores(algorithm, summary, regret, groups, mine, suite.held_out is not None))
     return found
 
 
 def ranking(scores: list[Scores]) -> list[Ranked]:
     """The algorithms from the lowest interquartile mean of the regret to the highest; equal ones by their mean."""
-    estimates = {one.algorithm: estimate([one.regret], lambda drawn: interquartile_mean(drawn[0])) for one in scores}
-    ordered = sorted(scores, key=lambda one: (round(estimates[one.algorithm].value, 12), one.regret.mean()))
+    estimates = {
+        one.algorithm: estimate([one.regret], lambda drawn: interquartile_mean(drawn[0]), together=one.together)
+        for one in scores
+    }
+    ordered = sorted(scores, key=lambda one: (estimates[one.algorithm].value, one.regret.mean()))
     ranked: list[Ranked] = []
     leader: Estimate | None = None
     tier = 0
@@ -122,7 +133,10 @@ def ranking(scores: list[Scores]) -> list[Ranked]:
 def improvement(one: Scores, other: Scores) -> Estimate:
     """How likely a run of one algorithm has a lower regret than one of another on the same task."""
     return estimate(
-        [one.regret, other.regret], lambda drawn: probability_of_improvement(-drawn[0], -drawn[1]), resamples=500
+        [one.regret, other.regret],
+        lambda drawn: probability_of_improvement(-drawn[0], -drawn[1]),
+        together=one.together,
+        resamples=500,
     )
 
 
@@ -130,16 +144,11 @@ def by_group(scores: list[Scores]) -> tuple[list[str], FloatArray]:
     """The median regret of each algorithm in each group of games.
 
     Returns:
-        The groups, and an array of shape (algorithms, groups), NaN where an algorithm has no result.
+        The groups, and an array of shape (algorithms, groups).
     """
-    groups = list(dict.fromkeys(row["group"] for one in scores for row in one.rows))
-    table = np.full((len(scores), len(groups)), np.nan)
-    for k, one in enumerate(scores):
-        for j, group in enumerate(groups):
-            values = [row["provider_regret"] for row in one.rows if row["group"] == group]
-            if values:
-                table[k, j] = np.median(values)
-    return groups, table
+    groups = list(dict.fromkeys(scores[0].groups))
+    of_group = [np.array(scores[0].groups) == group for group in groups]
+    return groups, np.array([[np.median(one.regret[:, members]) for members in of_group] for one in scores])
 
 
 def curves_of(results: list[Row], tasks: FloatArray) -> dict[str, FloatArray]:
@@ -151,12 +160,12 @@ def curves_of(results: list[Row], tasks: FloatArray) -> dict[str, FloatArray]:
 
     Returns:
         Shape (k,) for each algorithm: before a run's first point its regret counts as `WORST`, after its last it stays.
+        One that failed counts as `WORST` throughout.
     """
     read: dict[str, list[FloatArray]] = {}
     for result in results:
-        if result["error"] is None:
-            curve = result["curve"]
-            place = np.searchsorted(curve["tasks"], tasks, side="right")
-            regret = np.minimum(np.array([WORST, *curve["regret"]]), WORST)
-            read.setdefault(result["algorithm"], []).append(regret[place])
+        curve = result["curve"] if result["error"] is None else {"tasks": [], "regret": []}
+        place = np.searchsorted(curve["tasks"], tasks, side="right")
+        regret = np.minimum(np.array([WORST, *curve["regret"]]), WORST)
+        read.setdefault(result["algorithm"], []).append(regret[place])
     return {algorithm: np.median(runs, axis=0) for algorithm, runs in read.items()}

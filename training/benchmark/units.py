@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import traceback
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,16 +13,19 @@ import numpy as np
 from stackroute._version import __version__
 from stackroute.training.benchmark.metrics import METRICS, TARGETS, area, judge, reached
 from stackroute.training.benchmark.problem import Problem
-from stackroute.training.output import write_json
+from stackroute.training.output import RunError, write_json
 from stackroute.training.runs import read_json
+from stackroute.training.session import derived_seed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from stackroute.configs.benchmarks import Task
+    from stackroute.training.benchmark.algorithms import Entrant
     from stackroute.training.benchmark.problem import Algorithm
 
 UNITS = "units"
+_PLAIN, _ODD = re.compile(r"[A-Za-z0-9._-]+"), re.compile(r"[^A-Za-z0-9._-]+")
 MOST_POINTS = 200
 """Points of a curve that are kept, evenly spread over the longer ones."""
 
@@ -43,8 +48,11 @@ class Unit:
 
     @property
     def name(self) -> str:
-        """Different for each unit of a suite."""
-        stem = self.algorithm.replace("/", "_")
+        """Different for each unit of a suite, and the name of a file."""
+        stem = self.algorithm
+        if not _PLAIN.fullmatch(stem):
+            # The path of a file with settings.
+            stem = f"{_ODD.sub('_', stem)}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
         return f"{self.task.name}--{stem}--seed{self.seed}"
 
     def path(self, folder: Path) -> Path:
@@ -53,23 +61,21 @@ class Unit:
 
 
 def is_done(unit: Unit, folder: Path) -> bool:
-    """Whether the folder holds the unit's result; an error is none.
-
-    Raises:
-        RunError: Its file cannot be read.
-    """
-    path = unit.path(folder)
-    return path.exists() and read_json(path)["error"] is None
+    """Whether the folder holds the unit's result; an error is none, nor is a file that cannot be read."""
+    try:
+        return read_json(unit.path(folder))["error"] is None
+    except (RunError, KeyError, TypeError):
+        return False
 
 
-def run_unit(unit: Unit, algorithm: Algorithm, folder: Path) -> None:
+def run_unit(unit: Unit, entrant: Entrant, folder: Path) -> None:
     """Let the algorithm learn, judge it, and write the result, unless it is there already.
 
     What the algorithm raises is written down as its result; another run tries it again.
 
     Args:
         unit: The unit.
-        algorithm: The one that it names.
+        entrant: The algorithm that it names.
         folder: Of the results.
 
     Raises:
@@ -81,11 +87,12 @@ def run_unit(unit: Unit, algorithm: Algorithm, folder: Path) -> None:
         "version": __version__,
         "task": unit.task.name,
         "algorithm": unit.algorithm,
+        "summary": entrant.summary,
         "seed": unit.seed,
         "error": None,
     }
     try:
-        result |= measured(unit, algorithm)
+        result |= measured(unit, entrant.algorithm)
     except Exception as error:
         result |= {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
     path = unit.path(folder)
@@ -104,7 +111,7 @@ def measured(unit: Unit, algorithm: Algorithm) -> dict[str, Any]:
     Returns:
         What is measured for each group of games and in all, and the curve.
     """
-    problem = Problem(unit.task.game, throttling=unit.task.throttling, seed=unit.seed)
+    problem = Problem(unit.task.game, throttling=unit.task.throttling, seed=derived_seed(unit.seed, unit.task.name))
     solution = algorithm(problem)
     problem.choose(solution.commitment)
     values, record = judge(unit.task, solution), problem.record

@@ -108,6 +108,8 @@ def test_registered_algorithms_are_found() -> None:
         register_algorithm("mine", mine)
     with pytest.raises(ValueError, match="'follower_first' is registered already"):
         register_algorithm("follower_first", mine)
+    with pytest.raises(ValueError, match="'a/b' is not allowed; expected letters, digits, dots"):
+        register_algorithm("a/b", mine)
     with pytest.raises(TypeError, match="3 is not allowed; expected what can be called with a problem"):
         register_algorithm("three", 3)  # type: ignore[arg-type]
 
@@ -119,6 +121,15 @@ def test_entry_points_of_other_packages_are_found(monkeypatch: pytest.MonkeyPatc
     assert "theirs" in algorithm_names()
     assert find_algorithm("theirs").summary == "A commitment and a patience drawn at random, once for each seed."
     assert regret("theirs", "g4b", seed=2) == regret("random", "g4b", seed=2)
+
+
+def test_entry_points_that_are_taken_or_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = "stackroute.training.benchmark.nowhere:random_choice"
+    theirs = metadata.EntryPoints([metadata.EntryPoint(name, place, ENTRY_POINTS) for name in ("ppo", "broken")])
+    monkeypatch.setattr(metadata, "entry_points", lambda **selection: theirs.select(**selection))
+    assert find_algorithm("ppo").summary == "Follower first, PPO for both players."
+    with pytest.raises(ConfigError, match=r"algorithms: 'broken': .*nowhere:random_choice cannot be loaded"):
+        find_algorithm("broken")
 
 
 def test_settings_of_training_are_an_algorithm(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Reports, and the commands that make them."""
 
 import json
-import math
 import runpy
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +12,11 @@ import yaml
 from pyarrow import parquet
 
 from stackroute.configs.benchmarks import Suite
+from stackroute.training import Problem, Solution, register_algorithm
+from stackroute.training.benchmark import algorithms
 from stackroute.training.benchmark.metrics import METRICS
 from stackroute.training.benchmark.report import as_markdown, write_report
-from stackroute.training.benchmark.results import COLUMNS, marl_eval
+from stackroute.training.benchmark.results import COLUMNS, Plan, marl_eval
 from stackroute.training.benchmark.running import run_suite
 from stackroute.training.benchmark.statistics import interquartile_mean
 from stackroute.training.benchmark.summary import by_group, curves_of, improvement, ranking, scores_of
@@ -48,6 +49,7 @@ def result(task: str, algorithm: str, seed: int, regret: float, **changes: objec
     return {
         "task": task,
         "algorithm": algorithm,
+        "summary": f"About {algorithm}.",
         "seed": seed,
         "error": None,
         "groups": [{"group": task[0], "games": 1, **metrics}],
@@ -100,6 +102,8 @@ def test_a_missing_run_counts_as_the_worst(suite: Suite) -> None:
     results[4] |= {"error": "it failed"}
     good = scores_of(suite, results)[1]
     assert sorted(good.regret.ravel()) == [0, 0, 0, 1]
+    assert by_group([good])[1].tolist() == [[0.5, 0.0]]
+    assert curves_of(results[4:5], np.array([2_000.0]))["good"].tolist() == [1.0]
     assert good.share("seconds") == 0.75
 
 
@@ -107,7 +111,7 @@ def test_groups_and_curves(suite: Suite) -> None:
     results = made_up(suite, REGRETS)
     groups, table = by_group(scores_of(suite, results))
     assert groups == ["a", "b"]
-    np.testing.assert_allclose(table, [[0.55, 1.85], [0, 0], [0.015, 0.015]])
+    np.testing.assert_allclose(table, [[0.55, 0.85], [0, 0], [0.015, 0.015]])
     curves = curves_of(results, np.array([1.0, 10.0, 999.0, 1_000.0, 1e6]))
     np.testing.assert_allclose(curves["fair"], [1, 1, 1, 0.015, 0.015])
 
@@ -116,12 +120,15 @@ def test_the_report_says_what_was_measured(suite: Suite) -> None:
     results = made_up(suite, {"exact": REGRETS["good"], "random": REGRETS["poor"]})
     results[7] |= {"error": "OverflowError: too much"}
     asked = suite.model_copy(update={"algorithms": ["exact", "random"]})
-    text = as_markdown(asked, scores_of(asked, results), results, ["heat-map.png"])
+    plan = Plan(asked, {}, {}, {"python": "3.99"})
+    text = as_markdown(plan, scores_of(asked, results), results, ["heat-map.png"])
     assert "7 of 8 runs are finished, 1 failed" in text
     assert "| 1 | exact | 0 [0, 0] | 0 | 0 | 100% |" in text
     assert "- failed: random, b, seed 1: OverflowError: too much" in text
     assert "![heat-map](heat-map.png)" in text
-    assert "- `random`: A commitment and a patience drawn at random, once for each seed." in text
+    assert "A run that failed or is missing counts as a regret of 100 %." in text
+    assert "- `random`: About random." in text
+    assert "Versions: python 3.99." in text
     assert "nan" not in text
 
 
@@ -136,6 +143,7 @@ def test_marl_eval_has_its_layout(suite: Suite) -> None:
     assert run["absolute_metrics"]["provider_regret"] == [0.03]
     many = result("held-out", "good", 0, 0.0)
     assert set(marl_eval([many])["stackroute"]) == {"h"}
+    assert set(marl_eval([many])["stackroute"]["h"]["good"]["seed_0"]) == {"absolute_metrics"}
 
 
 def test_a_report_on_real_results(small_suite: SmallSuite, tmp_path: Path) -> None:
@@ -157,7 +165,23 @@ def test_a_report_on_real_results(small_suite: SmallSuite, tmp_path: Path) -> No
     assert "12 of 12 runs are finished" in text
     content = json.loads(files[6].read_text())["stackroute"]
     assert set(content["static-g1"]["guess"]) == {"seed_0", "seed_1"}
-    assert not any(math.isnan(row) for row in scores_of(small_suite(), []) for row in row.regret.ravel())
+
+
+def test_a_report_without_a_finished_run_is_refused(small_suite: SmallSuite, tmp_path: Path) -> None:
+    def broken(problem: Problem) -> Solution:
+        raise FloatingPointError("it diverged")
+
+    register_algorithm("broken", broken)
+    run_suite(small_suite(algorithms=["broken"]), tmp_path)
+    with pytest.raises(RunError, match="no run has finished; the first failed: FloatingPointError: it diverged"):
+        write_report(tmp_path)
+
+
+def test_a_report_needs_no_algorithm(small_suite: SmallSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_suite(small_suite(), tmp_path)
+    kept = {name: one for name, one in algorithms._REGISTERED.items() if name != "guess"}
+    monkeypatch.setattr(algorithms, "_REGISTERED", kept)
+    assert "`guess`: The best in play of five commitments drawn at random." in write_report(tmp_path)[0].read_text()
 
 
 def test_the_command(small_suite: SmallSuite, tmp_path: Path, stackroute: Stackroute) -> None:
@@ -184,6 +208,8 @@ def test_the_commands_errors_and_lists(stackroute: Stackroute) -> None:
     for arguments, message in (
         (["benchmark"], "SUITE: missing; expected a .yaml file or one of amortised, full, quick, standard, threshold"),
         (["benchmark", "fast"], "fast"),
+        (["benchmark", "quick", "--algorithms", "exact,exact"], "are not allowed; expected different ones"),
+        (["benchmark", "quick", "--seeds", "9"], "seeds: 9 is not allowed; quick has 3"),
         (["benchmark", "quick", "--algorithms", "sarsa"], "algorithms: 'sarsa' is not allowed"),
         (
             ["report", "nowhere"],

@@ -11,7 +11,6 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from stackroute.training.benchmark.statistics import (
-    Estimate,
     bootstrap,
     estimate,
     interquartile_mean,
@@ -75,6 +74,12 @@ def test_the_bootstrap_draws_within_each_task() -> None:
     assert {(one, other) for one, other in drawn[:, 0]} == {(0.0, 10.0), (0.0, 11.0), (1.0, 10.0), (1.0, 11.0)}
 
 
+def test_runs_can_be_drawn_with_all_their_tasks() -> None:
+    mixed = np.array([[0.0, 10.0], [1.0, 11.0]])
+    drawn = bootstrap([mixed], lambda sample: sample[0], resamples=200, together=True)
+    assert {(one, other) for one, other in drawn[:, 0]} == {(0.0, 10.0), (1.0, 11.0)}
+
+
 def test_an_interval_covers_the_truth() -> None:
     # Of 200 intervals for a normal mean with 20 runs about 93 % cover it; fewer than 170 has a chance below 1e-4.
     generator = np.random.default_rng(11)
@@ -101,9 +106,3 @@ def test_a_profile_falls_from_all_to_none(scores: np.ndarray) -> None:
     # The area under a tail distribution is the mean.
     fine = np.linspace(0, 1, 2_001)
     assert np.trapezoid(performance_profile(scores, fine), fine) == pytest.approx(scores.mean(), abs=1e-3)
-
-
-def test_intervals_that_touch_are_not_apart() -> None:
-    assert Estimate(1, 0, 2).apart(Estimate(3, 2.5, 4))
-    assert not Estimate(1, 0, 2).apart(Estimate(3, 2, 4))
-    assert not Estimate(3, 2, 4).apart(Estimate(1, 0, 2))

@@ -1,0 +1,71 @@
+"""The command that calibrates, as a user calls it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stackroute import load_game, solve
+from stackroute.training.cli import main
+
+Stackroute = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def stackroute(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Stackroute:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("sys.argv", ["stackroute", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        shown = capsys.readouterr()
+        return ended.value.code or 0, shown.out, shown.err  # type: ignore[return-value]
+
+    return run
+
+
+def test_the_packaged_table(stackroute: Stackroute, tmp_path: Path) -> None:
+    code, shown, errors = stackroute("calibrate", "aider", "--pair", "gpt-4.1:o3", "--value", "1:15:3", "--draws", "50")
+    assert (code, errors) == (0, "")
+    assert "aider: 51 models, 1 pairs" in shown
+    assert (tmp_path / "market" / "market.png").read_bytes().startswith(b"\x89PNG")
+    assert "V = 8" in (tmp_path / "market" / "report.md").read_text()
+    config = load_game(tmp_path / "market" / "games" / "gpt-4.1-o3.yaml")
+    assert config.value == 8
+    assert float(solve(config.game).provider_cost) > 0
+    assert json.loads((tmp_path / "market" / "report.json").read_text())["pairs"] == 1
+
+
+def test_rejected_rows_are_listed(stackroute: Stackroute, tmp_path: Path) -> None:
+    rows = ["who,p,usd,s", "small,0.3,0.01,5", "big,0.6,0.05,30", "broken,1.5,1,1"]
+    (tmp_path / "mine.csv").write_text("\n".join(rows))
+    columns = "model=who,success=p,cost=usd,latency=s"
+    code, shown, _ = stackroute("calibrate", "mine.csv", "--columns", columns, "--churn-penalty", "0.1,1")
+    assert code == 0
+    assert "1 rows were not used" in shown
+    assert "line 4, broken: success: 1.5 is not allowed" in shown
+    assert "## Rows that were not used" in (tmp_path / "market" / "report.md").read_text()
+    code, shown, _ = stackroute("calibrate", "mine.csv", "--columns", columns, "--json")
+    assert json.loads(shown)["rejected"][0]["label"] == "broken"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.csv"], "error: nowhere.csv: cannot be read"),
+        (["aider", "--value", "0"], "error: value: '0' is not allowed; expected a number > 0, several as in 1,5,15"),
+        (["aider", "--value", "5,1"], "error: value: '5,1' is not allowed"),
+        (["aider", "--churn-penalty", "-1"], "error: churn-penalty: '-1' is not allowed; expected a number >= 0"),
+        (["aider", "--waiting-cost", "ten"], "error: waiting-cost: 'ten' is not allowed"),
+        (["aider", "--money", "gold"], "error: money: 'gold' is not allowed; expected one of USD, EUR, GBP, abstract"),
+        (["aider", "--columns", "success"], "error: columns: 'success' is not allowed; expected COLUMN=NAME"),
+        (["aider", "--pair", "o3:gpt-4.1"], "error: pair: 'o3:gpt-4.1' is not allowed"),
+    ],
+)
+def test_errors_are_one_line(stackroute: Stackroute, tmp_path: Path, arguments: list[str], message: str) -> None:
+    code, _, errors = stackroute("calibrate", *arguments)
+    assert code == 2
+    assert errors.startswith(message)
+    assert errors.count("\n") == 1
+    assert not (tmp_path / "market").exists()

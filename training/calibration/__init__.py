@@ -1,0 +1,1 @@
+"""Measured models as games: a report on a market."""
