@@ -11,11 +11,12 @@ import typer
 from rich.table import Table
 
 from stackroute.agents.errors import PolicyFileError, UntrustedFileError
-from stackroute.analytic import Regime, solve
+from stackroute.analytic import Regime, regime, solve
 from stackroute.configs import ConfigError, game_names, load_game, with_changes
 from stackroute.training import cli_benchmark as cli_benchmark
 from stackroute.training import cli_calibrate as cli_calibrate
 from stackroute.training import cli_training as cli_training
+from stackroute.training.calibration.market import REGIMES
 from stackroute.training.console import GameArgument, app, console, fail, require
 from stackroute.training.display import outcome_rows
 from stackroute.training.evaluation import outcome
@@ -59,13 +60,14 @@ def solve_command(
 
 @app.command("games")
 def games_command() -> None:
-    """List the packaged games and what each one shows."""
+    """List the packaged games: which models are worth a pass to the user, and what each game shows."""
     table = Table()
     table.add_column("name", no_wrap=True)
+    table.add_column("worth a pass")
     table.add_column("shows")
     for name in game_names():
         config = load_game(name)
-        table.add_row(name, config.description)
+        table.add_row(name, REGIMES[Regime(int(regime(config.game)))], config.description)
     console.print(table)
 
 

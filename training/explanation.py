@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stackroute.configs import GameConfig
 
 _NO_GAP = 1e-9
+_EXACT = 1e-12
 
 
 def explain(config: GameConfig, throttling: bool) -> list[str]:
@@ -63,10 +64,14 @@ def _route(config: GameConfig, equilibrium: Equilibrium) -> str:
 
 
 def _rounded(number: float, *, up: bool) -> str:
-    """Four significant digits, rounded to the side on which users do what is wanted."""
+    """Four significant digits, rounded to the side on which users do what is wanted.
+
+    At the number itself they are indifferent, so one that needs no rounding is moved by a unit of the last digit.
+    """
     places = 3 - math.floor(math.log10(number))
-    shift = 10.0**places
-    return f"{(math.ceil if up else math.floor)(number * shift) / shift:.{max(places, 0)}f}"
+    shifted = number * 10.0**places
+    moved = math.floor(shifted * (1 + _EXACT)) + 1 if up else math.ceil(shifted * (1 - _EXACT)) - 1
+    return f"{moved / 10.0**places:.{max(places, 0)}f}"
 
 
 def _users(config: GameConfig, equilibrium: Equilibrium) -> str:

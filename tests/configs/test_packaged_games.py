@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from stackroute.analytic import Regime, solve
+from stackroute.analytic import Regime, misalignment, solve, throttling_gain
 from stackroute.configs import game_names, load_game
 from stackroute.configs.training import load_training_settings
 
@@ -97,6 +98,38 @@ def test_real_games_show_what_their_descriptions_say() -> None:
         assert found.commitment.model == 1
         assert 0 < found.commitment.cascade < 1
         assert found.patience == 1
+
+
+STATED = re.compile(
+    r"the provider (?P<route>serves|cascades from) (?P<first>.+?)(?P<threat> and would send re-prompts to .+?)?, "
+    r"users (?P<users>stay|leave after one pass), they would (?P<prefer>choose the same|rather have .+); "
+    r"throttling (?P<throttling>pays|does not pay)$"
+)
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(RAW) if STATED.search(load_game(name).description)])
+def test_what_a_description_states_is_what_theory_says(name: str) -> None:
+    config = load_game(name)
+    found, stated = solve(config.game), STATED.search(config.description)
+    assert stated is not None
+    labels = config.labels
+    cascade = float(found.commitment.cascade) if int(found.commitment.model) == 1 else 0.0
+    assert (stated["route"] == "cascades from") == (0 < cascade < 1)
+    assert (stated["threat"] is not None) == (cascade == 1)
+    served = labels[int(found.commitment.model) - 1]
+    assert stated["first"].removesuffix(f" to {labels[1]}") == served
+    assert (stated["users"] == "stay") == (float(found.patience) > 0)
+    aligned = misalignment(config.game)
+    if float(aligned.gap) > 1e-9 * config.value:
+        assert stated["prefer"] == f"rather have {labels[int(aligned.preferred_model) - 1]}"
+    else:
+        assert stated["prefer"] == "choose the same"
+    assert (stated["throttling"] == "pays") == bool(throttling_gain(config.game).pays)
+
+
+def test_most_real_games_state_what_theory_says() -> None:
+    assert sum(STATED.search(load_game(name).description) is not None for name in RAW) == 51
+    assert len(files("games/real")) == 56
 
 
 @pytest.mark.parametrize(
