@@ -30,7 +30,7 @@ from stackroute.training.console import SeedOption, app, console
 from stackroute.training.output import output_folder, write_json, write_text
 
 _STEPS = 5
-_SHOWN = (0, 1, 2, 3, 4, 5, 6, 7, 10)
+_SHOWN = ("the provider serves", "users would choose", "misaligned", "throttling pays", "throttling")
 _RANGE = re.compile(r"^([^:,]+):([^:,]+)(?::(\d+))?$")
 
 
@@ -103,10 +103,12 @@ def calibrate_command(
         return
     title = f"{table.name}: {len(table.models)} models, {len(pairs)} pairs"
     shown = Table(title=title, title_justify="left")
-    for k in _SHOWN:
-        shown.add_column(PAIR_COLUMNS[k])
+    for name in ("standard / reasoning", *_SHOWN):
+        shown.add_column(name, overflow="fold")
     for row in pair_rows(market):
-        shown.add_row(*(row[k] for k in _SHOWN))
+        shown.add_row(f"{row[0]} / {row[1]}", *(row[PAIR_COLUMNS.index(name)] for name in _SHOWN))
+    shown.caption = f"The shares are of {draws:,} draws from what the measurements allow."
+    shown.caption_justify = "left"
     console.print(shown)
     for line in in_words(market):
         console.print(line)

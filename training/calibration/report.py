@@ -114,7 +114,9 @@ def as_markdown(market: Market, picture: str | None = None) -> str:
         f"{middle.churn_penalties[0]:g} {money}. These are assumptions, not measurements.",
         "\n".join(in_words(market)),
         f"![What the provider serves]({picture})" if picture else "",
-        f"## The {len(market.listed)} pairs whose users lose most" if market.listed != market.pairs else "## The pairs",
+        "## The pairs, by what users lose"
+        if len(market.listed) == len(market.pairs)
+        else f"## The {len(market.listed)} pairs whose users lose most",
         "\n".join(_markdown(PAIR_COLUMNS, pair_rows(market))),
         "Worth: the models that are worth a pass to the user. P*: throttling pays only below this churn penalty. The "
         f"shares are of {market.draws:,} draws from what the measurements allow: that the pair is in the three orders, "

@@ -83,11 +83,10 @@ def _transitions(cascade: FloatArray) -> FloatArray:
 
 
 def _best(cost: FloatArray, patience: FloatArray) -> Route:
-    # Of commitments that cost the same, where no re-prompt is ever made, the simplest counts: a model alone.
-    same = np.flatnonzero(cost <= cost.min() * (1 + _SAME))
-    best = int(same[-1]) if same[-1] == len(_CASCADES) else int(same[0])
-    if best == len(_CASCADES):
-        return Route(REASONING, 0.0, bool(patience[best] > 0), float(cost[best]))
-    s = float(_CASCADES[best])
-    route = STANDARD if s == 0 else ANNOUNCED if s == 1 else CASCADE
-    return Route(route, s, bool(patience[best] > 0), float(cost[best]))
+    # Where no re-prompt is made several commitments cost the same: a model alone counts before a threat.
+    last = len(_CASCADES)
+    same = np.flatnonzero(cost <= cost.min() * (1 + _SAME)).tolist()
+    best = next((k for k in (0, last, last - 1) if k in same), same[0])
+    route = {0: STANDARD, last: REASONING, last - 1: ANNOUNCED}.get(best, CASCADE)
+    cascade = 0.0 if best == last else float(_CASCADES[best])
+    return Route(route, cascade, bool(patience[best] > 0), float(cost[best]))

@@ -13,6 +13,7 @@ from stackroute.configs import ConfigError
 from stackroute.configs.tables import MeasuredModel, ModelTable, read_models
 from stackroute.envs.encoding import commitment_from_action
 from stackroute.training.calibration.market import (
+    ANNOUNCED,
     CASCADE,
     REASONING,
     STANDARD,
@@ -168,6 +169,14 @@ def test_later_passes_are_played_as_they_say() -> None:
     # A later success of nearly 1 for both models, one ratio each.
     (quick,) = routes(game, [(2.49, 1.99)])
     assert quick.cost == pytest.approx(0.1 * (1 + 0.6 / 0.996), rel=1e-9)
+
+
+def test_a_threat_is_told_from_a_cascade(aider: ModelTable) -> None:
+    (pair,) = pairs_of(aider, ["Grok 3 Beta:grok-4 (high)"])
+    game = games_of([pair], DEV)[0, 0, 0, 0]
+    found = assess(games_of([pair], DEV))
+    (one,) = routes(game, [1.0])
+    assert (one.route, one.stays) == (found.route.item(), bool(found.stays.item())) == (ANNOUNCED, False)
 
 
 def test_the_report_and_the_games(aider: ModelTable, tmp_path: Path) -> None:
