@@ -94,12 +94,13 @@ def calibrate_command(
 
         picture = draw_market(market, folder / "market.png").name
     write_text(folder / "report.md", as_markdown(market, picture))
-    write_json(folder / "report.json", as_json(market))
+    content = as_json(market)
+    write_json(folder / "report.json", content)
     for config in game_configs(market):
-        content = config.model_dump(mode="json", exclude_none=True)
-        write_text(games / f"{config.name}.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        game = config.model_dump(mode="json", exclude_none=True)
+        write_text(games / f"{config.name}.yaml", yaml.safe_dump(game, sort_keys=False, allow_unicode=True))
     if print_json:
-        print(json.dumps(as_json(market), indent=2, allow_nan=False))
+        print(json.dumps(content, indent=2, allow_nan=False))
         return
     title = f"{table.name}: {len(table.models)} models, {len(pairs)} pairs"
     shown = Table(title=title, title_justify="left")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stackroute.training.benchmark.statistics import bootstrap, performance_profile
-from stackroute.training.benchmark.summary import WORST, by_group, curves_of, ranking
+from stackroute.training.benchmark.summary import WORST, by_group, curves_of
 from stackroute.training.output import replacing
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def draw(suite: Suite, scores: list[Scores], results: list[dict[str, Any]], out:
 
     Args:
         suite: The suite.
-        scores: The results by algorithm.
+        scores: The results by algorithm, the best first.
         results: The results of the units.
         out: An existing folder.
 
@@ -40,11 +40,10 @@ def draw(suite: Suite, scores: list[Scores], results: list[dict[str, Any]], out:
         ImportError: matplotlib is not installed (the [plot] extra).
         OutputError: A file cannot be written.
     """
-    ordered = [one.scores for one in ranking(scores)]
     figures = {
-        "profiles.png": _profiles(ordered),
-        "regret-curves.png": _curves(suite, ordered, results),
-        "heat-map.png": _heat_map(ordered),
+        "profiles.png": _profiles(scores),
+        "regret-curves.png": _curves(suite, scores, results),
+        "heat-map.png": _heat_map(scores),
     }
     for name, figure in figures.items():
         with replacing(out / name) as unfinished:
@@ -58,7 +57,10 @@ def _profiles(scores: list[Scores]) -> Figure:
     regrets = np.geomspace(_LEAST, WORST, 81)
     for k, one in enumerate(scores):
         drawn = bootstrap(
-            [one.regret], lambda sample: 1 - performance_profile(sample[0], regrets), resamples=_BAND_RESAMPLES
+            [one.regret],
+            lambda sample: 1 - performance_profile(sample[0], regrets),
+            together=one.together,
+            resamples=_BAND_RESAMPLES,
         )
         low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
         look = _look(k, len(scores))
@@ -101,7 +103,7 @@ def _heat_map(scores: list[Scores]) -> Figure:
             axes.text(
                 column,
                 row,
-                "" if np.isnan(value) else f"{100 * value:.3g}" if value > 1e-8 else "0",
+                f"{100 * value:.3g}" if value > 1e-8 else "0",
                 ha="center",
                 va="center",
                 fontsize="small",

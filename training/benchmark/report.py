@@ -9,7 +9,7 @@ import numpy as np
 
 from stackroute.training.benchmark.results import read_plan, read_units, units_of, write_files
 from stackroute.training.benchmark.summary import by_group, ranking, scores_of
-from stackroute.training.output import RunError, output_folder, write_text
+from stackroute.training.output import RunError, markdown_table, output_folder, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from stackroute.training.benchmark.results import Plan
     from stackroute.training.benchmark.statistics import Estimate
-    from stackroute.training.benchmark.summary import Ranked, Scores
+    from stackroute.training.benchmark.summary import Ranked
 
     Row = dict[str, Any]
 
@@ -48,22 +48,21 @@ def write_report(folder: Path, out: Path | None = None) -> list[Path]:
         raise RunError(f"{folder}: no run has finished" + (f"; the first failed: {errors[0]}" if errors else ""))
     target = output_folder(out if out is not None else folder)
     files = write_files(results, target)
-    scores = scores_of(plan.suite, results)
-    pictures = draw(plan.suite, scores, results, target)
-    write_text(target / REPORT, as_markdown(plan, scores, results, [path.name for path in pictures]))
+    ranked = ranking(scores_of(plan.suite, results))
+    pictures = draw(plan.suite, [one.scores for one in ranked], results, target)
+    write_text(target / REPORT, as_markdown(plan, ranked, results, [path.name for path in pictures]))
     return [target / REPORT, *pictures, *files]
 
 
-def as_markdown(plan: Plan, scores: list[Scores], results: list[Row], pictures: Iterable[str] = ()) -> str:
+def as_markdown(plan: Plan, ranked: list[Ranked], results: list[Row], pictures: Iterable[str] = ()) -> str:
     """The report as Markdown.
 
     Args:
         plan: What the results are of.
-        scores: The results by algorithm.
+        ranked: The algorithms in order.
         results: The results of the units.
         pictures: The names of pictures beside the report.
     """
-    ranked = ranking(scores)
     planned, failed = len(units_of(plan.suite)), [result for result in results if result["error"] is not None]
     missing = (
         "A run that failed or is missing counts as a regret of 100 %. " if planned > len(results) or failed else ""
@@ -71,18 +70,18 @@ def as_markdown(plan: Plan, scores: list[Scores], results: list[Row], pictures: 
     parts = [
         f"{plan.suite.summary} {len(results) - len(failed)} of {planned} runs are finished, {len(failed)} failed. "
         f"{missing}Seeds {', '.join(map(str, plan.suite.seeds))}.",
-        "\n".join(_main_table(ranked)),
+        _main_table(ranked),
         "Regret is the provider's exact relative excess cost against the exact best response, in percent, cut off at "
         "100 but for the worst. IQM: the interquartile mean over all runs, with a 95 % interval by bootstrap within "
         "each task. A tier ends where an algorithm's interval lies wholly above that of the tier's first. P(better): "
         "how likely a run beats one of the next algorithm on the same task.",
-        "\n".join(_behaviour_table(ranked)),
+        _behaviour_table(ranked),
         "Means over finished runs but for the last three columns. On path: the regret with the learned answer in place "
         "of the exact one; exploitation is the difference. User loss: what the user gets less than at the equilibrium, "
         "and misalignment less than under the route that it would choose itself, in percent of the largest of |xi1|, "
         "|xi2| and V p2. Tasks (prompts played) to a regret that stays at or below the target: the median of the runs "
         "that reach it, with their share.",
-        "\n".join(_group_table(scores, ranked)),
+        _group_table(ranked),
         "Median regret in percent.",
         "\n".join(f"![{name.rpartition('.')[0]}]({name})" for name in pictures),
         "\n".join(_algorithm_list(ranked)),
@@ -97,7 +96,7 @@ def as_markdown(plan: Plan, scores: list[Scores], results: list[Row], pictures: 
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _main_table(ranked: list[Ranked]) -> list[str]:
+def _main_table(ranked: list[Ranked]) -> str:
     rows = [
         (
             str(one.tier),
@@ -114,10 +113,10 @@ def _main_table(ranked: list[Ranked]) -> list[str]:
         for one in ranked
     ]
     names = ("tier", "algorithm", "regret, IQM [95 %]", "median", "worst", "within 1 %", "P(better than next)", "area")
-    return _table((*names, "tasks played, millions", "processor seconds"), rows)
+    return markdown_table((*names, "tasks played, millions", "processor seconds"), rows)
 
 
-def _behaviour_table(ranked: list[Ranked]) -> list[str]:
+def _behaviour_table(ranked: list[Ranked]) -> str:
     rows = []
     for one in (entry.scores for entry in ranked):
         to_targets = [
@@ -154,23 +153,20 @@ def _behaviour_table(ranked: list[Ranked]) -> list[str]:
         "to 1 %",
         "seconds to 1 %",
     )
-    return _table(names, rows)
+    return markdown_table(names, rows)
 
 
-def _group_table(scores: list[Scores], ranked: list[Ranked]) -> list[str]:
-    groups, table = by_group(scores)
-    of = {one.algorithm: values for one, values in zip(scores, table, strict=True)}
-    rows = [(one.scores.algorithm, *(_percent(value) for value in of[one.scores.algorithm])) for one in ranked]
-    return _table(("algorithm", *groups), rows)
+def _group_table(ranked: list[Ranked]) -> str:
+    groups, table = by_group([one.scores for one in ranked])
+    rows = [
+        (one.scores.algorithm, *(_percent(value) for value in values))
+        for one, values in zip(ranked, table, strict=True)
+    ]
+    return markdown_table(("algorithm", *groups), rows)
 
 
 def _algorithm_list(ranked: list[Ranked]) -> list[str]:
     return [f"- `{one.scores.algorithm}`: {one.scores.summary}" for one in ranked]
-
-
-def _table(names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    lines = [names, tuple("---" for _ in names), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
 
 
 def _number(value: float, form: str) -> str:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from stackroute.configs.benchmarks import HELD_OUT, Suite, tasks_of
 from stackroute.configs.loading import ConfigError, validated
-from stackroute.training.benchmark.algorithms import find_algorithm
 from stackroute.training.benchmark.metrics import METRICS, TARGETS
 from stackroute.training.benchmark.units import UNITS, Unit
 from stackroute.training.output import RunError, output_folder, replacing, write_json
@@ -19,6 +18,8 @@ from stackroute.training.runs import read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from stackroute.training.benchmark.algorithms import Entrant
 
     Row = dict[str, Any]
 
@@ -55,13 +56,17 @@ class Plan:
     versions: dict[str, str]
 
     @classmethod
-    def of(cls, suite: Suite) -> Plan:
+    def of(cls, suite: Suite, entrants: dict[str, Entrant]) -> Plan:
         """The plan of a suite as it would be run now.
 
+        Args:
+            suite: The suite.
+            entrants: Its algorithms by name.
+
         Raises:
-            ConfigError: A game or an algorithm does not exist.
+            ConfigError: A game does not exist.
         """
-        settings = {name: find_algorithm(name).settings for name in suite.algorithms}
+        settings = {name: one.settings for name, one in entrants.items()}
         games = {
             task.name: {field: getattr(task.game, field)[0].tolist() for field in _FIELDS}
             for task in tasks_of(suite)
@@ -128,10 +133,11 @@ def units_of(suite: Suite) -> list[Unit]:
     Raises:
         ConfigError: A game does not exist.
     """
+    tasks = tasks_of(suite)
     return [
         Unit(algorithm, task, seed, suite.horizon)
         for seed in suite.seeds
-        for task in tasks_of(suite)
+        for task in tasks
         for algorithm in suite.algorithms
     ]
 

@@ -64,7 +64,7 @@ def run_suite(
     folder = folder.resolve()
     entrants = {name: find_algorithm(name) for name in suite.algorithms}
     units = units_of(suite)
-    claim(Plan.of(suite), folder, resume=resume)
+    claim(Plan.of(suite, entrants), folder, resume=resume)
     with _watched(units, folder, on_progress), _workers(backend):
         for attempt in range(1, _ATTEMPTS + 1):
             missing = [unit for unit in units if not is_done(unit, folder)]

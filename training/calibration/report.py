@@ -16,10 +16,12 @@ from stackroute.configs.games import Model, Models, Units
 from stackroute.training.calibration.market import ANNOUNCED, CASCADE, REGIMES, ROUTES, assess, games_of
 from stackroute.training.calibration.robustness import RATIOS, Route, routes
 from stackroute.training.calibration.uncertainty import Shares, shares
+from stackroute.training.output import markdown_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from stackroute.analytic import Game
     from stackroute.configs.tables import MeasuredModel, ModelTable
     from stackroute.training.calibration.market import Assessment, Pair, Scenario
 
@@ -50,12 +52,12 @@ class Market:
     @cached_property
     def middle(self) -> Assessment:
         """All pairs in the middle scenario, shape (pairs,)."""
-        return assess(games_of(self.pairs, self.scenario.middle).reshape(len(self.pairs)))
+        return assess(_middle_games(self.pairs, self.scenario))
 
     @cached_property
     def listed_middle(self) -> Assessment:
         """The listed pairs in the middle scenario, shape (listed,)."""
-        return assess(games_of(self.listed, self.scenario.middle).reshape(len(self.listed)))
+        return assess(_middle_games(self.listed, self.scenario))
 
     @cached_property
     def over_ranges(self) -> Assessment:
@@ -70,13 +72,18 @@ class Market:
     @cached_property
     def robustness(self) -> list[list[Route]]:
         """The listed pairs' routes for each ratio of `RATIOS`, and last for the measured one if there is one."""
-        games = games_of(self.listed, self.scenario.middle).reshape(len(self.listed))
+        games = _middle_games(self.listed, self.scenario)
         found = []
         for k, pair in enumerate(self.listed):
             measured = [m.second_success / m.success for m in (pair.standard, pair.reasoning) if m.second_success]
             ratios = [(ratio, ratio) for ratio in RATIOS] + ([tuple(measured)] if len(measured) == 2 else [])
             found.append(routes(games[k], ratios))
         return found
+
+
+def _middle_games(pairs: Sequence[Pair], scenario: Scenario) -> Game:
+    """The games of pairs in the middle scenario, shape (pairs,)."""
+    return games_of(pairs, scenario.middle).reshape(len(pairs))
 
 
 def market_of(
@@ -92,7 +99,7 @@ def market_of(
         draws: How many draws of the measurements.
         seed: Fixes them.
     """
-    gap = assess(games_of(pairs, scenario.middle).reshape(len(pairs))).gap
+    gap = assess(_middle_games(pairs, scenario)).gap
     order = np.argsort(-gap, kind="stable")[:limit]
     return Market(table, tuple(pairs), scenario, tuple(pairs[int(k)] for k in order), draws, seed)
 
@@ -117,14 +124,14 @@ def as_markdown(market: Market, picture: str | None = None) -> str:
         "## The pairs, by what users lose"
         if len(market.listed) == len(market.pairs)
         else f"## The {len(market.listed)} pairs whose users lose most",
-        "\n".join(_markdown(PAIR_COLUMNS, pair_rows(market))),
+        markdown_table(PAIR_COLUMNS, pair_rows(market)),
         "Worth: the models that are worth a pass to the user. P*: throttling pays only below this churn penalty. The "
         f"shares are of {market.draws:,} draws from what the measurements allow: that the pair is in the three orders, "
         "and, of those draws, that the regime is the one given, that the user would choose otherwise, and that "
         "throttling pays.",
         *_ranges(market),
         "## If later passes succeed more or less often",
-        "\n".join(_markdown(("pair", *(f"ratio {ratio:g}" for ratio in RATIOS), "measured"), robustness_rows(market))),
+        markdown_table(("pair", *(f"ratio {ratio:g}" for ratio in RATIOS), "measured"), robustness_rows(market)),
         "The theory takes attempts for independent. Here a later pass succeeds with the given ratio of the first one's "
         "probability; what differs from ratio 1 is in bold. Measured: with the success of the second try in the table, "
         "where it has one.",
@@ -231,7 +238,7 @@ def game_configs(market: Market) -> list[GameConfig]:
 
 
 def as_json(market: Market) -> dict[str, Any]:
-    """The listed pairs for programs; what does not exist is null."""
+    """The listed pairs for programs, in the words of the report."""
     return {
         "table": market.table.name,
         "models": len(market.table.models),
@@ -264,7 +271,7 @@ def _ranges(market: Market) -> list[str]:
             rows.append((pair.label, f"{penalty:g}", *signs))
     return [
         "## Over ranges",
-        "\n".join(_markdown(("pair", "P", *(f"V = {value:g}" for value in values)), rows)),
+        markdown_table(("pair", "P", *(f"V = {value:g}" for value in values)), rows),
         "S: the standard model; R: the reasoning model; C: a cascade; A: all re-prompts to the reasoning model. "
         "-: users leave after one pass. !: users would choose otherwise. t: throttling pays. Over all "
         f"{found.route[0].size} combinations of waiting cost, value and churn penalty, users of these pairs would "
@@ -290,7 +297,3 @@ def _share(share: float) -> str:
 
 def _model(model: MeasuredModel) -> Model:
     return Model(label=model.label, success=model.success, cost=model.cost, latency=model.latency)
-
-
-def _markdown(names: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    return ["| " + " | ".join(line) + " |" for line in (names, ["---"] * len(names), *rows)]

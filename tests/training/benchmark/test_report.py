@@ -20,7 +20,6 @@ from stackroute.training.benchmark.results import COLUMNS, Plan, marl_eval
 from stackroute.training.benchmark.running import run_suite
 from stackroute.training.benchmark.statistics import interquartile_mean
 from stackroute.training.benchmark.summary import by_group, curves_of, improvement, ranking, scores_of
-from stackroute.training.cli import main
 from stackroute.training.output import RunError
 
 SmallSuite = Callable[..., Suite]
@@ -28,19 +27,6 @@ Stackroute = Callable[..., tuple[int, str, str]]
 
 pytestmark = pytest.mark.usefixtures("registry")
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def stackroute(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Stackroute:
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr("sys.argv", ["stackroute", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        shown = capsys.readouterr()
-        return ended.value.code or 0, " ".join(shown.out.split()), shown.err  # type: ignore[return-value]
-
-    return run
 
 
 def result(task: str, algorithm: str, seed: int, regret: float, **changes: object) -> dict[str, Any]:
@@ -121,7 +107,7 @@ def test_the_report_says_what_was_measured(suite: Suite) -> None:
     results[7] |= {"error": "OverflowError: too much"}
     asked = suite.model_copy(update={"algorithms": ["exact", "random"]})
     plan = Plan(asked, {}, {}, {"python": "3.99"})
-    text = as_markdown(plan, scores_of(asked, results), results, ["heat-map.png"])
+    text = as_markdown(plan, ranking(scores_of(asked, results)), results, ["heat-map.png"])
     assert "7 of 8 runs are finished, 1 failed" in text
     assert "| 1 | exact | 0 [0, 0] | 0 | 0 | 100% |" in text
     assert "- failed: random, b, seed 1: OverflowError: too much" in text

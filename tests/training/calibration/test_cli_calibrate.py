@@ -7,22 +7,8 @@ from pathlib import Path
 import pytest
 
 from stackroute import load_game, solve
-from stackroute.training.cli import main
 
 Stackroute = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def stackroute(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Stackroute:
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr("sys.argv", ["stackroute", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        shown = capsys.readouterr()
-        return ended.value.code or 0, shown.out, shown.err  # type: ignore[return-value]
-
-    return run
 
 
 def test_the_packaged_table(stackroute: Stackroute, tmp_path: Path) -> None:
