@@ -7,7 +7,7 @@ READY_FOR_TESTS := $(VENV)/ready-for-tests
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format clean
+.PHONY: help run test check docs format clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,12 +27,15 @@ check: $(READY_FOR_TESTS)  ## Run the linters, the type checker and the fast tes
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses 2 -m "not convergence and not packaging"
 
+docs: $(READY_FOR_TESTS)  ## Build the documentation as a site into site/, broken links being errors
+	$(BIN)/mkdocs build --strict
+
 format: $(READY_FOR_TESTS)  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:  ## Remove the virtual environment, caches and runs
-	rm -rf $(VENV) runs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) runs site build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -42,5 +45,5 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 $(READY_FOR_TESTS): $(READY)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,plot,benchmark,cluster,render,torchrl,rllib,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,plot,benchmark,cluster,render,torchrl,rllib,docs,dev]'
 	@touch $@

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -18,3 +21,21 @@ def random_games() -> Game:
     cost = np.sort(generator.uniform(0.01, 1, (300, 2)))
     latency = np.sort(generator.uniform(0.01, 1, (300, 2)))
     return Game(success, cost, latency, generator.uniform(0.2, 3, 300), generator.uniform(0, 4, 300))
+
+
+@pytest.fixture
+def stackroute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command line in the test's own folder; gives its code, its output with single spaces, and its errors."""
+    from stackroute.training.cli import main
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("sys.argv", ["stackroute", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        shown = capsys.readouterr()
+        return ended.value.code or 0, " ".join(shown.out.split()), shown.err  # type: ignore[return-value]
+
+    return run

@@ -1,7 +1,6 @@
 """Settings with budgets too small to learn anything, for tests of the machinery."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,21 +109,3 @@ def tiny_settings() -> TinySettings:
 def short_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first look of the certificate at a commitment takes few tasks."""
     monkeypatch.setattr("stackroute.training.certificate._FIRST_TASKS", 1_000)
-
-
-@pytest.fixture
-def stackroute(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[..., tuple[int, str, str]]:
-    """Runs the command line in the test's own folder; gives its code, its output with single spaces, and its errors."""
-    from stackroute.training.cli import main
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr("sys.argv", ["stackroute", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        shown = capsys.readouterr()
-        return ended.value.code or 0, " ".join(shown.out.split()), shown.err  # type: ignore[return-value]
-
-    return run

@@ -1,0 +1,169 @@
+"""The code blocks of the README and of the documentation run, in their order; links lead somewhere; the site builds.
+
+Training, benchmarks and sweeps are what users wait for: here they run with budgets too small to learn anything, after
+the names and settings that the page gives have been read. Commands of other programs are checked by name.
+"""
+
+import doctest
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import stackroute
+from stackroute.configs.benchmarks import load_suite
+from stackroute.configs.sweeps import load_sweep
+from stackroute.configs.training import load_training_settings
+from stackroute.training.benchmark import algorithms
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+NAMED = {page.relative_to(ROOT).as_posix(): page for page in PAGES}
+GO_ON = {"docs/tutorial.md", *(name for name in NAMED if name.startswith("docs/how-to/"))}
+"""Pages whose blocks go on from one another; elsewhere each stands by itself."""
+
+BLOCK = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+TARGETS = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+TINY = Path(__file__).parent / "training" / "tiny.yaml"
+
+Runner = Callable[..., tuple[int, str, str]]
+
+
+def option(words: list[str], name: str) -> list[str]:
+    return [value for given, value in pairwise(words) if given == name]
+
+
+def without(words: list[str], *names: str) -> list[str]:
+    dropped = {place + k for place, word in enumerate(words) if word in names for k in (0, 1)}
+    return [word for place, word in enumerate(words) if place not in dropped]
+
+
+def shortened(words: list[str]) -> list[str]:
+    """The command with the least budgets, once the names that it gives have been read."""
+    command = words[0]
+    if command == "train" and "--resume" not in words:
+        load_training_settings(*option(words, "--settings") or ["follower_first"], option(words, "--set"))
+        return [*without(words, "--settings", "--set"), "--settings", str(TINY)]
+    if command == "benchmark" and "--list" not in words:
+        load_suite(words[1])
+        kept = without(words, "--jobs", "--backend", "--algorithms", "--seeds")
+        return [*kept, "--algorithms", "exact,random", "--seeds", "1"]
+    if command == "sweep":
+        load_sweep(words[1])
+    return [*words, "--help"] if command in ("sweep", "figures", "quickstart") else words
+
+
+@dataclass
+class Page:
+    """A page at work: the folder it works in and what its commands have printed."""
+
+    folder: Path
+    run: Runner
+    go_on: bool
+    names: dict[str, Any] = field(default_factory=dict)
+    printed: list[str] = field(default_factory=list)
+
+    def python(self, text: str) -> None:
+        names = self.names if self.go_on else {}
+        if ">>>" in text:
+            test = doctest.DocTestParser().get_doctest(text, names, "block", "page", 0)
+            assert doctest.DocTestRunner().run(test).failed == 0
+        else:
+            exec(compile(text, "block", "exec"), names)
+
+    def console(self, text: str) -> None:
+        for line in text.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+                words.pop(0)
+            if words:
+                self.command(words, line)
+
+    def command(self, words: list[str], line: str) -> None:
+        program = words.pop(0)
+        if program == "stackroute":
+            code, out, error = self.run(*shortened(words))
+            assert code == 0, f"{line}: {error}"
+            self.printed.append(out)
+        elif program == "make":
+            assert {word for word in words if "=" not in word} <= set(TARGETS), line
+        elif program == "pip":
+            wanted = re.findall(r"\[([a-z,]+)\]", line)
+            assert {extra for some in wanted for extra in some.split(",")} <= set(EXTRAS), line
+        elif program == "python" and words[0] == "-c":
+            subprocess.run([sys.executable, *words], check=True, cwd=self.folder, capture_output=True)
+        elif program == "python":
+            assert (ROOT / words[0]).is_file(), line
+        else:
+            assert program in ("ray", "tensorboard"), line
+
+    def text(self, text: str) -> None:
+        if self.printed:
+            assert any(" ".join(text.split()) in printed for printed in self.printed), text
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_blocks_run(name: str, tmp_path: Path, stackroute: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(algorithms, "_REGISTERED", dict(algorithms._REGISTERED))
+    page = Page(tmp_path, stackroute, name in GO_ON)
+    for language, title, text in BLOCK.findall(NAMED[name].read_text()):
+        if title:
+            (tmp_path / title).write_text(text)
+        if language == "toml":
+            tomllib.loads(text)
+        elif language in ("yaml", "csv"):
+            assert title or yaml.safe_load(text)
+        else:
+            getattr(page, language)(text)
+
+
+def test_all_blocks_are_found() -> None:
+    found = [language for page in PAGES for language, *_ in BLOCK.findall(page.read_text())]
+    fences = sum(len(re.findall("^```", page.read_text(), re.MULTILINE)) for page in PAGES)
+    assert 2 * len(found) == fences
+    assert found.count("python") >= 25
+    assert found.count("console") >= 12
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_links_lead_to_files(name: str) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)[)#]", NAMED[name].read_text()):
+        assert (NAMED[name].parent / target).exists(), target
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_pages_are_finished(name: str) -> None:
+    assert not re.search(r"^[A-Z_]{6,}$|TODO|FIXME", NAMED[name].read_text(), re.MULTILINE)
+
+
+def test_public_names_are_in_the_reference() -> None:
+    pages = "\n".join(
+        page.read_text() for folder in ("reference", "environments") for page in (DOCS / folder).iterdir()
+    )
+    described = set(re.findall(r"^::: (stackroute\S+)$", pages, re.MULTILINE))
+    for module in (stackroute.analytic, stackroute.envs, stackroute.agents, stackroute.configs):
+        source = Path(module.__file__).read_text()
+        public = {f"{module.__name__}.{name}" for name in re.findall(r"import \w+ as (\w+)$", source, re.MULTILINE)}
+        aliases = {"stackroute.envs.raw_env", "stackroute.envs.parallel_env"}
+        assert public - described <= aliases, module.__name__
+
+
+@pytest.mark.packaging
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "Action Space" in (tmp_path / "environments" / "provider" / "index.html").read_text()
+    assert "stackroute calibrate" in (tmp_path / "reference" / "command-line" / "index.html").read_text()
