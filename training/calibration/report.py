@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -257,22 +258,24 @@ def _ranges(market: Market) -> list[str]:
     )
     if len(waiting) * len(values) * len(penalties) == 1:
         return []
-    found, at = market.over_ranges, len(waiting) // 2
+    found, several = market.over_ranges, len(waiting) > 1
     rows = []
     for k, pair in enumerate(market.listed):
-        for j, penalty in enumerate(penalties):
+        for (w, hour), (j, penalty) in product(enumerate(waiting), enumerate(penalties)):
             signs = [
-                _SIGNS[found.route[k, at, v, j]]
-                + ("" if found.stays[k, at, v, j] else "-")
-                + ("!" if found.misaligned[k, at, v, j] else "")
-                + ("t" if found.throttles[k, at, v, j] else "")
+                _SIGNS[found.route[k, w, v, j]]
+                + ("" if found.stays[k, w, v, j] else "-")
+                + ("!" if found.misaligned[k, w, v, j] else "")
+                + ("t" if found.throttles[k, w, v, j] else "")
                 for v in range(len(values))
             ]
-            rows.append((pair.label, f"{penalty:g}", *signs))
+            rows.append((pair.label, *([f"{hour:g}"] if several else []), f"{penalty:g}", *signs))
+    columns = ("pair", *(["an hour"] if several else []), "P", *(f"V = {value:g}" for value in values))
     return [
         "## Over ranges",
-        markdown_table(("pair", "P", *(f"V = {value:g}" for value in values)), rows),
-        "S: the standard model; R: the reasoning model; C: a cascade; A: all re-prompts to the reasoning model. "
+        markdown_table(columns, rows),
+        ("An hour: what one of waiting costs the user. " if several else "")
+        + "S: the standard model; R: the reasoning model; C: a cascade; A: all re-prompts to the reasoning model. "
         "-: users leave after one pass. !: users would choose otherwise. t: throttling pays. Over all "
         f"{found.route[0].size} combinations of waiting cost, value and churn penalty, users of these pairs would "
         f"choose otherwise in {found.misaligned.mean():.0%} of the games, and throttling pays in "

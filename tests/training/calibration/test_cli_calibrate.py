@@ -1,12 +1,13 @@
 """The command that calibrates, as a user calls it."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from stackroute import load_game, solve
+from stackroute import load_game, misalignment, solve, throttling_gain
 
 Stackroute = Callable[..., tuple[int, str, str]]
 
@@ -21,6 +22,26 @@ def test_the_packaged_table(stackroute: Stackroute, tmp_path: Path) -> None:
     assert config.value == 8
     assert float(solve(config.game).provider_cost) > 0
     assert json.loads((tmp_path / "market" / "report.json").read_text())["pairs"] == 1
+
+
+def test_every_combination_of_the_ranges_is_in_the_table(stackroute: Stackroute, tmp_path: Path) -> None:
+    options = ["--waiting-cost", "6,64", "--value", "0.5,5", "--churn-penalty", "0.05,0.1", "--draws", "50"]
+    assert stackroute("calibrate", "aider", "--pair", "gpt-4.1:o3", *options)[0] == 0
+    report = (tmp_path / "market" / "report.md").read_text()
+    rows = [row for row in report.splitlines() if re.match(r"\| gpt-4.1 / o3 \| (6|64) \|", row)]
+    config = load_game("gpt-4.1-o3-dev")
+    found = 0
+    for row in rows:
+        _, hour, penalty, *cells = row.strip("| ").split(" | ")
+        for value, cell in zip((0.5, 5.0), cells, strict=True):
+            changes = {"waiting_cost_per_hour": float(hour), "churn_penalty": float(penalty), "value": value}
+            game = config.model_copy(update=changes).game
+            assert cell[0] == "SR"[solve(game).commitment.model.item() - 1]
+            assert ("-" in cell) == (solve(game).patience.item() == 0)
+            assert ("!" in cell) == (misalignment(game).gap.item() > 1e-9)
+            assert ("t" in cell) == (throttling_gain(game).pays.item())
+            found += 1
+    assert found == 8
 
 
 def test_rejected_rows_are_listed(stackroute: Stackroute, tmp_path: Path) -> None:
