@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import stackroute
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS = {"agents", "analytic", "configs", "envs", "training"}
@@ -30,6 +32,11 @@ def test_the_links_serve_type_checkers() -> None:
         assert link.resolve() == ROOT / folder
 
 
+def test_the_version_is_the_same_everywhere() -> None:
+    assert f"\nversion: {stackroute.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\n## {stackroute.__version__} (" in (ROOT / "CHANGELOG.md").read_text()
+
+
 def test_every_dependency_is_pinned() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
@@ -45,9 +52,11 @@ def test_every_dependency_is_pinned() -> None:
 
 
 @pytest.mark.packaging
-def test_the_wheel_holds_every_source_and_game(tmp_path: Path) -> None:
+def test_the_wheel_holds_every_source_and_game_and_can_be_published(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "build", "--outdir", str(tmp_path), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True)
+    made = [str(path) for path in tmp_path.iterdir()]
+    subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *made], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())
     sources = [

@@ -41,7 +41,7 @@ def benchmark_command(
     seeds: Annotated[int | None, typer.Option(min=1, help="Only so many of the suite's seeds.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
     backend: Annotated[
-        BackendName, typer.Option(help="Processes of this machine, or a cluster of Ray (the [cluster] extra).")
+        BackendName, typer.Option(help="Processes of this machine, or a cluster of Ray (needs the cluster extra).")
     ] = BackendName.LOKY,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the results in the output folder.")] = False,
     out: Annotated[
