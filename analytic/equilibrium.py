@@ -123,7 +123,7 @@ def regime(game: Game) -> IntArray:
     Returns:
         `Regime` values as integers, shape (...).
 
-    Example:
+    Examples:
         >>> from stackroute.analytic import Game, Regime
         >>> Regime(regime(Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5))).label
         'only the reasoning model is worth the wait'
@@ -159,7 +159,7 @@ def solve(game: Game, throttling: bool = False, tie_breaking: TieBreaking = "str
             optimum may then be a mix of the user's that is no candidate. In all other games without the paper's
             orders the candidates were confirmed by brute force.
 
-    Example:
+    Examples:
         >>> from stackroute.analytic import Game
         >>> game = Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5)
         >>> equilibrium = solve(game)

@@ -206,7 +206,7 @@ class Game(_Batch):
     Raises:
         InvalidGameError: A field holds a value that is not allowed, or the shapes do not broadcast.
 
-    Example:
+    Examples:
         >>> game = Game(success=[0.5, 0.8], cost=[0.2, 0.6], latency=[0.1, 0.3], value=2, churn_penalty=3)
         >>> game.net_value
         array([0.9, 1.3])
@@ -308,7 +308,7 @@ class Commitment(_Batch):
     Raises:
         InvalidGameError: A field holds a value that is not allowed, or the shapes do not broadcast.
 
-    Example:
+    Examples:
         >>> Commitment(model=1, cascade=0.25).delay
         array([0., 0.])
     """

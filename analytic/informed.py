@@ -75,7 +75,7 @@ def informed_response(game: Game, commitment: Commitment, tie_breaking: TieBreak
     Raises:
         ValueError: The tie-breaking is neither of the two.
 
-    Example:
+    Examples:
         >>> from stackroute.analytic import Commitment, Game
         >>> game = Game([0.22, 0.7], [0.09, 0.11], [0.04, 0.51], value=0.64, churn_penalty=4.83)
         >>> informed_response(game, Commitment(model=1, cascade=[0.5, 0.7]))
@@ -114,7 +114,7 @@ def informed_passes(game: Game, commitment: Commitment, patience: npt.ArrayLike)
     Raises:
         InvalidGameError: A patience lies outside [0, 1], or the last axis does not hold one for each model.
 
-    Example:
+    Examples:
         >>> from stackroute.analytic import Commitment, Game
         >>> game = Game([0.5, 0.8], [0.2, 0.6], [0.1, 0.3], value=2, churn_penalty=3)
         >>> informed_passes(game, Commitment(model=1, cascade=1), patience=[1, 0])
@@ -192,7 +192,7 @@ def solve_informed(game: Game) -> InformedEquilibrium:
     Returns:
         The equilibrium under strong tie-breaking, of the game's batch shape.
 
-    Example:
+    Examples:
         >>> from stackroute.analytic import Game
         >>> game = Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5)
         >>> equilibrium = solve_informed(game)

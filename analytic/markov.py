@@ -67,7 +67,7 @@ class ChainGame:
     Raises:
         InvalidGameError: A field holds a value that is not allowed, or the shapes do not broadcast.
 
-    Example:
+    Examples:
         >>> ChainGame([0.5, 0.6, 0.8], [0.1, 0.2, 0.6], [0.1, 0.2, 0.4], value=2, churn_penalty=3).models
         3
     """
@@ -148,7 +148,7 @@ class MarkovCommitment:
     Raises:
         InvalidGameError: A field holds a value that is not allowed, or the shapes do not broadcast.
 
-    Example:
+    Examples:
         >>> MarkovCommitment(start=[1, 0], transition=[[0.75, 0.25], [0, 1]]).delay
         array([0., 0.])
         >>> MarkovCommitment(start=[1, 0], transition=[[0.75, 0.5], [0, 1]])
@@ -183,7 +183,7 @@ class MarkovCommitment:
     def from_commitment(cls, commitment: Commitment) -> MarkovCommitment:
         """The paper's commitment as a chain of two models: start e_i and transition [[1 - s, s], [0, 1]].
 
-        Example:
+        Examples:
             >>> from stackroute.analytic import Commitment
             >>> MarkovCommitment.from_commitment(Commitment(model=1, cascade=0.25)).transition
             array([[0.75, 0.25],

@@ -108,7 +108,7 @@ def chain_passes(game: ChainGame, commitment: MarkovCommitment, patience: npt.Ar
     Raises:
         InvalidGameError: A patience lies outside [0, 1], or the numbers of models differ.
 
-    Example:
+    Examples:
         >>> from stackroute.analytic import ChainGame, MarkovCommitment
         >>> game = ChainGame([0.5, 0.5, 0.5], [0.1, 0.2, 0.6], [0.1, 0.2, 0.4], value=2, churn_penalty=3)
         >>> in_turn = MarkovCommitment([1, 0, 0], [[0, 1, 0], [0, 0, 1], [0, 0, 1]])

@@ -193,7 +193,7 @@ def chain_best_response(
         InvalidGameError: The numbers of models differ.
         ValueError: The tie-breaking is neither of the two.
 
-    Example:
+    Examples:
         >>> from stackroute.analytic.markov import ChainGame, MarkovCommitment
         >>> game = ChainGame([0.3, 0.5, 0.8], [0.1, 0.2, 0.8], [0.1, 0.7, 0.7], value=1.1, churn_penalty=5)
         >>> in_turn, skipping = [[0, 1, 0], [0, 0, 1], [0, 0, 1]], [[0, 0, 1], [0, 0, 1], [0, 0, 1]]

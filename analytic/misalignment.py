@@ -45,7 +45,7 @@ def misalignment(game: Game, throttling: bool = False) -> Misalignment:
     Raises:
         InvalidGameError: As for `solve`, of a game made with `strict=False`.
 
-    Example:
+    Examples:
         >>> from stackroute.analytic import Game
         >>> game = Game([0.3, 0.9], [0.3, 0.5], [0.1, 0.32], value=2, churn_penalty=3)
         >>> misaligned = misalignment(game)

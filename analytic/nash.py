@@ -154,7 +154,7 @@ def nash_equilibria(game: Game) -> NashEquilibria:
     Raises:
         InvalidGameError: A game was made with `strict=False`: the mix needs p1 < p2.
 
-    Example:
+    Examples:
         >>> from stackroute.analytic import Game
         >>> found = nash_equilibria(Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5))
         >>> found.exists, found.best.round(4).item()

@@ -32,7 +32,7 @@ def expected_passes(game: Game, commitment: Commitment, patience: npt.ArrayLike)
     Raises:
         InvalidGameError: A patience lies outside [0, 1].
 
-    Example:
+    Examples:
         >>> from stackroute.analytic import Commitment, Game
         >>> game = Game([0.5, 0.8], [0.2, 0.6], [0.1, 0.3], value=2, churn_penalty=3)
         >>> expected_passes(game, Commitment(model=1, cascade=0), patience=1)

@@ -48,7 +48,7 @@ def best_response(game: Game, commitment: Commitment, tie_breaking: TieBreaking 
     Raises:
         ValueError: The tie-breaking is neither of the two.
 
-    Example:
+    Examples:
         >>> from stackroute.analytic import Commitment, Game
         >>> game = Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5)
         >>> best_response(game, Commitment(model=1, cascade=[0.2, 0.4]))

@@ -98,7 +98,7 @@ def strata(game: Game) -> IntArray:
     Raises:
         InvalidGameError: As for `solve`, of a game made with `strict=False`.
 
-    Example:
+    Examples:
         >>> from stackroute.analytic import Game
         >>> Stratum(strata(Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5))).label
         'only the reasoning model is worth the wait, cascade at s0'
@@ -173,7 +173,7 @@ def random_games(count: int, seed: int, **ranges: Unpack[Ranges]) -> Game:
     Raises:
         InvalidGameError: The count or a range is not allowed.
 
-    Example:
+    Examples:
         >>> games = random_games(3, seed=1, value=(2, 2))
         >>> games.shape, games.value
         ((3,), array([2., 2., 2.]))
@@ -203,7 +203,7 @@ def stratified_games(
         InvalidGameError: The count, a stratum or a range is not allowed, or a stratum was not met once in `TRIES` draws
             in a row because the ranges exclude it, or nearly so.
 
-    Example:
+    Examples:
         >>> from stackroute.analytic.sampling import strata
         >>> np.bincount(strata(stratified_games(12, seed=1)))
         array([2, 2, 2, 2, 2, 2])

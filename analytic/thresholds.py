@@ -50,7 +50,7 @@ def cascade_thresholds(game: Game, delay: npt.ArrayLike = (0.0, 0.0)) -> Cascade
     Raises:
         InvalidGameError: A delay is negative or not a number.
 
-    Example:
+    Examples:
         >>> from stackroute.analytic import Game
         >>> thresholds = cascade_thresholds(Game([0.22, 0.7], [0.09, 0.11], [0.04, 0.51], 0.64, 4.83))
         >>> thresholds.low.round(4).item(), thresholds.high.round(4).item()

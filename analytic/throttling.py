@@ -62,7 +62,7 @@ def throttling_gain(game: Game) -> ThrottlingGain:
     Raises:
         InvalidGameError: A game was made with `strict=False`: the two cases need the orders.
 
-    Example:
+    Examples:
         >>> from stackroute.analytic import Game
         >>> gain = throttling_gain(Game([0.5, 0.8], [0.3, 0.6], [0.1, 0.2], value=2, churn_penalty=0.4))
         >>> gain.pays.item(), gain.provider_gain.round(3).item(), gain.churn_penalty_high.round(3).item()

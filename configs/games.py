@@ -134,7 +134,7 @@ def load_game(name: str | Path) -> GameConfig:
     Raises:
         ConfigError: No such game, or a file with a key or value that is not allowed.
 
-    Example:
+    Examples:
         >>> load_game("gpt-4.1-o3-dev").game.cost_of_pass.round(4)
         array([0.1217, 0.0939])
     """

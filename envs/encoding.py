@@ -278,7 +278,7 @@ def from_symmetric(action: npt.ArrayLike) -> FloatArray:
     Raises:
         ValueError: The action does not consist of numbers.
 
-    Example:
+    Examples:
         >>> from_symmetric([-1, -0.9, 0, 0.9, 1])
         array([0. , 0. , 0.5, 1. , 1. ])
     """

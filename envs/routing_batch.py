@@ -55,7 +55,7 @@ class RoutingBatch(Batch):
         parts: The parts of the last step's rewards, shape (n, 4), in the order of `stackroute.envs.rules.PARTS`.
         final_observation: What the players saw last, in the rows whose task ended with the last step; others are old.
 
-    Example:
+    Examples:
         >>> batch = RoutingBatch("g1", size=3, seed=3)
         >>> step = batch.step(np.tile([0.0, 0.5], (3, 1)), np.zeros(3, dtype=int))
         >>> step.provider_reward, step.terminated

@@ -44,7 +44,7 @@ def interquartile_mean(scores: npt.ArrayLike) -> float:
     Args:
         scores: Any shape.
 
-    Example:
+    Examples:
         >>> interquartile_mean([0, 1, 2, 3, 4, 5, 6, 100])
         3.5
     """
@@ -105,7 +105,7 @@ def probability_of_improvement(scores: FloatArray, others: FloatArray) -> float:
         scores: Shape (runs, tasks).
         others: Of the other algorithm, shape (other runs, tasks).
 
-    Example:
+    Examples:
         >>> probability_of_improvement(np.array([[1.0], [2.0]]), np.array([[1.0], [0.0]]))
         0.875
     """
