@@ -66,7 +66,7 @@ def benchmark_command(
     if backend is BackendName.RAY:
         require("cluster", "ray")
     from stackroute.configs.benchmarks import Suite, load_suite, suite_names
-    from stackroute.configs.loading import validated
+    from stackroute.configs.loading import ConfigError, validated
     from stackroute.training.benchmark.algorithms import algorithm_names, find_algorithm
     from stackroute.training.benchmark.report import write_report
     from stackroute.training.benchmark.running import run_suite
@@ -75,7 +75,10 @@ def benchmark_command(
         for name in suite_names():
             console.print(f"suite {name}: {load_suite(name).summary}")
         for name in algorithm_names():
-            console.print(f"algorithm {name}: {find_algorithm(name).summary}")
+            try:
+                console.print(f"algorithm {name}: {find_algorithm(name).summary}")
+            except ConfigError as error:
+                console.print(f"algorithm {name} cannot be used: {error}", markup=False)
         return
     if suite is None:
         fail(f"SUITE: missing; expected a .yaml file or one of {', '.join(suite_names())}")

@@ -1,5 +1,6 @@
 """What is built in learns what it can, and what is registered is found."""
 
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -123,13 +124,19 @@ def test_entry_points_of_other_packages_are_found(monkeypatch: pytest.MonkeyPatc
     assert regret("theirs", "g4b", seed=2) == regret("random", "g4b", seed=2)
 
 
-def test_entry_points_that_are_taken_or_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entry_points_that_are_taken_or_broken(
+    monkeypatch: pytest.MonkeyPatch, stackroute: Callable[..., tuple[int, str, str]]
+) -> None:
     place = "stackroute.training.benchmark.nowhere:random_choice"
     theirs = metadata.EntryPoints([metadata.EntryPoint(name, place, ENTRY_POINTS) for name in ("ppo", "broken")])
     monkeypatch.setattr(metadata, "entry_points", lambda **selection: theirs.select(**selection))
     assert find_algorithm("ppo").summary == "Follower first, PPO for both players."
     with pytest.raises(ConfigError, match=r"algorithms: 'broken': .*nowhere:random_choice cannot be loaded"):
         find_algorithm("broken")
+    code, shown, _ = stackroute("benchmark", "--list")
+    assert code == 0
+    assert "algorithm broken cannot be used: algorithms: 'broken':" in shown
+    assert "algorithm tabular_q: " in shown
 
 
 def test_settings_of_training_are_an_algorithm(tmp_path: Path) -> None:
