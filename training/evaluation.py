@@ -166,7 +166,12 @@ def evaluate(game: Game, commitment: Commitment, patience: FloatArray, *, thrott
 
     Returns:
         What was learned beside the equilibrium, with the regrets of both players.
+
+    Raises:
+        ValueError: The commitment delays, and the provider could not.
     """
+    if not throttling and np.any(commitment.delay):
+        raise ValueError(f"commitment: delays {commitment.delay} are not allowed; expected none without throttling")
     equilibrium = solve(game, throttling=throttling)
     best = equilibrium.provider_cost
     learned = outcome(game, commitment, patience)

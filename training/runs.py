@@ -203,7 +203,7 @@ def evaluate_run(
         The players beside the exact equilibrium.
 
     Raises:
-        RunError: The folder holds no finished run.
+        RunError: The folder holds no finished run, or the provider delays in a run without throttling.
         PolicyFileError: A file holds no such player.
         UntrustedFileError: A file can run code, and `trust` is not given.
     """
@@ -215,6 +215,8 @@ def evaluate_run(
     except FileNotFoundError as error:
         raise RunError(str(error) if error.filename is None else f"{error.filename}: no such file") from None
     commitment = leader.commit(game, no_draws())
+    if not spec.throttling and commitment.delay.any():
+        raise RunError(f"provider: it delays by {commitment.delay}, but {folder} is a run without throttling")
     return evaluate(game, commitment, follower.patience(game, commitment, np.zeros(())), throttling=spec.throttling)
 
 

@@ -14,7 +14,7 @@ import yaml
 from stable_baselines3 import PPO
 
 from stackroute import Commitment, Regime, load_game, solve
-from stackroute.agents import FixedPatienceUser, load_user
+from stackroute.agents import FixedPatienceUser, StaticProvider, load_user, save_policy
 from stackroute.analytic import throttling_gain
 from stackroute.configs import ConfigError
 from stackroute.configs.sweeps import load_sweep, planned_runs
@@ -380,6 +380,15 @@ def test_a_model_of_stable_baselines3_is_judged_only_if_trusted(
     action, _ = model.predict(batch.observation[:1], deterministic=True)
     assert learned["model"] == (2 if action[0, 0] > 0 else 1)
     assert learned != json.loads((finished / "report.json").read_text())["learned"]
+
+
+def test_a_provider_that_delays_is_not_judged_in_a_run_without_delays(
+    tmp_path: Path, tiny_settings: TinySettings
+) -> None:
+    run_game(RunSpec(load_game("g7"), tiny_settings(), throttling=False, seed=1), tmp_path / "run")
+    save_policy(StaticProvider(2, delay=[0.0, 0.5]), tmp_path / "slow.npz")
+    with pytest.raises(RunError, match=r"provider: it delays by \[0\. +0\.5\], but .* is a run without throttling"):
+        evaluate_run(tmp_path / "run", provider=tmp_path / "slow.npz")
 
 
 def test_another_user_is_judged(finished: Path, tmp_path: Path, tiny_settings: TinySettings) -> None:
