@@ -2,6 +2,8 @@
 
 import json
 import runpy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ import pytest
 import yaml
 from pyarrow import parquet
 
-from stackroute.configs.benchmarks import Suite
+from stackroute import Commitment, best_response, load_game, provider_cost, solve
+from stackroute.configs.benchmarks import Suite, load_suite
 from stackroute.training import Problem, Solution, register_algorithm
 from stackroute.training.benchmark import algorithms
 from stackroute.training.benchmark.metrics import METRICS
@@ -227,3 +230,22 @@ def test_the_example_of_an_algorithm_of_ones_own(small_suite: SmallSuite, tmp_pa
 
 def test_columns_are_named_once() -> None:
     assert len(set(COLUMNS)) == len(COLUMNS)
+
+
+def test_the_tables_of_the_findings(tmp_path: Path) -> None:
+    suite = load_suite("quick").model_copy(update={"algorithms": ["exact", "best_static"], "seeds": [0, 1]})
+    run_suite(suite, tmp_path)
+    write_report(tmp_path)
+    script = ROOT / "benchmarks" / "findings.py"
+    printed = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, check=True).stdout
+    rows = [line.strip("| ").split(" | ") for line in printed.splitlines() if line.startswith("| best_static")]
+    game = load_game("g5b").game
+    best = float(solve(game).provider_cost)
+    alone = min(
+        float(provider_cost(game, route, best_response(game, route)))
+        for route in (Commitment(1, 0.0), Commitment(2, 0.0))
+    )
+    excess = f"{100 * (alone / best - 1):.3g}"
+    assert rows[0][4] == f"{excess} [{excess}, {excess}]"
+    # Two of two: the lower end is that of Clopper and Pearson, (0.025)^(1/2).
+    assert rows[0][3] == "2 of 2 [16%, 100%]"
