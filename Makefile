@@ -40,6 +40,7 @@ clean:  ## Remove the virtual environment, caches and runs
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "stackroute needs Python 3.11 or later; try: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "installing into $(VENV), which takes some minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,plot]'
 	@touch $@

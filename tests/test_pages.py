@@ -58,7 +58,8 @@ def shortened(words: list[str]) -> list[str]:
     command = words[0]
     if command == "train" and "--resume" not in words:
         load_training_settings(*option(words, "--settings") or ["follower_first"], option(words, "--set"))
-        return [*without(words, "--settings", "--set"), "--settings", str(TINY)]
+        folder = option(words, "--out") or ["runs/" + "-".join(words).replace("/", "_")]
+        return [*without(words, "--settings", "--set", "--out"), "--settings", str(TINY), "--out", *folder]
     if command == "benchmark" and "--list" not in words:
         load_suite(words[1])
         for name in ",".join(option(words, "--algorithms")).split(","):
@@ -145,6 +146,16 @@ def test_blocks_run(name: str, tmp_path: Path, stackroute: Runner, monkeypatch: 
             assert len({len(row) for row in csv.reader(text.splitlines())}) == 1
         elif language:
             getattr(page, language)(text)
+
+
+def test_the_market_report_is_what_its_command_writes(tmp_path: Path, stackroute: Runner) -> None:
+    page = (DOCS / "market.md").read_text()
+    ((*_, command),) = BLOCK.findall(page)
+    Page(tmp_path, stackroute, False).console(command)
+    written = (tmp_path / "market" / "report.md").read_text().replace("(market.png)", "(images/market.png)")
+    title, *rest = written.split("\n\n")
+    introduction = page.split("\n\n")[1:3]
+    assert "\n\n".join([title, *introduction, *rest]) == page
 
 
 def test_all_blocks_are_found() -> None:

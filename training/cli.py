@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from stackroute.agents.errors import PolicyFileError, UntrustedFileError
 from stackroute.analytic import Regime, regime, solve
@@ -61,13 +62,13 @@ def solve_command(
 @app.command("games")
 def games_command() -> None:
     """List the packaged games: which models are worth a pass to the user, and what each game shows."""
-    table = Table()
-    table.add_column("name", no_wrap=True)
-    table.add_column("worth a pass")
-    table.add_column("shows")
+    table = Table(show_lines=True)
+    table.add_column("game, and what it shows")
+    table.add_column("worth a pass", no_wrap=True)
     for name in game_names():
         config = load_game(name)
-        table.add_row(name, REGIMES[Regime(int(regime(config.game)))], config.description)
+        shown = Text.assemble((name, "bold"), "\n", config.description)
+        table.add_row(shown, REGIMES[Regime(int(regime(config.game)))])
     console.print(table)
 
 

@@ -30,7 +30,7 @@ from stackroute.training.console import SeedOption, app, console
 from stackroute.training.output import output_folder, write_json, write_text
 
 _STEPS = 5
-_SHOWN = ("the provider serves", "users would choose", "misaligned", "throttling pays", "throttling")
+_SHOWN = ("the provider serves", "users would choose", "share misaligned", "throttling pays", "share throttling")
 _RANGE = re.compile(r"^([^:,]+):([^:,]+)(?::(\d+))?$")
 
 

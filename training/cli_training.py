@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,10 @@ from stackroute.configs import load_game
 from stackroute.configs.training import load_training_settings
 from stackroute.training.console import SeedOption, app, console, fail, require
 
+if TYPE_CHECKING:
+    from stackroute.training.runs import RunSpec
+
+_DEFAULT_SETTINGS = "follower_first"
 _TRAINING = ("stable_baselines3", "sb3_contrib", "tensorboard", "matplotlib")
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run of 'stackroute train'.")]
@@ -39,9 +43,10 @@ def train_command(
     throttling: ThrottlingOption = False,
     seed: SeedOption = 0,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Output folder; runs/GAME-seedN if not given.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Output folder; if not given, in runs/, named by what is trained."),
     ] = None,
-    settings: SettingsOption = "follower_first",
+    settings: SettingsOption = _DEFAULT_SETTINGS,
     changes: SettingChanges = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Go on with the run in a folder; all else is as it was.")
@@ -50,7 +55,8 @@ def train_command(
 ) -> None:
     """Train a user and a provider on a game, and judge them exactly.
 
-    Writes report.json, learning_curves.png, both policies, checkpoints and TensorBoard logs to the output folder.
+    Writes report.json, learning_curves.png, both policies, checkpoints and TensorBoard logs to the output folder,
+    which must not hold a run already.
     A run that was stopped, by Ctrl-C or otherwise, goes on with --resume and ends as if it had not been.
 
     Examples:
@@ -63,7 +69,7 @@ def train_command(
     require("train,plot", *_TRAINING)
     from stackroute.training.curves import draw_learning_curves
     from stackroute.training.display import evaluation_table, held_out_table, stages_in_words, training_progress
-    from stackroute.training.runs import REPORT, RunSpec, go_on, read_spec, start
+    from stackroute.training.runs import REPORT, RUN, RunSpec, go_on, read_spec, start
 
     if (game is None) == (resume is None):
         fail("GAME: give either a game or --resume DIR")
@@ -72,7 +78,9 @@ def train_command(
     else:
         config = load_game(str(game))
         spec = RunSpec(config, load_training_settings(settings, changes or []), throttling, seed)
-        folder = out if out is not None else Path("runs") / f"{config.name}-seed{seed}"
+        folder = out if out is not None else Path("runs") / _name(spec, settings, changes or [])
+        if (folder / RUN).exists():
+            fail(f"{folder}: holds a run already; go on with --resume {folder}, or choose another folder by --out")
         start(spec, folder)
     try:
         with training_progress(console, spec.config.name) as on_progress:
@@ -86,6 +94,13 @@ def train_command(
         console.print(held_out_table(run.pair.held_out))
     draw_learning_curves(folder, folder / "learning_curves.png")
     console.print(f"Wrote {folder / REPORT}")
+
+
+def _name(spec: RunSpec, settings: str, changes: list[str]) -> str:
+    """The folder of a run by default: what tells it from other runs."""
+    parts = [spec.config.name, *(["throttling"] if spec.throttling else [])]
+    parts += [] if settings == _DEFAULT_SETTINGS else [Path(settings).stem]
+    return "-".join([*parts, *(change.replace("/", "_") for change in changes), f"seed{spec.seed}"])
 
 
 @app.command("evaluate")
@@ -146,10 +161,13 @@ def plot_command(
     require("train,plot", *_TRAINING)
     from stackroute.training.curves import draw_run
     from stackroute.training.output import output_folder
+    from stackroute.training.runs import read_spec
     from stackroute.training.sweep import RESULTS
     from stackroute.training.sweep_plot import draw_sweep
 
     draw = draw_sweep if (run / RESULTS).exists() else draw_run
+    if draw is draw_run:
+        read_spec(run)
     for path in draw(run, output_folder(out if out is not None else run)):
         console.print(f"Wrote {path}")
 

@@ -121,7 +121,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{path}: no such file; expected the folder of a run of 'stackroute train'") from None
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: cannot be read ({error})") from None

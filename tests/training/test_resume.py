@@ -263,3 +263,50 @@ def test_resuming_without_a_run_is_one_line(
     assert len(errors.splitlines()) == 1
     assert message in errors
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "folder"),
+    [
+        (["--out", "mine"], "mine"),
+        ([], "runs/g1-seed0"),
+        (
+            ["--throttling", "--set", "provider=provider_sac", "--seed", "3"],
+            "runs/g1-throttling-provider=provider_sac-seed3",
+        ),
+        (["--settings", "simultaneous"], "runs/g1-simultaneous-seed0"),
+    ],
+)
+def test_training_does_not_replace_a_run(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    options: list[str],
+    folder: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "run.json").write_text("an earlier run")
+    code, _, errors = stackroute(monkeypatch, capsys, "train", "g1", *options)
+    assert code == 2
+    assert (
+        errors
+        == f"error: {folder}: holds a run already; go on with --resume {folder}, or choose another folder by --out\n"
+    )
+    assert [path.name for path in (tmp_path / folder).iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize("command", ["plot", "evaluate"])
+def test_what_is_no_run_is_named_and_left_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, errors = stackroute(monkeypatch, capsys, command, "absent")
+    assert (code, errors.count("\n")) == (2, 1)
+    assert "absent/run.json: no such file; expected the folder of a run of 'stackroute train'" in errors
+    assert list(tmp_path.iterdir()) == []
+    Path("provider.npz").touch()
+    assert (
+        "provider.npz/run.json: no such file; expected the folder"
+        in stackroute(monkeypatch, capsys, command, "provider.npz")[2]
+    )

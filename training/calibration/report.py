@@ -151,10 +151,10 @@ PAIR_COLUMNS = (
     "gap",
     "P*",
     "throttling pays",
-    "in order",
-    "regime",
-    "misaligned",
-    "throttling",
+    "share in order",
+    "share in regime",
+    "share misaligned",
+    "share throttling",
 )
 """The columns of `pair_rows`."""
 

@@ -189,7 +189,7 @@ def test_the_report_and_the_games(aider: ModelTable, tmp_path: Path) -> None:
         "an hour of waiting costs the user 64 USD, a solved task is worth 5 USD",
         "| gpt-4.1 | o3 |",
         "![What the provider serves](market.png)",
-        "| pair | P | V = 1 | V = 5 | V = 15 |",
+        "| pair | an hour | P | V = 1 | V = 5 | V = 15 |",
         "## If later passes succeed more or less often",
     ):
         assert words in text
