@@ -94,7 +94,8 @@ def _heat_map(scores: list[Scores]) -> Figure:
     groups, table = by_group(scores)
     figure = Figure(figsize=(3.2 + 1.1 * len(groups), 1.4 + 0.32 * len(scores)), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(np.clip(table, _LEAST, WORST), norm=LogNorm(_LEAST, WORST), cmap="cividis_r", aspect="auto")
+    shown, norm = 100 * np.clip(table, _LEAST, WORST), LogNorm(100 * _LEAST, 100 * WORST)
+    image = axes.imshow(shown, norm=norm, cmap="cividis_r", aspect="auto")
     axes.set_xticks(range(len(groups)), groups, rotation=30, ha="right")
     axes.set_yticks(range(len(scores)), [one.algorithm for one in scores])
     for row, values in enumerate(table):
@@ -103,14 +104,14 @@ def _heat_map(scores: list[Scores]) -> Figure:
             axes.text(
                 column,
                 row,
-                f"{100 * value:.3g}" if value > 1e-8 else "0",
+                f"{100 * value:.3g}" if value > _LEAST else "0" if value < 1e-8 else f"< {100 * _LEAST:g}",
                 ha="center",
                 va="center",
                 fontsize="small",
                 color="white" if dark else "black",
             )
     axes.set_title("Median regret, %")
-    figure.colorbar(image, ax=axes, label="regret")
+    figure.colorbar(image, ax=axes, label="regret, %")
     return figure
 
 
