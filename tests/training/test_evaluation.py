@@ -15,6 +15,13 @@ def test_the_equilibrium_has_no_regret() -> None:
         assert (evaluation.provider_regret, evaluation.user_regret) == (0, 0)
 
 
+def test_a_commitment_with_delays_is_no_play_of_a_game_without() -> None:
+    game = load_game("gpt-4.1-o3-dev-low-p").game
+    exact = solve(game, throttling=True)
+    with pytest.raises(ValueError, match=r"commitment: delays .* are not allowed; expected none without throttling"):
+        evaluate(game, exact.commitment, exact.patience, throttling=False)
+
+
 def test_regrets_by_hand() -> None:
     # Both models worth it, cost of pass 0.4 and 0.75: serving model 2 costs 87.5 % too much.
     game = load_game("g1").game
