@@ -17,8 +17,8 @@ from stackroute.analytic import Commitment, best_response
 from stackroute.configs import load_game
 from stackroute.configs.loading import read_settings
 from stackroute.configs.training import UserSettings
-from stackroute.training.follower_first import learn_user
-from stackroute.training.learning import one_thread
+from stackroute.training.learn.follower_first import learn_user
+from stackroute.training.learn.learning import one_thread
 
 if TYPE_CHECKING:
     from stackroute.agents import LearnedUser

@@ -13,7 +13,7 @@ _PAGE = "reference/command-line.md"
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the page of the command line."""
-    command = [sys.executable, "-m", "typer", "stackroute.training.cli", "utils", "docs", "--name", "stackroute"]
+    command = [sys.executable, "-m", "typer", "stackroute.training.cli.main", "utils", "docs", "--name", "stackroute"]
     text = html.unescape(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     examples = re.sub(r"^(Examples?: ?)?(stackroute .+)$", r"\1`\2`", text, flags=re.MULTILINE)
     files.append(File.generated(config, _PAGE, content=examples.replace("# `stackroute`", "# Command line", 1)))

@@ -28,7 +28,7 @@ def stackroute(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Callable[..., tuple[int, str, str]]:
     """Runs the command line in the test's own folder; gives its code, its output with single spaces, and its errors."""
-    from stackroute.training.cli import main
+    from stackroute.training.cli.main import main
 
     def run(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.chdir(tmp_path)

@@ -41,7 +41,7 @@ def test_modules_stay_small(folder: str) -> None:
 
 
 def test_the_package_imports_without_the_learners() -> None:
-    check = f"import sys, stackroute.training.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    check = f"import sys, stackroute.training.cli.main; print([name for name in {HEAVY!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

@@ -11,12 +11,14 @@ import stackroute
 MODULES = [
     info.name
     for info in pkgutil.walk_packages(stackroute.__path__, "stackroute.")
-    if not info.name.startswith("stackroute.training.cli")
+    if not info.name.startswith("stackroute.training.cli.main")
 ]
 
 
 def test_all_modules_are_found() -> None:
-    assert {"stackroute.analytic.equilibrium", "stackroute.envs.rules", "stackroute.training.runs"} <= set(MODULES)
+    assert {"stackroute.analytic.equilibrium", "stackroute.envs.rules", "stackroute.training.learn.runs"} <= set(
+        MODULES
+    )
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -13,7 +13,7 @@ from stackroute.envs.encoding import commitment_from_action
 from stackroute.training import Problem, Solution, register_algorithm
 from stackroute.training.benchmark.report import write_report
 from stackroute.training.benchmark.running import run_suite
-from stackroute.training.session import derived_seed
+from stackroute.training.learn.session import derived_seed
 
 STEPS, TASKS = 200, 20_000
 

@@ -108,4 +108,4 @@ def tiny_settings() -> TinySettings:
 @pytest.fixture
 def short_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first look of the certificate at a commitment takes few tasks."""
-    monkeypatch.setattr("stackroute.training.certificate._FIRST_TASKS", 1_000)
+    monkeypatch.setattr("stackroute.training.learn.certificate._FIRST_TASKS", 1_000)

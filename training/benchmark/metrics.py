@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stackroute.analytic import best_response, misalignment, solve, user_utility
-from stackroute.training.evaluation import (
+from stackroute.training.learn.evaluation import (
     provider_regret,
     relative_excess,
     throttled,

@@ -11,9 +11,9 @@ import numpy as np
 
 from stackroute.analytic import solve
 from stackroute.envs.play import ODOMETER
-from stackroute.training.evaluation import provider_regret
-from stackroute.training.sampling import SampledGame
-from stackroute.training.session import derived_seed
+from stackroute.training.learn.evaluation import provider_regret
+from stackroute.training.learn.sampling import SampledGame
+from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -42,7 +42,7 @@ class Problem:
     Args:
         game: Shape (n,); n = 1 but for algorithms that learn many games at once.
         throttling: Whether the provider can delay.
-        seed: Fixes everything; derive the seeds of parts from it by `stackroute.training.session.derived_seed`.
+        seed: Fixes everything; derive the seeds of parts from it by `stackroute.training.learn.session.derived_seed`.
 
     Attributes:
         record: What has been recorded.

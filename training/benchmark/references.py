@@ -11,7 +11,7 @@ from stackroute.analytic import Commitment, best_response, provider_cost, solve
 from stackroute.envs.encoding import commitment_from_action
 from stackroute.envs.variant import provider_grid
 from stackroute.training.benchmark.problem import Solution
-from stackroute.training.session import derived_seed
+from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
     import numpy.typing as npt

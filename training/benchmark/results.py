@@ -13,8 +13,8 @@ from stackroute.configs.benchmarks import HELD_OUT, Suite, tasks_of
 from stackroute.configs.loading import ConfigError, validated
 from stackroute.training.benchmark.metrics import METRICS, TARGETS
 from stackroute.training.benchmark.units import UNITS, Unit
+from stackroute.training.learn.runs import read_json
 from stackroute.training.output import RunError, output_folder, replacing, write_json
-from stackroute.training.runs import read_json
 
 if TYPE_CHECKING:
     from pathlib import Path

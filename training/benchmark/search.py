@@ -9,8 +9,8 @@ import numpy as np
 
 from stackroute.envs.encoding import commitment_from_action
 from stackroute.training.benchmark.problem import Solution
-from stackroute.training.sampling import joined
-from stackroute.training.session import derived_seed
+from stackroute.training.learn.sampling import joined
+from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -10,8 +10,8 @@ from torch import nn
 
 from stackroute.envs.encoding import commitment_from_action
 from stackroute.training.benchmark.problem import Solution
-from stackroute.training.learning import one_thread
-from stackroute.training.session import derived_seed
+from stackroute.training.learn.learning import one_thread
+from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
     import numpy.typing as npt

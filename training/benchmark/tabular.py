@@ -10,7 +10,7 @@ from stackroute.envs.encoding import commitment_from_action
 from stackroute.envs.user_env import PATIENCE_LEVELS
 from stackroute.envs.variant import provider_grid
 from stackroute.training.benchmark.problem import Solution
-from stackroute.training.session import derived_seed
+from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
     from stackroute.analytic.game import FloatArray

@@ -9,8 +9,8 @@ import numpy as np
 
 from stackroute.configs.amortised import AmortisedSettings
 from stackroute.training.benchmark.problem import Solution
-from stackroute.training.schemes import train
-from stackroute.training.session import Session
+from stackroute.training.learn.schemes import train
+from stackroute.training.learn.session import Session
 
 if TYPE_CHECKING:
     from stackroute.configs.training import TrainingSettings

@@ -13,9 +13,9 @@ import numpy as np
 from stackroute._version import __version__
 from stackroute.training.benchmark.metrics import METRICS, TARGETS, area, judge, reached
 from stackroute.training.benchmark.problem import Problem
+from stackroute.training.learn.runs import read_json
+from stackroute.training.learn.session import derived_seed
 from stackroute.training.output import RunError, write_json
-from stackroute.training.runs import read_json
-from stackroute.training.session import derived_seed
 
 if TYPE_CHECKING:
     from pathlib import Path

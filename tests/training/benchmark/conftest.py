@@ -10,7 +10,7 @@ from stackroute.configs.benchmarks import Suite
 from stackroute.configs.loading import validated
 from stackroute.training.benchmark import algorithms
 from stackroute.training.benchmark.problem import Problem, Solution
-from stackroute.training.sampling import joined
+from stackroute.training.learn.sampling import joined
 
 SmallSuite = Callable[..., Suite]
 

@@ -9,7 +9,7 @@ from stackroute.configs.benchmarks import Task
 from stackroute.envs.encoding import commitment_from_action
 from stackroute.training.benchmark.metrics import METRICS, area, judge, reached
 from stackroute.training.benchmark.problem import Problem, Record, Solution
-from stackroute.training.evaluation import evaluate
+from stackroute.training.learn.evaluation import evaluate
 
 GAMES = stratified_games(30, seed=4)
 

@@ -23,8 +23,8 @@ from stackroute.training import Problem, Solution, register_algorithm
 from stackroute.training.benchmark.results import COLUMNS, as_rows, read_plan, units_of, write_files
 from stackroute.training.benchmark.running import run_suite
 from stackroute.training.benchmark.units import UNITS
+from stackroute.training.learn.session import derived_seed
 from stackroute.training.output import RunError
-from stackroute.training.session import derived_seed
 
 SmallSuite = Callable[..., Suite]
 
@@ -217,7 +217,7 @@ def test_a_killed_benchmark_goes_on(small_suite: SmallSuite, tmp_path: Path) -> 
     suite = small_suite(algorithms=["exact", "tabular_q"], tasks=[STATIC], seeds=[0, 1, 2])
     path, out = tmp_path / "mine.yaml", tmp_path / "killed"
     path.write_text(yaml.safe_dump(suite.model_dump(exclude_none=True)))
-    command = [sys.executable, "-c", "from stackroute.training.cli import main; main()", "benchmark", str(path)]
+    command = [sys.executable, "-c", "from stackroute.training.cli.main import main; main()", "benchmark", str(path)]
     process = subprocess.Popen(
         [*command, "--out", str(out), "--jobs", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -1,0 +1,129 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+from stackroute import (
+    Commitment,
+    ConfigError,
+    best_response,
+    game_names,
+    load_game,
+    provider_cost,
+    solve,
+)
+from stackroute.configs import GameConfig, with_changes
+from stackroute.training.cli.explanation import as_json, explain
+
+
+@pytest.mark.parametrize(
+    ("name", "throttling", "sentences"),
+    [
+        (
+            "gpt-4.1-o3-dev-low-p",
+            True,
+            [
+                "Start with gpt-4.1 and announce that every re-prompt goes to o3. Slow down o3 by 51.09 s, or a little",
+                "Users will give up after the first failed answer",
+                "Users would rather be served by gpt-4.1 at every prompt: worth 3.19 USD",
+                "Slowing down pays below a churn penalty of 0.09394 USD (now 0.05 USD): it saves you 0.02961 USD",
+            ],
+        ),
+        (
+            "gpt-4.1-o3-dev",
+            False,
+            [
+                "Serve o3 to every prompt. A task then costs you 0.09394 USD",
+                "Users will re-prompt until the task is solved; a task is worth 2.221 USD to them.",
+                "Users would rather be served by gpt-4.1 at every prompt: worth 1.767 USD",
+                "Slowing down would not pay (now 0.1 USD); it pays below a churn penalty of 0.09394 USD.",
+            ],
+        ),
+        (
+            "g4b",
+            True,
+            [
+                "Cascade: start with standard and move each re-prompt to reasoning with probability 0.3077, or a",
+                "a task is a net loss of 0.1 to them",
+                "Users will re-prompt until the task is solved",
+                "Users would rather be served by reasoning",
+                "Slowing down would never pay, whatever the churn penalty.",
+            ],
+        ),
+        ("g1", False, ["Serve standard to every prompt, and never move a task to reasoning."]),
+    ],
+)
+def test_the_equilibrium_in_words(name: str, throttling: bool, sentences: list[str]) -> None:
+    told = explain(load_game(name), throttling)
+    assert len(told) == 4
+    for text in sentences:
+        assert any(text in sentence for sentence in told), told
+
+
+@pytest.mark.parametrize("name", [name for name in game_names() if name not in ("g1", "g2", "g3", "g6", "g8")])
+def test_the_advice_works_at_the_digits_that_are_printed(name: str) -> None:
+    config = load_game(name)
+    advice = explain(config, throttling=True)[0]
+    exact = solve(config.game, throttling=True)
+    cascade, delay = float(exact.commitment.cascade), exact.commitment.delay.copy()
+    if "with probability" in advice:
+        cascade = float(re.search(r"with probability ([\d.]+),", advice)[1])
+    if "Slow down" in advice:
+        printed = float(re.search(r" by ([\d.]+)", advice)[1])
+        delay = np.where(delay > 0, printed * config.utility_per_latency, 0.0)
+    followed = Commitment(exact.commitment.model, cascade, delay)
+    response = best_response(config.game, followed, "pessimistic")
+    assert response == pytest.approx(float(exact.patience), abs=1e-9)
+    cost = provider_cost(config.game, followed, response)
+    assert cost == pytest.approx(float(exact.provider_cost), rel=2e-3)
+
+
+def test_users_can_gain_from_slowing_down() -> None:
+    changes = ["models.standard.latency=0.01", "models.reasoning.success=0.9", "models.standard.cost=0.3"]
+    changes += ["models.reasoning.cost=0.35", "models.reasoning.latency=1.5", "churn_penalty=0.1"]
+    told = explain(with_changes(load_game("g1"), changes), throttling=True)[-1]
+    assert "In the kindest way users gain 0.6567 by it; in the cruellest" in told
+
+
+def test_who_agrees_is_told_so() -> None:
+    assert "Users would choose the same." in explain(load_game("claude-3.7-sonnet-thinking-dev"), throttling=False)
+
+
+def test_two_bounds_where_only_the_reasoning_model_is_worth_it() -> None:
+    config = with_changes(
+        load_game("g4b"), ["models.standard.cost=0.5", "models.reasoning.cost=0.6", "churn_penalty=0.6"]
+    )
+    told = explain(config, throttling=True)[-1]
+    assert told.startswith("Slowing down pays below a churn penalty of 0.75 and above 0.3333 (now 0.6)")
+
+
+@pytest.mark.parametrize("name", ["g4b", "g7", "gpt-4.1-o3-dev"])
+def test_json_holds_no_infinity(name: str) -> None:
+    json.dumps(as_json(load_game(name), throttling=True), allow_nan=False)
+
+
+def test_changes_replace_values_at_any_depth() -> None:
+    config = with_changes(load_game("gpt-4.1-o3-dev"), ["value=7e0", "models.reasoning.latency = 40.5"])
+    assert isinstance(config, GameConfig)
+    assert (config.value, config.models.reasoning.latency) == (7, 40.5)
+    assert config.models.standard == load_game("gpt-4.1-o3-dev").models.standard
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("value", "expected KEY=VALUE"),
+        ("models.third.cost=1", "expected KEY=VALUE"),
+        ("valeu=5", "valeu: unknown key; .* did you mean 'value'"),
+        ("value=-5", r"value: -5 is not allowed"),
+        ("value=much", "value: 'much' is not allowed"),
+        ("value=[", "not valid YAML"),
+        ("value=nan", "value: nan is not allowed; expected a finite number"),
+        ("models.standard.success=0.9", "models.reasoning.success: 0.8 is not allowed; expected more than"),
+    ],
+)
+def test_a_bad_change_is_one_line(change: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        with_changes(load_game("g1"), [change])
+    assert "\n" not in str(caught.value)

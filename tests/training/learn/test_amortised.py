@@ -1,0 +1,230 @@
+"""The scheme for a distribution of games, on budgets too small to learn it; and the learner of all options."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from stackroute import load_game
+from stackroute.agents import LearnedProvider
+from stackroute.agents.saving import load_provider, load_user, save_policy
+from stackroute.analytic import random_games
+from stackroute.configs import ConfigError
+from stackroute.configs.amortised import AllActionSettings, AmortisedSettings
+from stackroute.configs.training import load_training_settings, settings_from
+from stackroute.envs.encoding import observation_space
+from stackroute.training.learn import all_actions
+from stackroute.training.learn.all_actions import AllActionLearner, Played, learn_from_all_actions
+from stackroute.training.learn.amortised import provider_options, training_games
+from stackroute.training.learn.checkpoints import Checkpoints
+from stackroute.training.learn.result import TrainedPair
+from stackroute.training.learn.runs import RunSpec, evaluate_run, run_game
+from stackroute.training.learn.schemes import train
+from stackroute.training.learn.session import Session
+
+NAME = "gpt-4.1-o3-dev-low-p"
+FIT = {"situations": 200, "tasks": 8, "steps": 50, "batch_size": 16, "hidden_layers": [8]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_rounds() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(all_actions, "ROUND", 20)
+        yield
+
+
+def content() -> dict[str, Any]:
+    """Tiny settings as keys and values."""
+    full = load_training_settings("joint_amortised").model_dump()
+    full["games"]["count"] = 1000
+    return full | {player: full[player] | FIT for player in ("user", "provider")}
+
+
+def settings(**changes: Any) -> AmortisedSettings:
+    made = settings_from(content() | changes, "tiny")
+    assert isinstance(made, AmortisedSettings)
+    return made
+
+
+def trained(throttling: bool = True, seed: int = 3, session: Session | None = None, **changes: Any) -> TrainedPair:
+    return train(load_game(NAME).game, settings(**changes), throttling=throttling, seed=seed, session=session)
+
+
+@pytest.fixture(scope="module")
+def pair() -> TrainedPair:
+    return trained()
+
+
+def assert_same(one: TrainedPair, other: TrainedPair) -> None:
+    """Bitwise the same."""
+    assert one.curves == other.curves
+    assert one.stages == other.stages
+    assert one.held_out == other.held_out
+    for left, right in ((one.user, other.user), (one.provider, other.provider)):
+        weights, others = left.policy.state_dict(), right.policy.state_dict()  # type: ignore[union-attr]
+        assert all((weights[name] == others[name]).all() for name in weights)
+
+
+def test_the_same_seed_gives_the_same_pair(pair: TrainedPair) -> None:
+    assert_same(pair, trained())
+    assert trained(seed=4).curves != pair.curves
+
+
+@pytest.mark.parametrize("stage", ["user: play", "user", "provider: play", "provider"])
+def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(pair: TrainedPair, stage: str, tmp_path: Path) -> None:
+    def cut_off(name: str, done: int, total: int, regret: float) -> None:
+        if name == stage and 2 * done > total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(session=Session(Checkpoints(tmp_path), on_progress=cut_off, checkpoint_seconds=0))
+    told = []
+    again = Session(Checkpoints(tmp_path), on_progress=lambda *args: told.append(args))
+    assert_same(pair, trained(session=again))
+    if stage in ("user", "provider"):
+        assert [done for name, done, *_ in told if name == stage] == [40, 50]
+    if stage.startswith("provider"):
+        assert not any(name.startswith("user") for name, *_ in told)
+
+
+def test_a_finished_run_learns_nothing_more(pair: TrainedPair, tmp_path: Path) -> None:
+    trained(session=Session(Checkpoints(tmp_path)))
+    told = []
+    assert_same(pair, trained(session=Session(Checkpoints(tmp_path), on_progress=lambda *args: told.append(args))))
+    assert told == []
+
+
+@pytest.mark.parametrize("features", ["raw", "theory"])
+def test_saved_players_answer_as_before(features: str, pair: TrainedPair, tmp_path: Path) -> None:
+    made = pair if features == "raw" else trained(features=features)
+    save_policy(made.user, tmp_path / "user.npz")
+    save_policy(made.provider, tmp_path / "provider.npz")
+    user, provider = load_user(tmp_path / "user.npz"), load_provider(tmp_path / "provider.npz")
+    assert isinstance(provider, LearnedProvider)
+    assert provider.features == (features == "theory")
+    games = random_games(300, seed=5)
+    commitment, saved = (player.commit(games, np.zeros((300, 4))) for player in (made.provider, provider))
+    for name in ("model", "cascade", "delay"):
+        np.testing.assert_array_equal(getattr(commitment, name), getattr(saved, name))
+    answers = [player.patience(games, commitment, np.zeros(300)) for player in (made.user, user)]
+    np.testing.assert_array_equal(*answers)
+
+
+def test_without_throttling_nothing_is_delayed() -> None:
+    made = trained(throttling=False)
+    assert isinstance(made.provider, LearnedProvider)
+    assert made.provider.commitments is not None
+    assert made.provider.commitments.shape == (22, 2)
+    commitment = made.provider.commit(random_games(300, seed=5), np.zeros((300, 4)))
+    assert not commitment.delay.any()
+    assert made.held_out is not None
+    assert made.held_out.throttling == ()
+
+
+def test_the_options_are_each_model_alone_delayed_and_mixed() -> None:
+    options = provider_options(4, throttling=True)
+    assert options.tolist()[:4] == [[0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [1, 0, 0, 1]]
+    assert options[4:, 1].tolist() == [0.25, 0.5, 0.75, 1.0]
+    np.testing.assert_array_equal(provider_options(4, throttling=False), np.delete(options, [2, 3], axis=0)[:, :2])
+
+
+def test_games_come_in_equal_parts() -> None:
+    games = training_games(settings().games, seed=1)
+    assert games.shape == (1000,)
+    values, penalties = games.value.reshape(4, 250).max(axis=1), games.churn_penalty.reshape(4, 250).max(axis=1)
+    assert (values > 1.2).tolist() == [True, True, False, False]
+    assert (penalties > 1).tolist() == [True, False, True, False]
+
+
+def test_held_out_games_are_judged_by_stratum(pair: TrainedPair) -> None:
+    assert pair.held_out is not None
+    counts = [row.count for row in pair.held_out.regrets]
+    assert counts == [84, 84, 83, 83, 83, 83, 334]
+    assert all(0 <= row.within_one_percent <= 1 and row.median <= row.p95 for row in pair.held_out.regrets)
+    finite, everything = pair.held_out.throttling
+    assert 0 < finite.count < everything.count <= 500
+    assert 0 <= finite.right <= 1
+
+
+def test_a_run_reports_the_held_out_games(tmp_path: Path) -> None:
+    run = run_game(RunSpec(load_game(NAME), settings(), throttling=True, seed=3), tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["scheme"] == "joint_amortised"
+    assert [row["count"] for row in report["held_out"]["regrets"]] == [84, 84, 83, 83, 83, 83, 334]
+    assert evaluate_run(tmp_path) == run.pair.evaluation
+    assert len(list((tmp_path / "tensorboard").rglob("events.out.tfevents*"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "message"),
+    [
+        ("games", "cost", [1.0, 0.01], "games: cost: (1.0, 0.01) is not allowed; expected 0 <= low < high, finite"),
+        ("games", "success", [0.1], "games.success: [0.1] is not allowed"),
+        ("games", "values", [], "games.values: [] is not allowed"),
+        ("games", "churn_penalties", [[0.0, -1.0]], "games: churn_penalty: (0.0, -1.0) is not allowed"),
+        ("user", "steps", 0, "user.steps: 0 is not allowed"),
+        ("user", "mixtures", 20, "user.mixtures: unknown key"),
+        ("provider", "mixtures", 1, "provider.mixtures: 1 is not allowed"),
+        ("provider", "regression", 1.5, "provider.regression: 1.5 is not allowed"),
+        ("provider", "delay_fee", None, "provider.delay_fee: None is not allowed"),
+    ],
+)
+def test_bad_settings_are_refused_in_a_line(part: str, key: str, value: Any, message: str) -> None:
+    changed = content()
+    changed[part] = changed[part] | {key: value}
+    with pytest.raises(ConfigError) as error:
+        settings_from(changed, "tiny")
+    assert str(error.value).startswith(f"tiny: {message}")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("regression", [0.0, 0.5, 1.0])
+def test_the_best_option_of_a_table_is_found(regression: float) -> None:
+    space = spaces.Box(0.0, 1.0, (1,), dtype=np.float32)
+    coins = np.random.default_rng(0)
+    seen = coins.random((2000, 1), dtype=np.float32)
+    best = np.digitize(seen[:, 0], [0.3, 0.7])
+    table = np.eye(3, dtype=np.float32)[best]
+    noisy = table + coins.normal(0, 0.1, table.shape).astype(np.float32)
+    played = Played(seen, noisy, 1.0 - table[:500].astype(np.float64))
+    fit = load_training_settings("joint_amortised").model_dump()["user"]
+    fit |= {"steps": 600, "batch_size": 128, "hidden_layers": [32, 32], "regression": regression}
+    _, curve = learn_from_all_actions(
+        "toy", lambda: played, AllActionSettings(**fit), Session(), space=space, options=3, seed=1
+    )
+    assert curve.steps == list(range(0, 601, 20))
+    assert curve.regret[0] > 0.2
+    assert curve.regret[-1] < 0.02
+    assert curve.reward[-1] > 0.95
+
+
+def test_judged_situations_are_not_learned_from() -> None:
+    space = spaces.Box(0.0, 1.0, (1,), dtype=np.float32)
+    fit = load_training_settings("joint_amortised").model_dump()["user"] | FIT
+    seen = np.random.default_rng(0).random((100, 1), dtype=np.float32)
+    learned = []
+    for reward in (0.0, 1e6):
+        rewards = np.tile(np.float32([0, 1]), (100, 1))
+        rewards[:10] = reward
+        learner = AllActionLearner(space, 2, AllActionSettings(**fit), seed=1)
+        learner.round(Played(seen, rewards, np.zeros((10, 2)), np.ones(100)))
+        learned.append(learner.policy.action_net.weight.detach().numpy().copy())
+    np.testing.assert_array_equal(*learned)
+
+
+@pytest.mark.parametrize(
+    ("commitments", "message"),
+    [
+        (np.zeros((22, 3)), "commitments: shape"),
+        (np.full((22, 2), 1.5), "expected numbers in"),
+        (np.zeros((21, 2)), "policy: actions Discrete"),
+    ],
+)
+def test_a_list_of_commitments_must_fit_the_policy(commitments: np.ndarray, message: str) -> None:
+    policy = AllActionLearner(observation_space(), 22, settings().user, seed=0).policy
+    with pytest.raises(ValueError, match=message):
+        LearnedProvider(policy, commitments=commitments)

@@ -1,0 +1,141 @@
+"""Learning reaches the exact equilibrium: real training with the packaged settings, on fixed seeds.
+
+Budgets are those of the packaged settings, about 15 s on one core for a static game and 40 s for a cascade. Everything
+is seeded, so a test gives the same result each time on the same versions; the thresholds are on exact regret.
+"""
+
+import numpy as np
+import pytest
+
+from stackroute import Commitment, load_game, solve
+from stackroute.agents import FixedPatienceUser
+from stackroute.analytic import throttling_gain
+from stackroute.configs.training import FollowerFirstSettings, SimultaneousSettings, load_training_settings
+from stackroute.training.learn.evaluation import provider_regret
+from stackroute.training.learn.follower_first import learn_provider, learn_user
+from stackroute.training.learn.learning import one_thread
+from stackroute.training.learn.schemes import train
+from stackroute.training.learn.session import Session
+from stackroute.training.learn.zoom import Zoom
+
+pytestmark = pytest.mark.convergence
+
+STATIC_REGRET = 0.001
+USER_REGRET = 0.005
+
+
+@pytest.fixture(scope="module")
+def settings() -> FollowerFirstSettings:
+    loaded = load_training_settings("follower_first")
+    assert isinstance(loaded, FollowerFirstSettings)
+    return loaded
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    ("name", "throttles", "model"), [("gpt-4.1-o3-dev-low-p", True, 1), ("gpt-4.1-o3-dev", False, 2)]
+)
+def test_the_quickstart_games_converge(
+    settings: FollowerFirstSettings, name: str, throttles: bool, model: int, seed: int
+) -> None:
+    pair = train(load_game(name).game, settings, throttling=True, seed=seed)
+    evaluation = pair.evaluation
+    assert evaluation.equilibrium.throttled is throttles
+    assert evaluation.learned.throttled is throttles
+    assert evaluation.learned.model == evaluation.equilibrium.model == model
+    assert evaluation.provider_regret < STATIC_REGRET
+    assert evaluation.provider_regret_pessimistic < STATIC_REGRET
+    assert evaluation.user_regret < USER_REGRET
+    assert pair.certified
+
+
+@pytest.mark.parametrize("name", ["g1", "g2", "g3", "g6"])
+def test_static_games_converge(settings: FollowerFirstSettings, name: str) -> None:
+    pair = train(load_game(name).game, settings, throttling=False, seed=0)
+    assert pair.evaluation.provider_regret < STATIC_REGRET
+    assert pair.evaluation.user_regret < USER_REGRET
+    assert pair.certified
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "regret"),
+    [
+        ("g4b", 1, 0.01),
+        ("gpt-4.1-nano-gpt-4.1-cascade", 1, 0.02),
+        ("g5", -1, 0.005),
+    ],
+)
+def test_cascades_converge_and_stay_on_the_safe_side(
+    settings: FollowerFirstSettings, name: str, side: int, regret: float
+) -> None:
+    pair = train(load_game(name).game, settings, throttling=False, seed=0)
+    learned, equilibrium = pair.evaluation.learned, pair.evaluation.equilibrium
+    assert pair.evaluation.start_model_right
+    assert side * (learned.cascade - equilibrium.cascade) >= 0
+    assert 0 <= pair.evaluation.provider_regret < regret
+    assert pair.evaluation.user_regret < USER_REGRET
+    assert pair.certified
+    # The last check adds what learning alone did not reach.
+    assert pair.evaluation.provider_regret <= pair.stages[0].evaluation.provider_regret
+
+
+@pytest.mark.parametrize("ratio", [0.95, 1.05])
+def test_throttling_appears_below_the_exact_threshold_and_not_above(
+    settings: FollowerFirstSettings, ratio: float
+) -> None:
+    game = load_game("g7").game
+    threshold = float(throttling_gain(game).churn_penalty_high)
+    changed = type(game)(game.success, game.cost, game.latency, game.value, ratio * threshold)
+    evaluation = train(changed, settings, throttling=True, seed=0).evaluation
+    assert evaluation.learned.throttled is (ratio < 1)
+    assert evaluation.provider_regret < STATIC_REGRET
+
+
+def test_throttling_is_learned_from_the_users_response(settings: FollowerFirstSettings) -> None:
+    game = load_game("gpt-4.1-o3-dev-low-p").game
+    with one_thread():
+        provider, _ = learn_provider(game, FixedPatienceUser(1.0), settings.provider, throttling=True)
+        commitment = provider.commit(game, np.zeros(4))
+    # Against a user that always re-prompts a delay changes nothing, and the cheapest route is model 2.
+    assert int(commitment.model) == 2
+
+
+MISSED = "it switches 0.0245 below s0: since users learn longer, for games with delays, this bar is missed"
+
+
+@pytest.mark.parametrize(
+    ("name", "switch"),
+    [("g4b", 4 / 13), pytest.param("g4", 0.224475, marks=pytest.mark.xfail(reason=MISSED, strict=False))],
+)
+def test_a_learned_user_switches_at_s0(settings: FollowerFirstSettings, name: str, switch: float) -> None:
+    game = load_game(name).game
+    with one_thread():
+        user, _ = learn_user(game, settings.user, throttling=False, seed=0)
+        cascade = np.linspace(0, 1, 401)
+        patience = user.patience(game, Commitment(np.ones(401), cascade), np.zeros(401))
+    assert (patience[cascade < switch - 0.02] == 0).all()
+    assert (patience[cascade > switch + 0.02] == 1).all()
+
+
+def test_players_that_learn_blindly_and_at_once_miss_the_cascade() -> None:
+    blind = load_training_settings("simultaneous_blind")
+    assert isinstance(blind, SimultaneousSettings)
+    evaluation = train(load_game("g4b").game, blind, throttling=False, seed=0).evaluation
+    # At a fixed patience the best route is static: to a user who does not see it, a cascade is worth nothing.
+    assert evaluation.provider_regret > 0.05
+
+
+@pytest.mark.parametrize("patience", [0.0, 1.0])
+def test_zoom_is_not_misled_by_a_user_that_has_learned_nothing(patience: float) -> None:
+    # It believes that the user always leaves, or always stays. Budget: 25,600 commitments; one seed; threshold 1 %.
+    game = load_game("g8").game
+    settings = load_training_settings("follower_first", ["zoom.half_widths=[]"])
+    assert isinstance(settings, FollowerFirstSettings)
+    assert settings.zoom is not None
+    best_cost = float(solve(game, throttling=True).provider_cost)
+    user = FixedPatienceUser(patience)
+    zoom = Zoom(game, user, settings.zoom, Session(), throttling=True, seed=1, best_cost=best_cost)  # type: ignore[arg-type]
+    with one_thread():
+        found = zoom.refine(Commitment(2, 0.0, [0.0, float(game.value)]))[0]
+    assert float(provider_regret(game, found.commitment, best_cost)) < 0.01
+    assert found.cost == pytest.approx(best_cost, rel=0.01)

@@ -1,0 +1,252 @@
+"""Every algorithm as either player, with budgets too small to learn anything."""
+
+import io
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from stackroute import Commitment, Game, load_game
+from stackroute.agents import FixedPatienceUser, LearnedProvider, LearnedUser, load_policy, save_policy
+from stackroute.configs import ConfigError
+from stackroute.configs.training import ProviderSettings, UserSettings, load_training_settings
+from stackroute.envs import PATIENCE_LEVELS, ProviderBatch
+from stackroute.envs.sb3 import ProviderVecEnv
+from stackroute.training.learn.follower_first import learn_provider, learn_user
+from stackroute.training.learn.learning import Learner, one_thread
+
+LearnerContent = Callable[..., dict[str, Any]]
+TinyContent = Callable[..., dict[str, Any]]
+
+PROVIDERS = ("ppo", "a2c", "sac", "td3", "tqc", "dqn")
+USERS = (
+    ("ppo", None),
+    ("a2c", None),
+    ("dqn", None),
+    ("ppo", "grid"),
+    ("dqn", "grid"),
+    ("ppo", "box"),
+    ("sac", "box"),
+    ("td3", "box"),
+)
+
+
+@pytest.fixture
+def game() -> Game:
+    return load_game("g4b").game
+
+
+def commitments(game: Game) -> Commitment:
+    generator = np.random.default_rng(5)
+    return Commitment(generator.integers(1, 3, 40), generator.random(40), generator.random((40, 2)))
+
+
+@pytest.mark.parametrize("features", ["raw", "theory"])
+@pytest.mark.parametrize("throttling", [False, True])
+@pytest.mark.parametrize("algorithm", PROVIDERS)
+def test_every_algorithm_can_be_the_provider(
+    provider_content: LearnerContent, game: Game, tmp_path: Path, algorithm: str, throttling: bool, features: str
+) -> None:
+    settings = ProviderSettings.model_validate(provider_content(algorithm))
+    with one_thread():
+        provider, curve = learn_provider(
+            game, FixedPatienceUser(0.5), settings, features=features, throttling=throttling, seed=3
+        )
+        again, _ = learn_provider(
+            game, FixedPatienceUser(0.5), settings, features=features, throttling=throttling, seed=3
+        )
+    assert curve.steps == [0, 32, 64]
+    assert np.isfinite([curve.regret, curve.reward]).all()
+    save_policy(provider, tmp_path / "provider.npz")
+    loaded = load_policy(tmp_path / "provider.npz")
+    assert isinstance(loaded, LearnedProvider)
+    games = Game(*(np.stack([a, b]) for a, b in zip(arrays(game), arrays(load_game("g1").game), strict=True)))
+    for other in (loaded, again):
+        for name in ("model", "cascade", "delay"):
+            expected = getattr(provider.commit(games, np.zeros((2, 4))), name)
+            np.testing.assert_array_equal(getattr(other.commit(games, np.zeros((2, 4))), name), expected)
+    if not throttling:
+        assert (provider.commit(games, np.zeros((2, 4))).delay == 0).all()
+
+
+def arrays(game: Game) -> tuple[np.ndarray, ...]:
+    return game.success, game.cost, game.latency, np.asarray(game.value), np.asarray(game.churn_penalty)
+
+
+@pytest.mark.parametrize("features", ["raw", "theory"])
+@pytest.mark.parametrize(("algorithm", "action"), USERS)
+def test_every_algorithm_that_fits_can_be_the_user(
+    user_content: LearnerContent, game: Game, tmp_path: Path, algorithm: str, action: str | None, features: str
+) -> None:
+    settings = UserSettings.model_validate(user_content(algorithm, action))
+    with one_thread():
+        user, curve = learn_user(game, settings, features=features, throttling=True, seed=3)
+        again, _ = learn_user(game, settings, features=features, throttling=True, seed=3)
+    assert curve.steps == [0, 32, 64]
+    assert np.isfinite([curve.regret, curve.reward]).all()
+    save_policy(user, tmp_path / "user.npz")
+    loaded = load_policy(tmp_path / "user.npz")
+    assert isinstance(loaded, LearnedUser)
+    made = commitments(game)
+    patience = user.patience(game, made, np.zeros(40))
+    assert patience.shape == (40,)
+    for other in (loaded, again):
+        np.testing.assert_array_equal(other.patience(game, made, np.zeros(40)), patience)
+    if action == "grid":
+        assert set(patience) <= set(PATIENCE_LEVELS)
+    elif algorithm == "dqn":
+        assert set(patience) <= {0.0, 1.0}
+    else:
+        assert ((patience >= 0) & (patience <= 1)).all()
+
+
+@pytest.mark.parametrize("algorithm", PROVIDERS)
+def test_weights_move_and_a_restored_learner_goes_on_alike(
+    provider_content: LearnerContent, game: Game, algorithm: str
+) -> None:
+    def learner() -> Learner:
+        batch = ProviderBatch(
+            game,
+            FixedPatienceUser(0.5),
+            16,
+            tasks_per_commitment=4,
+            throttling=True,
+            action="grid" if algorithm == "dqn" else "box",
+        )
+        settings = ProviderSettings.model_validate(provider_content(algorithm, steps=96, rounds=3))
+        return Learner(ProviderVecEnv(batch), settings, seed=2)
+
+    def weights(one: Learner) -> dict[str, np.ndarray]:
+        return {name: tensor.numpy().copy() for name, tensor in one.policy.state_dict().items()}
+
+    with one_thread():
+        first = learner()
+        before = weights(first)
+        first.round()
+        buffer = io.BytesIO()
+        torch.save(first.state(), buffer)
+        buffer.seek(0)
+        second = learner()
+        second.restore(torch.load(buffer, weights_only=True))
+        assert second.rounds == first.rounds == 1
+        assert second.steps == first.steps == 32
+        for one in (first, second):
+            one.round()
+            one.round()
+    after, same = weights(first), weights(second)
+    assert any((after[name] != before[name]).any() for name in after)
+    for name, array in after.items():
+        np.testing.assert_array_equal(same[name], array, err_msg=name)
+    assert first.steps == second.steps == 96
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "a2c", "td3", "dqn"])
+def test_exploration_narrows_from_the_first_to_the_last_width(
+    provider_content: LearnerContent, game: Game, algorithm: str
+) -> None:
+    batch = ProviderBatch(
+        game,
+        FixedPatienceUser(0.5),
+        16,
+        tasks_per_commitment=4,
+        throttling=False,
+        action="grid" if algorithm == "dqn" else "box",
+    )
+    settings = ProviderSettings.model_validate(
+        provider_content(algorithm, steps=640, rounds=20, exploration=0.8, final_exploration=0.2)
+    )
+    learner = Learner(ProviderVecEnv(batch), settings, seed=2)
+    widths = []
+    with one_thread():
+        while learner.rounds < settings.rounds:
+            learner.round()
+            widths.append(width(learner.model))
+    assert all(later < earlier for earlier, later in itertools.pairwise(widths))
+    assert widths[0] == pytest.approx(0.8, rel=0.08)
+    assert widths[-1] == pytest.approx(0.2, rel=0.08)
+
+
+def width(model: Any) -> float:
+    if hasattr(model, "exploration_rate"):
+        return float(model.exploration_rate)
+    if getattr(model, "action_noise", None) is not None:
+        return float(np.ravel(getattr(model.action_noise, "base_noise", model.action_noise)._sigma)[0])
+    return float(model.policy.log_std.exp().detach().numpy()[0])
+
+
+@pytest.mark.parametrize(
+    ("player", "algorithm", "change", "message"),
+    [
+        ("provider", "sac", {"epochs": 4}, "provider: epochs: is not used by sac"),
+        ("provider", "a2c", {"minibatches": 4}, "provider: minibatches: is not used by a2c"),
+        ("provider", "ppo", {"buffer_size": 64}, "provider: buffer_size: is not used by ppo"),
+        ("provider", "sac", {"exploration": 1.0}, "provider: exploration: is not used by sac"),
+        ("provider", "tqc", {"final_exploration": 1.0}, "provider: final_exploration: is not used by tqc"),
+        ("provider", "td3", {"rollout_length": 1}, "provider: rollout_length: is not used by td3"),
+        ("user", "dqn", {"entropy_bonus": 0.1}, "user: entropy_bonus: is not used by dqn"),
+        ("provider", "sac", {"buffer_size": None}, "provider: buffer_size: missing key; sac needs buffer_size"),
+        ("provider", "dqn", {"exploration": None}, "provider: exploration: missing key"),
+        ("user", "ppo", {"epochs": None}, "user: epochs: missing key; ppo needs rollout_length"),
+        ("user", "dqn", {"gradient_steps": None}, "user: gradient_steps: missing key"),
+        ("user", "dqn", {"action": "box"}, "user: action: 'box' is not possible with dqn"),
+        ("user", "sac", {"action": "grid"}, "user: action: 'grid' is not possible with sac"),
+        ("user", "ppo", {"action": None}, "user: action: missing key; expected 'grid' or 'box'"),
+        ("user", "ppo", {"decision": "pass"}, "user: decision: 'pass' answers one task at a time"),
+        ("user", "sac", {"decision": "pass", "action": None}, "user: algorithm: sac needs a continuous action"),
+        ("provider", "ppo", {"algorithm": "reinforce"}, "provider.algorithm: 'reinforce' is not allowed"),
+        ("provider", "ppo", {"rounds": 3}, "provider: rounds: 3 is not allowed; expected a divisor of steps = 64"),
+        ("provider", "ppo", {"minibatches": 32}, "provider: minibatches: 32 is not allowed; expected a divisor"),
+        ("provider", "ppo", {"hidden_layers": []}, "provider.hidden_layers: "),
+        ("provider", "ppo", {"epoch": 3}, "provider.epoch: unknown key"),
+    ],
+)
+def test_wrong_keys_are_one_line_that_names_them(
+    tiny_content: TinyContent,
+    user_content: LearnerContent,
+    provider_content: LearnerContent,
+    tmp_path: Path,
+    player: str,
+    algorithm: str,
+    change: dict[str, object],
+    message: str,
+) -> None:
+    path = tmp_path / "mine.yaml"
+    made = provider_content if player == "provider" else user_content
+    options = {"action": "box"} if player == "user" and algorithm == "sac" else {}
+    good = tiny_content() | {player: made(algorithm, **options)}
+    path.write_text(yaml.safe_dump(good))
+    assert getattr(load_training_settings(path), player).algorithm == algorithm
+    changed = {name: value for name, value in (good[player] | change).items() if value is not None}
+    path.write_text(yaml.safe_dump(good | {player: changed}))
+    with pytest.raises(ConfigError) as caught:
+        load_training_settings(path)
+    assert f"mine.yaml: {message}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["provider=provider_sacc"], "'provider_sacc' is not a packaged name"),
+        (["scheme=simultaneous"], "scheme"),
+        (["zoom.cascades=2"], "zoom.cascades: 2"),
+        (["user.rounds"], "expected KEY=VALUE"),
+    ],
+)
+def test_changes_that_do_not_fit_are_one_line(changes: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_training_settings("follower_first", changes)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_whole_numbers_can_be_changed() -> None:
+    settings = load_training_settings("follower_first", ["zoom.cascades=21", "features=theory", "certificate=null"])
+    assert settings.scheme == "follower_first"
+    assert settings.zoom is not None
+    assert (settings.zoom.cascades, settings.features, settings.certificate) == (21, "theory", None)

@@ -1,0 +1,126 @@
+"""The training machinery with budgets too small to learn anything; see test_convergence for learning."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from rich.console import Console
+
+from stackroute import load_game
+from stackroute.agents import load_provider, load_user
+from stackroute.configs import ConfigError
+from stackroute.configs.training import FollowerFirstSettings, load_training_settings
+from stackroute.training.cli.quickstart import GAMES, quickstart
+from stackroute.training.learn.follower_first import train
+from stackroute.training.learn.runs import RunSpec, run_game
+from stackroute.training.learn.session import Curve, Session, derived_seed
+
+OUTCOME = {"model", "cascade", "delay", "patience", "provider_cost", "user_utility", "throttled"}
+REPORT = {
+    "game",
+    "throttling",
+    "seed",
+    "scheme",
+    "learned",
+    "equilibrium",
+    "provider_regret",
+    "provider_regret_pessimistic",
+    "user_regret",
+    "on_path_regret",
+    "start_model_right",
+    "cascade_error",
+    "throttling_right",
+    "certified",
+    "stages",
+}
+
+
+@pytest.fixture
+def tiny(tiny_settings: Callable[..., FollowerFirstSettings]) -> FollowerFirstSettings:
+    return tiny_settings()
+
+
+@pytest.mark.parametrize("throttling", [False, True])
+def test_the_same_seed_gives_the_same_pair(tiny: FollowerFirstSettings, throttling: bool) -> None:
+    game = load_game("g4b").game
+    pairs = [train(game, tiny, throttling=throttling, seed=seed) for seed in (3, 3, 4)]
+    assert pairs[0].evaluation == pairs[1].evaluation
+    assert set(pairs[0].curves) == {"user", "provider"}
+    assert pairs[0].curves == pairs[1].curves
+    assert pairs[0].evaluation != pairs[2].evaluation
+    if not throttling:
+        assert pairs[0].evaluation.learned.delay == (0, 0)
+
+
+def test_progress_is_told_for_both_stages(tiny: FollowerFirstSettings) -> None:
+    told = []
+    session = Session(on_progress=lambda *args: told.append(args))
+    train(load_game("g1").game, tiny, throttling=False, session=session)
+    for stage in ("user", "provider"):
+        assert [done for name, done, *_ in told if name == stage] == [0, 32, 64, 64]
+    assert all(0 <= done <= total == 64 for _, done, total, _ in told)
+    assert all(np.isfinite(regret) for *_, regret in told)
+
+
+def test_a_run_writes_report_policies_and_logs(tiny: FollowerFirstSettings, tmp_path: Path) -> None:
+    config = load_game("gpt-4.1-o3-dev")
+    run = run_game(RunSpec(config, tiny, throttling=True, seed=5), tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert set(report) == REPORT
+    assert json.loads((tmp_path / "times.json").read_text()).keys() == {"seconds", "cpu_seconds"}
+    curves = json.loads((tmp_path / "curves.json").read_text())
+    assert {name: Curve(**curve) for name, curve in curves.items()} == run.pair.curves
+    assert set(report["learned"]) == set(report["equilibrium"]) == OUTCOME
+    assert (report["game"], report["throttling"], report["seed"]) == ("gpt-4.1-o3-dev", True, 5)
+    commitment = load_provider(tmp_path / "provider.npz").commit(config.game, np.zeros(4))
+    assert (int(commitment.model), float(commitment.cascade)) == (
+        report["learned"]["model"],
+        report["learned"]["cascade"],
+    )
+    patience = load_user(tmp_path / "user.npz").patience(config.game, commitment, np.zeros(()))
+    assert float(patience) == report["learned"]["patience"] == run.pair.evaluation.learned.patience
+    assert len(list((tmp_path / "tensorboard").rglob("events.out.tfevents*"))) == 2
+
+
+def test_the_quickstart_writes_what_it_promises(tiny: FollowerFirstSettings, tmp_path: Path) -> None:
+    with (tmp_path / "shown.txt").open("w") as file:
+        quickstart(tmp_path / "out", tiny, seed=0, console=Console(file=file, width=120))
+    content = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [game["game"] for game in content["games"]] == list(GAMES)
+    assert all(set(game) == REPORT for game in content["games"])
+    low, high = (game["equilibrium"]["throttled"] for game in content["games"])
+    assert (low, high) == (True, False)
+    for name in GAMES:
+        assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    shown = " ".join((tmp_path / "shown.txt").read_text().split())
+    low, high = (text.split(". ")[0] for text in shown.split("In theory the provider ")[1:])
+    assert low == "throttles and serves gpt-4.1, although the user would rather have gpt-4.1 at full speed"
+    assert high == "does not throttle and serves o3, although the user would rather have gpt-4.1"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 0}, "user.steps: 0 is not allowed"),
+        ({"hidden_layers": []}, "user.hidden_layers: "),
+        ({"learning_rate": "0.1"}, "user.learning_rate: '0.1' is not allowed"),
+        ({"learning_rte": 0.1}, "user.learning_rte: unknown key"),
+    ],
+)
+def test_bad_settings_are_errors(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    content = load_training_settings().model_dump()
+    content["user"].update(change)
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_training_settings(tmp_path / "mine.yaml")
+    assert "mine.yaml" in str(caught.value)
+
+
+def test_seeds_of_parts_share_nothing() -> None:
+    made = {derived_seed(seed, *path) for seed in range(20) for path in (("user",), ("provider",), ("round", 1), (1,))}
+    assert len(made) == 80
+    assert derived_seed(3, "round", 1) == derived_seed(3, "round", 1)
+    assert all(0 <= seed < 2**32 for seed in made)

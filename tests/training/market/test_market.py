@@ -1,0 +1,203 @@
+"""The market against single games, the posterior against its distribution, and the robustness against the theory."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from stackroute import Game, Regime, best_response, load_game, misalignment, provider_cost, solve, throttling_gain
+from stackroute.analytic import random_games
+from stackroute.configs import ConfigError
+from stackroute.configs.tables import MeasuredModel, ModelTable, read_models
+from stackroute.envs.encoding import commitment_from_action
+from stackroute.training.market.market import (
+    ANNOUNCED,
+    CASCADE,
+    REASONING,
+    STANDARD,
+    Pair,
+    Scenario,
+    assess,
+    games_of,
+    pairs_of,
+)
+from stackroute.training.market.report import as_json, as_markdown, game_configs, market_of
+from stackroute.training.market.robustness import RATIOS, routes
+from stackroute.training.market.uncertainty import draw_models, shares
+
+DEV = Scenario((64.0,), (5.0,), (0.1,), "USD")
+RANGES = Scenario((12.0, 64.0), (1.0, 5.0, 15.0), (0.05, 0.1), "USD")
+
+
+@pytest.fixture(scope="module")
+def aider() -> ModelTable:
+    return read_models("aider")
+
+
+def test_pairs_are_those_in_the_three_orders(aider: ModelTable) -> None:
+    pairs = pairs_of(aider)
+    assert len(pairs) == 682
+    for pair in pairs[::50]:
+        one, other = pair.standard, pair.reasoning
+        assert one.success < other.success
+        assert one.cost < other.cost
+        assert one.latency < other.latency
+    (named,) = pairs_of(aider, ["gpt-4.1:o3"])
+    assert named.label == "gpt-4.1 / o3"
+    assert named in pairs
+
+
+def test_pairs_that_are_not_are_named(aider: ModelTable) -> None:
+    with pytest.raises(
+        ConfigError, match=r"pair: 'o3:gpt-4.1' is not allowed; success: gpt-4.1 has 0.2; expected more"
+    ):
+        pairs_of(aider, ["o3:gpt-4.1"])
+    with pytest.raises(ConfigError, match=r"pair: 'gpt-4.1-o3' is not allowed; expected STANDARD:REASONING"):
+        pairs_of(aider, ["gpt-4.1-o3"])
+    alone = ModelTable("alone", "me", (MeasuredModel("one", 0.5, 1, 1),), ())
+    with pytest.raises(ConfigError, match="alone: no two of its 1 models are better, dearer and slower than another"):
+        pairs_of(alone)
+    colons = tuple(MeasuredModel(f"v:{k}", 0.2 + 0.1 * k, 1.0 + k, 1.0 + k) for k in range(2))
+    assert pairs_of(ModelTable("colons", "me", colons, ()), ["v:0:v:1"]) == [Pair(*colons)]
+
+
+def test_every_game_of_the_grid_is_assessed_as_by_itself(aider: ModelTable) -> None:
+    pairs = pairs_of(aider)[::40]
+    games = games_of(pairs, RANGES)
+    assert games.shape == (len(pairs), 2, 3, 2)
+    found = assess(games)
+    for index in np.ndindex(games.shape):
+        pair, w = pairs[index[0]], RANGES.waiting_costs[index[1]]
+        models = (pair.standard, pair.reasoning)
+        one = Game(
+            [model.success for model in models],
+            [model.cost for model in models],
+            [model.latency * w / 3600 for model in models],
+            RANGES.values[index[2]],
+            RANGES.churn_penalties[index[3]],
+        )
+        best = solve(one)
+        assert found.regime[index] == best.regime
+        assert (found.route[index] == REASONING) == (int(best.commitment.model) == 2)
+        if found.route[index] == CASCADE:
+            assert 0 < found.cascade[index] < 1
+            assert found.cascade[index] == best.commitment.cascade
+        assert found.stays[index] == (float(best.patience) > 0)
+        gap = misalignment(one)
+        assert found.gap[index] == pytest.approx(float(gap.gap), abs=1e-12)
+        assert found.preferred[index] == gap.preferred_model
+        assert found.throttles[index] == throttling_gain(one).pays
+
+
+def test_a_known_pair_reads_as_in_its_packaged_game(aider: ModelTable) -> None:
+    found = assess(games_of(pairs_of(aider, ["gpt-4.1:o3"]), DEV))
+    game = load_game("gpt-4.1-o3-dev").game
+    assert Regime(int(found.regime.item())) == Regime(int(solve(game).regime))
+    assert (found.route.item(), bool(found.misaligned.item()), found.preferred.item()) == (REASONING, True, 1)
+    assert found.threshold.item() == pytest.approx(float(throttling_gain(game).churn_penalty_high))
+    assert not found.throttles.item()
+
+
+def test_draws_follow_the_posterior() -> None:
+    models = [
+        MeasuredModel("counted", 0.2, 1.0, 5.0, count=225),
+        MeasuredModel("error", 0.4, 1.0, 5.0, success_error=0.03, cost_error=0.2, latency_error=1.0),
+        MeasuredModel("known", 0.6, 0.0, 5.0, cost_error=0.5),
+    ]
+    drawn = draw_models(models, 20_000, seed=3)
+    # Jeffreys' posterior, by Kolmogorov and Smirnov; a fixed seed, and wrong once in 10,000 seeds.
+    assert stats.kstest(drawn["success"][:, 0], stats.beta(45.5, 180.5).cdf).pvalue > 1e-4
+    # The mean and the standard deviation to five standard errors.
+    for name, k, mean, error in (("success", 1, 0.4, 0.03), ("cost", 1, 1.0, 0.2), ("latency", 1, 5.0, 1.0)):
+        values = drawn[name][:, k]
+        assert values.mean() == pytest.approx(mean, abs=5 * error / math.sqrt(20_000))
+        assert values.std() == pytest.approx(error, rel=0.05)
+    assert (drawn["success"][:, 2] == 0.6).all()
+    assert (drawn["cost"][:, 2] == 0).all()
+    assert (drawn["cost"][:, 0] == 1).all()
+    again = draw_models(models, 20_000, seed=3)
+    assert all((drawn[name] == again[name]).all() for name in drawn)
+
+
+def test_shares_say_how_sure_a_regime_is() -> None:
+    # xi1 = 5 p1 - t1: with p1 = .2 and t1 = 1 exactly at the border, so that half of the draws lie on either side.
+    standard = MeasuredModel("border", 0.2, 0.02, 3600.0, success_error=0.01)
+    reasoning = MeasuredModel("good", 0.6, 0.03, 3601.0)
+    (found,) = shares([Pair(standard, reasoning)], Scenario((1.0,), (5.0,), (0.1,), "USD"), draws=4_000, seed=1)
+    assert found.in_order == 1
+    both, neither, only_reasoning, only_standard = found.regimes
+    # Four standard errors of a share of one half.
+    assert both == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(4_000))
+    assert both + only_reasoning == pytest.approx(1)
+    assert neither == only_standard == 0
+    assert sum(found.routes) == pytest.approx(1)
+    exact = Pair(MeasuredModel("one", 0.2, 0.02, 10.0), reasoning)
+    (certain,) = shares([exact], DEV, draws=10, seed=0)
+    assert sorted(certain.regimes) == [0, 0, 0, 1]
+    hopeless = Pair(MeasuredModel("same", 0.6, 0.02, 1.0, count=10), MeasuredModel("close", 0.61, 0.03, 2.0, count=10))
+    (uncertain,) = shares([hopeless], DEV, draws=2_000, seed=0)
+    assert 0.4 < uncertain.in_order < 0.65
+
+
+def test_a_pair_that_is_never_in_order_has_no_shares() -> None:
+    pair = Pair(MeasuredModel("one", 0.6, 0.02, 10.0), MeasuredModel("other", 0.5, 0.03, 11.0))
+    (found,) = shares([pair], DEV, draws=5, seed=0)
+    assert found.in_order == 0
+    assert math.isnan(found.misaligned)
+
+
+def test_at_ratio_1_the_route_is_that_of_the_theory() -> None:
+    games = random_games(60, seed=2)
+    for k in range(60):
+        game = games[k]
+        (found,) = routes(game, [1.0])
+        best = solve(game)
+        grid = commitment_from_action(game, [*([0.0, s] for s in np.linspace(0, 1, 51)), [1.0, 0.0]])
+        least = float(provider_cost(game, grid, best_response(game, grid)).min())
+        assert found.cost == pytest.approx(least, rel=1e-9)
+        assert found.cost >= float(best.provider_cost) * (1 - 1e-9)
+
+
+def test_later_passes_are_played_as_they_say() -> None:
+    # By hand: model 1 alone solves .4 at first and .2 on each later pass, and the user stays: 1 + .6 / .2 passes.
+    game = Game([0.4, 0.5], [0.1, 10.0], [0.1, 0.2], value=5, churn_penalty=50)
+    (found,) = routes(game, [0.5])
+    assert (found.route, found.stays) == (STANDARD, True)
+    assert found.cost == pytest.approx(0.1 * (1 + 0.6 / 0.2))
+    # A later success of nearly 1 for both models, one ratio each.
+    (quick,) = routes(game, [(2.49, 1.99)])
+    assert quick.cost == pytest.approx(0.1 * (1 + 0.6 / 0.996), rel=1e-9)
+
+
+def test_a_threat_is_told_from_a_cascade(aider: ModelTable) -> None:
+    (pair,) = pairs_of(aider, ["Grok 3 Beta:grok-4 (high)"])
+    game = games_of([pair], DEV)[0, 0, 0, 0]
+    found = assess(games_of([pair], DEV))
+    (one,) = routes(game, [1.0])
+    assert (one.route, one.stays) == (found.route.item(), bool(found.stays.item())) == (ANNOUNCED, False)
+
+
+def test_the_report_and_the_games(aider: ModelTable, tmp_path: Path) -> None:
+    market = market_of(
+        aider, pairs_of(aider, ["gpt-4.1:o3", "gpt-4.1-nano:gpt-4.1"]), RANGES, limit=12, draws=200, seed=0
+    )
+    text = as_markdown(market, "market.png")
+    for words in (
+        "51 models, 2 pairs",
+        "an hour of waiting costs the user 64 USD, a solved task is worth 5 USD",
+        "| gpt-4.1 | o3 |",
+        "![What the provider serves](market.png)",
+        "| pair | an hour | P | V = 1 | V = 5 | V = 15 |",
+        "## If later passes succeed more or less often",
+    ):
+        assert words in text
+    assert "| nan" not in text
+    assert len(market.robustness[0]) == len(RATIOS) + 1
+    content = as_json(market)
+    assert {row["standard"] for row in content["listed"]} == {"gpt-4.1", "gpt-4.1-nano"}
+    names = [config.name for config in game_configs(market)]
+    assert sorted(names) == ["gpt-4.1-nano-gpt-4.1", "gpt-4.1-o3"]
+    config = game_configs(market)[names.index("gpt-4.1-o3")]
+    np.testing.assert_allclose(config.game.latency, np.array([11.39, 63.92]) * 64 / 3600)

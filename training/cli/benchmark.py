@@ -1,0 +1,138 @@
+"""The commands that run a benchmark and report on it."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from stackroute.training.cli.console import app, console, fail, require
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stackroute.training.benchmark.running import OnProgress
+
+_NEEDED = ("stable_baselines3", "sb3_contrib", "tensorboard", "matplotlib", "joblib", "cma", "pyarrow")
+
+
+class BackendName(enum.StrEnum):
+    """Where the runs of a benchmark are made."""
+
+    LOKY = "loky"
+    RAY = "ray"
+
+
+@app.command("benchmark")
+def benchmark_command(
+    suite: Annotated[
+        str | None, typer.Argument(metavar="SUITE", help="A packaged suite or the path of a .yaml file.")
+    ] = None,
+    algorithms: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Only these algorithms, separated by commas.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Only so many of the suite's seeds.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
+    backend: Annotated[
+        BackendName, typer.Option(help="Processes of this machine, or a cluster of Ray (needs the cluster extra).")
+    ] = BackendName.LOKY,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the results in the output folder.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Output folder; benchmarks/SUITE if not given.")
+    ] = None,
+    names: Annotated[bool, typer.Option("--list", help="List suites and algorithms, and run nothing.")] = False,
+) -> None:
+    """Compare learning algorithms by their exact regret.
+
+    Every run of an algorithm on a task with a seed is written to the output folder once, when it is finished: after
+    Ctrl-C, a crash or a power cut the same command with --resume goes on. 'stackroute report DIR' writes the tables
+    and pictures again.
+
+    Examples:
+    stackroute benchmark quick --jobs 2
+
+    stackroute benchmark threshold --algorithms follower_first,ppo --seeds 2 --out mine
+
+    stackroute benchmark full --backend ray --jobs 64 --resume
+    """
+    require("train,plot,benchmark", *_NEEDED)
+    if backend is BackendName.RAY:
+        require("cluster", "ray")
+    from stackroute.configs.benchmarks import Suite, load_suite, suite_names
+    from stackroute.configs.loading import ConfigError, validated
+    from stackroute.training.benchmark.algorithms import algorithm_names, find_algorithm
+    from stackroute.training.benchmark.report import write_report
+    from stackroute.training.benchmark.running import run_suite
+
+    if names:
+        for name in suite_names():
+            console.print(f"suite {name}: {load_suite(name).summary}")
+        for name in algorithm_names():
+            try:
+                console.print(f"algorithm {name}: {find_algorithm(name).summary}")
+            except ConfigError as error:
+                console.print(f"algorithm {name} cannot be used: {error}", markup=False)
+        return
+    if suite is None:
+        fail(f"SUITE: missing; expected a .yaml file or one of {', '.join(suite_names())}")
+    plan = load_suite(suite)
+    chosen = plan.model_dump()
+    if algorithms is not None:
+        chosen["algorithms"] = [name.strip() for name in algorithms.split(",")]
+    if seeds is not None:
+        if seeds > len(plan.seeds):
+            fail(f"seeds: {seeds} is not allowed; {suite} has {len(plan.seeds)}")
+        chosen["seeds"] = plan.seeds[:seeds]
+    plan = validated(chosen, suite, Suite)
+    folder = out if out is not None else Path("benchmarks") / Path(suite).stem
+    try:
+        with _progress(f"{Path(suite).stem}, {folder}") as on_progress:
+            results = run_suite(plan, folder, jobs=jobs, backend=backend.value, resume=resume, on_progress=on_progress)
+    except KeyboardInterrupt:
+        fail("stopped; the same command with --resume goes on", code=130)
+    failed = [result for result in results if result["error"] is not None]
+    for result in failed:
+        print(f"{result['algorithm']} on {result['task']}, seed {result['seed']}: {result['error']}", file=sys.stderr)
+    for path in write_report(folder):
+        console.print(f"Wrote {path}")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command("report")
+def report_command(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="The folder of a 'stackroute benchmark'.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Output folder; the same if not given.")] = None,
+) -> None:
+    """Write the tables and pictures of a benchmark, also of one that is not finished.
+
+    Example: stackroute report benchmarks/quick
+    """
+    require("train,plot,benchmark", *_NEEDED)
+    from stackroute.training.benchmark.report import write_report
+
+    for path in write_report(results, out):
+        console.print(f"Wrote {path}")
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[OnProgress]:
+    """A table of what is done, which is drawn anew every second."""
+
+    def table(done: dict[str, tuple[int, int]]) -> Table:
+        drawn = Table(title=title, title_justify="left", box=None)
+        for column in ("algorithm", "runs", ""):
+            drawn.add_column(column)
+        for algorithm, (finished, planned) in done.items():
+            drawn.add_row(algorithm, f"{finished}/{planned}", ProgressBar(planned, finished, width=30))
+        return drawn
+
+    with Live(console=console, auto_refresh=False) as live:
+        yield lambda done: live.update(table(done), refresh=True)

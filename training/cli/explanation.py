@@ -1,0 +1,157 @@
+"""The equilibrium in words, for whoever runs the service."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from stackroute.analytic import Regime, misalignment, solve, throttling_gain
+from stackroute.training.cli.display import money, unit_of_latency, utility
+
+if TYPE_CHECKING:
+    from stackroute.analytic import Equilibrium, Misalignment
+    from stackroute.configs import GameConfig
+
+_NO_GAP = 1e-9
+_EXACT = 1e-12
+
+
+def explain(config: GameConfig, throttling: bool) -> list[str]:
+    """What theory recommends and predicts, one sentence or two for each question.
+
+    Args:
+        config: The game.
+        throttling: Whether delays are allowed.
+
+    Returns:
+        Which model to serve and whether to cascade, what users will do, whether they would prefer otherwise, and
+        whether slowing down would pay.
+    """
+    equilibrium = solve(config.game, throttling=throttling)
+    return [
+        _route(config, equilibrium),
+        _users(config, equilibrium),
+        _preference(config, equilibrium),
+        _slowing(config),
+    ]
+
+
+def _route(config: GameConfig, equilibrium: Equilibrium) -> str:
+    standard, reasoning = config.labels
+    commitment = equilibrium.commitment
+    cascade = float(commitment.cascade)
+    if commitment.model == 2:
+        text = f"Serve {reasoning} to every prompt."
+    elif cascade == 0:
+        text = f"Serve {standard} to every prompt, and never move a task to {reasoning}."
+    elif cascade == 1:
+        text = f"Start with {standard} and announce that every re-prompt goes to {reasoning}."
+    else:
+        at_least = equilibrium.regime == Regime.ONLY_REASONING_WORTH
+        text = (
+            f"Cascade: start with {standard} and move each re-prompt to {reasoning} with probability "
+            f"{_rounded(cascade, up=at_least)}, {'or' if at_least else 'and not'} a little more: "
+            f"{'below' if at_least else 'above'} {cascade:.8g} users begin to leave."
+        )
+    slowed = [
+        f"{label} by {_rounded(amount / config.utility_per_latency, up=True)} {unit_of_latency(config)}".strip()
+        for label, amount in zip(config.labels, commitment.delay.tolist(), strict=True)
+        if amount > 0
+    ]
+    if slowed:
+        text += f" Slow down {' and '.join(slowed)}, or a little more: with less, users stay."
+    return f"{text} A task then costs you {money(config, float(equilibrium.provider_cost))} on average."
+
+
+def _rounded(number: float, *, up: bool) -> str:
+    """Four significant digits, rounded to the side on which users do what is wanted.
+
+    At the number itself they are indifferent, so one that needs no rounding is moved by a unit of the last digit.
+    """
+    places = 3 - math.floor(math.log10(number))
+    shifted = number * 10.0**places
+    moved = math.floor(shifted * (1 + _EXACT)) + 1 if up else math.ceil(shifted * (1 - _EXACT)) - 1
+    return f"{moved / 10.0**places:.{max(places, 0)}f}"
+
+
+def _users(config: GameConfig, equilibrium: Equilibrium) -> str:
+    patience, worth = float(equilibrium.patience), float(equilibrium.user_utility)
+    if patience == 1:
+        does = "re-prompt until the task is solved"
+    elif patience == 0:
+        does = "give up after the first failed answer"
+    else:
+        does = f"re-prompt after {patience:.0%} of the failed answers"
+    if worth < 0:
+        return f"Users will {does}; a task is a net loss of {utility(config, -worth)} to them."
+    return f"Users will {does}; a task is worth {utility(config, worth)} to them."
+
+
+def agree(config: GameConfig, misaligned: Misalignment) -> bool:
+    """Whether users would choose what the provider chooses: no gap, beyond rounding."""
+    return float(misaligned.gap) <= _NO_GAP * float(config.game.value)
+
+
+def _preference(config: GameConfig, equilibrium: Equilibrium) -> str:
+    misaligned = misalignment(config.game, throttling=equilibrium.throttling)
+    if agree(config, misaligned):
+        return "Users would choose the same."
+    preferred = int(misaligned.preferred_model)
+    slowed = equilibrium.commitment.delay[preferred - 1] > 0
+    speed = ", at full speed" if slowed else ""
+    more = utility(config, float(misaligned.gap))
+    return (
+        f"Users would rather be served by {config.labels[preferred - 1]} at every prompt{speed}: worth {more} a task "
+        "more to them."
+    )
+
+
+def _slowing(config: GameConfig) -> str:
+    gain = throttling_gain(config.game)
+    low, high = float(gain.churn_penalty_low), float(gain.churn_penalty_high)
+    if math.isnan(high):
+        return "Slowing down would never pay, whatever the churn penalty."
+    below = f"below a churn penalty of {money(config, high)}"
+    when = below if low == -math.inf else f"{below} and above {money(config, low)}"
+    now = f"(now {money(config, config.churn_penalty)})"
+    if not gain.pays:
+        return f"Slowing down would not pay {now}; it pays {when}."
+    saved, lost = money(config, float(gain.provider_gain)), float(gain.user_loss)
+    worst = utility(config, float(gain.user_loss_worst))
+    users = "lose" if lost >= 0 else "gain"
+    return (
+        f"Slowing down pays {when} {now}: it saves you {saved} a task. In the kindest way users {users} "
+        f"{utility(config, abs(lost))} by it; in the cruellest, which costs you the same, they lose {worst}."
+    )
+
+
+def as_json(config: GameConfig, throttling: bool) -> dict[str, Any]:
+    """Misalignment and throttling as JSON; an absent bound is null.
+
+    Args:
+        config: The game.
+        throttling: Whether delays are allowed at the equilibrium.
+    """
+    misaligned, gain = misalignment(config.game, throttling=throttling), throttling_gain(config.game)
+    bounds = {
+        name: value if math.isfinite(value) else None
+        for name, value in (
+            ("churn_penalty_low", float(gain.churn_penalty_low)),
+            ("churn_penalty_high", float(gain.churn_penalty_high)),
+        )
+    }
+    return {
+        "misalignment": {"preferred_model": int(misaligned.preferred_model), "gap": float(misaligned.gap)},
+        "throttling_gain": {
+            "pays": bool(gain.pays),
+            "provider_gain": float(gain.provider_gain),
+            "user_loss": float(gain.user_loss),
+            "user_loss_worst": float(gain.user_loss_worst),
+            **bounds,
+            "possible": math.isfinite(float(gain.churn_penalty_high)),
+            "model": int(gain.least.model),
+            "cascade": float(gain.least.cascade),
+            "delay": gain.least.delay.tolist(),
+            "threat": bool(gain.threat),
+        },
+    }

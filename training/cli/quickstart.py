@@ -1,0 +1,72 @@
+"""The quick start: two games of one real pair, in one of which theory says that throttling pays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stackroute.analytic import misalignment
+from stackroute.configs import load_game
+from stackroute.training.cli.display import evaluation_table, training_progress
+from stackroute.training.cli.explanation import agree
+from stackroute.training.figures.curves import draw_learning_curves
+from stackroute.training.learn.runs import REPORT, RunSpec, run_game
+from stackroute.training.output import output_folder, write_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from stackroute.configs.training import TrainingSettings
+    from stackroute.training.learn.runs import Run
+
+GAMES = ("gpt-4.1-o3-dev-low-p", "gpt-4.1-o3-dev")
+
+
+def quickstart(folder: Path, settings: TrainingSettings, *, seed: int, console: Console) -> list[Run]:
+    """Train on both games with delays allowed, show what was learned beside the equilibrium, and write the report.
+
+    Args:
+        folder: Where `report.json`, learning curves, policies and logs go.
+        settings: How to train.
+        seed: Fixes everything.
+        console: Where to show it.
+
+    Returns:
+        The two runs.
+
+    Raises:
+        OutputError: The folder cannot be written to.
+    """
+    output_folder(folder)
+    runs = []
+    for name in GAMES:
+        config = load_game(name)
+        with training_progress(console, name) as on_progress:
+            spec = RunSpec(config, settings, throttling=True, seed=seed)
+            run = run_game(spec, folder / name, on_progress=on_progress)
+        draw_learning_curves(folder / name, folder / f"{name}.png")
+        title = f"{name}: {config.description}"
+        console.print(evaluation_table(config, run.pair.evaluation, title))
+        console.print(_in_words(run), "")
+        runs.append(run)
+    write_json(folder / REPORT, {"games": [run.report() for run in runs]})
+    console.print(f"Wrote {folder / REPORT} and the learning curves beside it.")
+    return runs
+
+
+def _in_words(run: Run) -> str:
+    config, evaluation = run.spec.config, run.pair.evaluation
+    learned, predicted = evaluation.learned, evaluation.equilibrium
+    theory = "throttles" if predicted.throttled else "does not throttle"
+    same = (learned.model, learned.throttled) == (predicted.model, predicted.throttled)
+    verdict = "learned the same" if same else "learned otherwise"
+    misaligned = misalignment(config.game, throttling=run.spec.throttling)
+    served, liked = (config.labels[model - 1] for model in (predicted.model, int(misaligned.preferred_model)))
+    full_speed = " at full speed" if predicted.throttled else ""
+    wish = (
+        "as the user would choose"
+        if agree(config, misaligned)
+        else f"although the user would rather have {liked}{full_speed}"
+    )
+    return f"In theory the provider {theory} and serves {served}, {wish}. The provider {verdict}."

@@ -1,0 +1,188 @@
+"""The planes of games over which the theory is drawn: net values of two made-up pairs, and two real pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.ticker import LogLocator, NullLocator
+
+from stackroute.analytic import Game
+from stackroute.configs import load_game
+from stackroute.training.figures.style import EXCLUDED, fill, mark, title
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import SubFigure
+
+    from stackroute.analytic.game import BoolArray, FloatArray
+    from stackroute.configs import GameConfig
+
+ROWS, COLUMNS = 300, 400
+
+SUCCESS = (0.3, 0.8)
+STANDARD_CHEAPER: dict[str, Any] = {"cost": (0.1, 0.8), "churn_penalty": 0.8}
+REASONING_CHEAPER: dict[str, Any] = {"cost": (0.6, 0.8), "churn_penalty": 4.5}
+"""Two pairs that differ in which model has the lower cost of pass, c / p. A cascade at s0 can only be optimal in the
+first and one at sL only in the second, so that no single pair shows both. The churn penalties are such that
+abandonment is seen too."""
+
+NANO, DEVELOPER = "gpt-4.1-nano-gpt-4.1-cascade", "gpt-4.1-o3-dev"
+"""Two real pairs, each with a user; the value and the churn penalty are varied."""
+
+SCENARIOS = {
+    NANO: ("cascade", (9, 0)),
+    DEVELOPER: ("dev", (9, 5)),
+    "gpt-4.1-o3-dev-low-p": ("dev-low-p", (9, -5)),
+    "gpt-4.1-o3-cascade": ("cascade (\\$12 an hour)", (9, 0)),
+}
+"""The packaged scenarios: what each is called in a picture, and where that is written, points from its place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """A batch of games over two quantities.
+
+    Attributes:
+        x: The quantity along the columns, shape (m,).
+        y: The quantity along the rows, shape (n,).
+        games: The games, shape (n, m).
+        shown: Which of them have the paper's orders, shape (n, m).
+    """
+
+    x: FloatArray
+    y: FloatArray
+    games: Game
+    shown: BoolArray
+
+
+def net_value_plane(cost: tuple[float, float], churn_penalty: float) -> Plane:
+    """Games over the user's net values of a pass, xi1 and xi2 (Mahmood 2026, section 3), with V = 1.
+
+    Success and cost are fixed; the latencies follow from t = p - xi, and the axes end where they are 0.
+
+    Args:
+        cost: Cost of a pass on each model.
+        churn_penalty: Cost of an abandoned task.
+
+    Returns:
+        The games, and where the standard model is the faster one.
+    """
+    x, y = (np.linspace(-0.5, p, n) for p, n in zip(SUCCESS, (COLUMNS, ROWS), strict=True))
+    first, second = np.broadcast_arrays(SUCCESS[0] - x, SUCCESS[1] - y[:, None])
+    games = Game(SUCCESS, cost, np.stack([first, second], axis=-1), 1, churn_penalty, strict=False)
+    return Plane(x, y, games, first < second)
+
+
+def market_plane(config: GameConfig, values: tuple[float, float], penalties: tuple[float, float]) -> Plane:
+    """Games of a real pair over the value of a solved task and the churn penalty, both on logarithmic scales.
+
+    Args:
+        config: The pair and its user's waiting cost.
+        values: The least and the greatest value, money.
+        penalties: The least and the greatest churn penalty, money.
+
+    Returns:
+        The games.
+    """
+    x, y = np.geomspace(*values, COLUMNS), np.geomspace(*penalties, ROWS)
+    game = config.game
+    games = Game(game.success, game.cost, game.latency, x, y[:, None])
+    return Plane(x, y, games, np.full(games.shape, fill_value=True))
+
+
+def hourly(config: GameConfig) -> float:
+    """What an hour of waiting costs the user, money; the packaged pairs give latency in seconds."""
+    return 3600 * config.utility_per_latency
+
+
+def minutes(money: Any, config: GameConfig) -> Any:
+    """An amount of money as minutes of the user's time."""
+    return money / hourly(config) * 60
+
+
+def money(minutes: Any, config: GameConfig) -> Any:
+    """Minutes of the user's time as money."""
+    return minutes / 60 * hourly(config)
+
+
+def draw_net_value_planes(figure: SubFigure, paint: Callable[[Axes, Plane], None]) -> list[Axes]:
+    """Draw the planes of the two made-up pairs side by side.
+
+    Args:
+        figure: Where to draw.
+        paint: Draws what is to be seen of a plane's games.
+
+    Returns:
+        The two panels.
+    """
+    panels: list[Axes] = list(figure.subplots(1, 2, sharey=True))
+    for axes, pair, cheaper in zip(
+        panels, (STANDARD_CHEAPER, REASONING_CHEAPER), ("Standard", "Reasoning"), strict=True
+    ):
+        plane = net_value_plane(**pair)
+        paint(axes, plane)
+        fill(axes, plane.x, plane.y, ~plane.shown, EXCLUDED)
+        axes.axhline(0, color="black", linestyle="--", linewidth=0.8)
+        axes.axvline(0, color="black", linestyle="--", linewidth=0.8)
+        numbers = f"$p$ = {SUCCESS}, $c$ = {pair['cost']}, $P$ = {pair['churn_penalty']}"
+        title(axes, f"{cheaper} model cheaper per solved task", numbers)
+        axes.set_xlabel("net value of a standard pass,\n$\\xi_1 = V p_1 - t_1$ (units of $V$)")
+    panels[0].set_ylabel("net value of a reasoning pass,\n$\\xi_2 = V p_2 - t_2$ (units of $V$)")
+    panels[0].text(-0.47, 0.77, "excluded: the reasoning\nmodel would be the faster", va="top", fontsize=9)
+    return panels
+
+
+def draw_market_planes(figure: SubFigure, paint: Callable[[Axes, Plane, GameConfig], None]) -> list[Axes]:
+    """Draw the planes of the two real pairs side by side, with the packaged scenarios.
+
+    Args:
+        figure: Where to draw.
+        paint: Draws what is to be seen of a plane's games.
+
+    Returns:
+        The two panels.
+    """
+    panels: list[Axes] = list(figure.subplots(1, 2))
+    for axes, name, values, penalties in (
+        (panels[0], NANO, (0.08, 1.5), (0.01, 0.5)),
+        (panels[1], DEVELOPER, (0.5, 20), (0.01, 1)),
+    ):
+        config = load_game(name)
+        plane = market_plane(config, values, penalties)
+        paint(axes, plane, config)
+        frame_market(axes, config)
+        axes.set_title("standard: {}\nreasoning: {}".format(*config.labels))
+    panels[0].set_ylabel("churn penalty, $P$ (\\$ per abandoned task)")
+    return panels
+
+
+def frame_market(axes: Axes, config: GameConfig) -> None:
+    """Give a real pair's plane its scales, in money and in the user's time, and the packaged scenarios of the pair.
+
+    Every quantity of the provider's depends on the value only through the time it is worth, so that a scenario with
+    another waiting cost has its place by that time.
+
+    Args:
+        axes: Where to draw.
+        config: The pair and its user's waiting cost.
+    """
+    axes.set(xscale="log", yscale="log")
+    axes.set_xlabel(f"value of a solved task, $V$ (\\$)\nfor a user whose hour costs \\${hourly(config):g}")
+    time = axes.secondary_xaxis(
+        "top", functions=(lambda value: minutes(value, config), lambda time: money(time, config))
+    )
+    time.set_xlabel("the same value in minutes of the user's time")
+    for axis in (axes.xaxis, axes.yaxis, time.xaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(NullLocator())
+    for name, (label, offset) in SCENARIOS.items():
+        scenario = load_game(name)
+        if scenario.models == config.models:
+            place = money(minutes(scenario.value, scenario), config)
+            mark(axes, place, scenario.churn_penalty, label, offset)

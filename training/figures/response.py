@@ -1,0 +1,91 @@
+"""The picture of the user's response to the cascade probability."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from stackroute.analytic import Commitment, Regime, best_response, cascade_thresholds, regime
+from stackroute.configs import load_game
+from stackroute.training.figures.style import BLUE, GREY, WIDTH, headline, title
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+
+    from stackroute.analytic import Game
+    from stackroute.analytic.game import FloatArray
+    from stackroute.analytic.response import TieBreaking
+
+NAMES = ("g1", "g3", "g4b", "g6")
+"""Canonical games, one of each regime."""
+
+
+def abandonment(game: Game, cascade: npt.ArrayLike, tie_breaking: TieBreaking = "strong") -> FloatArray:
+    """The user's response to a start on the standard model, q* = 1 - r (Mahmood 2026, Theorems 1 and 2).
+
+    Args:
+        game: One game.
+        cascade: The cascade probabilities s, any shape.
+        tie_breaking: For or against the provider.
+
+    Returns:
+        The probability to abandon after a failed pass, of the same shape.
+    """
+    return np.asarray(1 - best_response(game, Commitment(1, cascade), tie_breaking))
+
+
+def response_picture() -> Figure:
+    """The user's response in the four regimes, with its thresholds."""
+    figure = Figure(figsize=(WIDTH, 5.6), layout="constrained")
+    headline(figure, "Cascading moves the user only where just one of the models is worth the wait")
+    panels = figure.subplots(2, 2, sharex=True, sharey=True, height_ratios=[1, 1.6])
+    for axes, name in zip(panels.flat, NAMES, strict=True):
+        _draw_response(axes, load_game(name).game)
+    panels[0, 0].set(xlim=(-0.02, 1.02), ylim=(-0.1, 1.1), yticks=[0, 0.5, 1])
+    panels[0, 0].set_yticklabels(["0: stays", "0.5", "1: leaves"])
+    figure.supylabel("user's probability to abandon after a failed pass, $q^* = 1 - r$", fontsize=9.5)
+    figure.supxlabel("cascade probability, $s$: how likely a re-prompt moves on to the reasoning model", fontsize=9.5)
+    return figure
+
+
+def _draw_response(axes: Axes, game: Game) -> None:
+    rule = Regime(int(regime(game)))
+    first, second = game.net_value
+    title(axes, rule.label.capitalize(), f"net values of a pass: $\\xi_1 = {first:.3g}$, $\\xi_2 = {second:.3g}$")
+    thresholds = cascade_thresholds(game)
+    low, high = float(thresholds.low), float(thresholds.high)
+    if rule == Regime.ONLY_REASONING_WORTH:
+        _draw_jump(axes, game, low)
+        return
+    s = np.linspace(0, 1, 401)
+    q = abandonment(game, s)
+    axes.plot(s, q, color=BLUE, linewidth=2.5)
+    if rule == Regime.ONLY_STANDARD_WORTH:
+        axes.axvspan(low, high, color=GREY, zorder=0)
+        _threshold(axes, low, f"$s_L$ = {low:.3f}", 0.75, "right")
+        _threshold(axes, high, f"$s_H$ = {high:.3f}", 0.25, "right")
+        axes.text(high - 0.02, 0.07, "mixes: $0 < q^* < 1$", ha="right", va="center")
+    else:
+        words, height = ("stays", 0.2) if q[0] == 0 else ("leaves", 0.8)
+        axes.text(0.5, height, f"{words}, whatever $s$", ha="center", va="center")
+
+
+def _draw_jump(axes: Axes, game: Game, threshold: float) -> None:
+    taken, refused = (float(abandonment(game, threshold, rule)) for rule in ("strong", "pessimistic"))
+    before, after = (float(abandonment(game, side)) for side in (threshold / 2, (1 + threshold) / 2))
+    axes.hlines([before, after], [0, threshold], [threshold, 1], color=BLUE, linewidth=2.5)
+    _threshold(axes, threshold, f"$s_0$ = {threshold:.3f}", 0.5, "left")
+    for q, colour, words in (
+        (taken, BLUE, "taken, for the provider's sake"),
+        (refused, "white", "just as good for the user"),
+    ):
+        axes.plot(threshold, q, "o", color=colour, markeredgecolor=BLUE, markeredgewidth=2, markersize=8)
+        axes.text(threshold + 0.03, 0.88 if q > 0.5 else 0.12, f"tie: {words}", va="center")
+
+
+def _threshold(axes: Axes, place: float, text: str, height: float, side: str) -> None:
+    axes.axvline(place, color="black", linestyle=":", linewidth=1)
+    axes.text(place + (0.02 if side == "left" else -0.02), height, text, ha=side, va="center")

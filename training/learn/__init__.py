@@ -1,0 +1,1 @@
+"""Learning: schemes, exact evaluation, and runs in folders."""

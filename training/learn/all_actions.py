@@ -1,0 +1,210 @@
+"""Learning from all actions: every option of a list is played on the same tasks, and a network fits all the rewards."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.logger import Logger, configure
+from stable_baselines3.common.policies import ActorCriticPolicy
+from torch.nn import functional
+
+from stackroute.training.learn.session import Curve, derived_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from stackroute.analytic.game import FloatArray
+    from stackroute.configs.amortised import AllActionSettings
+    from stackroute.training.learn.session import Session
+
+ROUND = 250
+"""Gradient steps between two points of the curve, each of which can be a checkpoint."""
+
+_MOST_JUDGED = 1_000
+_MOST_LOST = 1.0
+
+
+@dataclass(frozen=True)
+class Played:
+    """What sampled play gave each option of a list in each of n situations.
+
+    Attributes:
+        observations: What the player sees, float32, shape (n, width).
+        rewards: The mean reward of each option, shape (n, k).
+        exact_regret: What each option loses in truth in the first m situations, shape (m, k). These are kept from the
+            fit; they are for the eye and never shown to the learner.
+        weights: How often each situation is drawn, relative to the others, shape (n,); None for equally often.
+    """
+
+    observations: npt.NDArray[np.float32]
+    rewards: npt.NDArray[np.float32]
+    exact_regret: FloatArray
+    weights: FloatArray | None = None
+
+
+def judged(situations: int) -> int:
+    """How many of so many situations are kept from the fit: a tenth, at most 1,000."""
+    return min(situations // 10, _MOST_JUDGED)
+
+
+class AllActionLearner:
+    """A network that learns to choose from a list, in rounds of gradient steps.
+
+    First the network's outputs learn to predict the rewards of all options. Then they are read as the logits of a
+    policy, and follow the exact gradient of what that policy loses to each situation's best option: no action needs to
+    be sampled where the rewards of all are known.
+
+    What a round does depends on the learner's state and the round's number alone.
+
+    Args:
+        space: The observation space.
+        options: How many options the list has.
+        settings: How to learn.
+        seed: Fixes everything.
+        log_folder: Where TensorBoard logs go; None for none.
+
+    Attributes:
+        policy: The network, as a policy of stable-baselines3.
+        rounds: Rounds done.
+    """
+
+    def __init__(
+        self, space: spaces.Box, options: int, settings: AllActionSettings, *, seed: int, log_folder: Path | None = None
+    ) -> None:
+        self.settings, self.rounds = settings, 0
+        self._seed = seed
+        self._logger = configure(str(log_folder), ["tensorboard"]) if log_folder else Logger(None, [])
+        torch.manual_seed(derived_seed(seed, "networks"))
+        self.policy = ActorCriticPolicy(
+            space,
+            spaces.Discrete(options),
+            lambda _: settings.learning_rate,
+            net_arch={"pi": settings.hidden_layers, "vf": []},
+            activation_fn=torch.nn.ReLU,
+            ortho_init=False,
+        )
+        self.policy.set_training_mode(False)
+
+    @property
+    def steps(self) -> int:
+        """Gradient steps done."""
+        return min(self.rounds * ROUND, self.settings.steps)
+
+    def round(self, played: Played) -> None:
+        """Learn for a round from all situations but those that are judged."""
+        first = len(played.exact_regret)
+        coins = np.random.default_rng(derived_seed(self._seed, "round", self.rounds))
+        size = (min(ROUND, self.settings.steps - self.steps), self.settings.batch_size)
+        if played.weights is None:
+            batches = coins.integers(first, len(played.rewards), size=size)
+        else:
+            weights = played.weights[first:]
+            batches = first + coins.choice(len(weights), size=size, p=weights / weights.sum())
+        for step, batch in enumerate(batches, start=self.steps):
+            self._step(step, torch.from_numpy(played.observations[batch]), torch.from_numpy(played.rewards[batch]))
+        self.rounds += 1
+
+    def _step(self, step: int, observations: torch.Tensor, rewards: torch.Tensor) -> None:
+        settings, policy, optimizer = self.settings, self.policy, self.policy.optimizer
+        # Half a cosine wave, from the first learning rate to the last.
+        left = 0.5 * (1 + np.cos(np.pi * step / settings.steps))
+        rate = settings.final_learning_rate + left * (settings.learning_rate - settings.final_learning_rate)
+        for group in optimizer.param_groups:
+            group["lr"] = float(rate)
+        outputs = policy.action_net(policy.mlp_extractor.forward_actor(policy.pi_features_extractor(observations)))
+        if step < settings.regression * settings.steps:
+            loss = functional.smooth_l1_loss(outputs, rewards)
+        else:
+            # Cut off, or the few situations with the most to lose would drown all others.
+            lost = (rewards.max(1, keepdim=True).values - rewards).clamp_max(_MOST_LOST)
+            loss = (torch.softmax(settings.sharpness * outputs, 1) * lost).sum(1).mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    def measure(self, played: Played) -> tuple[float, float]:
+        """The mean exact regret and the mean sampled reward of the policy's choices where it is judged."""
+        rows = np.arange(len(played.exact_regret))
+        chosen, _ = self.policy.predict(played.observations[rows], deterministic=True)
+        return float(played.exact_regret[rows, chosen].mean()), float(played.rewards[rows, chosen].mean())
+
+    def record(self, **values: float) -> None:
+        """Write values to the TensorBoard logs."""
+        for name, value in values.items():
+            self._logger.record(name.replace("_", "/", 1), value)
+        self._logger.dump(self.steps)
+
+    def state(self) -> dict[str, Any]:
+        """All that the next round depends on."""
+        return {
+            "rounds": self.rounds,
+            "policy": self.policy.state_dict(),
+            "optimizer": self.policy.optimizer.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state of `state`."""
+        self.rounds = state["rounds"]
+        self.policy.load_state_dict(state["policy"])
+        self.policy.optimizer.load_state_dict(state["optimizer"])
+
+
+def learn_from_all_actions(
+    stage: str,
+    play: Callable[[], Played],
+    settings: AllActionSettings,
+    session: Session,
+    *,
+    space: spaces.Box,
+    options: int,
+    seed: int,
+) -> tuple[ActorCriticPolicy, Curve]:
+    """Train a policy over a list of options, or go on where the session was cut off.
+
+    Args:
+        stage: The name of the stage.
+        play: Plays all options. It is called again when the stage goes on, and must then give the same.
+        settings: How to learn.
+        session: Keeps what is done.
+        space: The observation space.
+        options: How many options the list has.
+        seed: Fixes everything.
+
+    Returns:
+        The trained policy over Discrete(options) and its curve against the gradient steps.
+
+    Raises:
+        OutputError: A checkpoint cannot be written.
+    """
+    finished = session.finished(stage)
+    logs = None if finished else session.logs(stage)
+    learner, curve = AllActionLearner(space, options, settings, seed=seed, log_folder=logs), Curve()
+    if finished is not None:
+        learner.policy.load_state_dict(finished["policy"])
+        return learner.policy, Curve(**finished["curve"])
+    played = play()
+
+    def point() -> None:
+        regret, reward = learner.measure(played)
+        curve.add(learner.steps, regret, reward)
+        learner.record(exact_regret=regret, sampled_reward=reward)
+        session.tell(stage, learner.steps, settings.steps, regret)
+
+    session.rounds(
+        stage,
+        learner,
+        {stage: curve},
+        learn=lambda: learner.round(played),
+        point=point,
+        more=lambda: learner.steps < settings.steps,
+    )
+    weights = {name: tensor.detach().clone() for name, tensor in learner.policy.state_dict().items()}
+    session.finish(stage, {"policy": weights, "curve": asdict(curve)})
+    return learner.policy, curve

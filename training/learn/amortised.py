@@ -1,0 +1,291 @@
+"""One user and one provider for a whole distribution of games, which then answer a game they have never played.
+
+Follower first, as in `stackroute.training.learn.follower_first`, but both networks see the game: they learn not an
+equilibrium but the map from games to equilibria. All rewards come from sampled play of random games.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stackroute.agents.learned import LearnedProvider, LearnedUser
+from stackroute.analytic import Commitment, random_games, solve
+from stackroute.envs.batch import for_kernel
+from stackroute.envs.encoding import commitment_from_action, observation_space, observe, unit_of_money
+from stackroute.envs.features import feature_space, with_features
+from stackroute.envs.games import joined_games
+from stackroute.envs.play import play_commitments, play_users
+from stackroute.envs.user_env import PATIENCE_LEVELS
+from stackroute.envs.variant import DEFAULT_MAX_PASSES, Variant
+from stackroute.training.learn.all_actions import Played, judged, learn_from_all_actions
+from stackroute.training.learn.evaluation import evaluate, provider_regret, user_regret
+from stackroute.training.learn.exploration import ExploringProvider
+from stackroute.training.learn.learning import no_draws, one_thread
+from stackroute.training.learn.result import Stage, TrainedPair, judge_held_out
+from stackroute.training.learn.session import Session, derived_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+    from gymnasium import spaces
+
+    from stackroute.analytic import Game
+    from stackroute.analytic.game import FloatArray, IntArray
+    from stackroute.configs.amortised import (
+        AllActionSettings,
+        AmortisedProviderSettings,
+        AmortisedSettings,
+        GamesSettings,
+    )
+    from stackroute.training.learn.session import Curve
+
+USER_STAGE, PROVIDER_STAGE = "user", "provider"
+
+_PARTS = 100
+_LEAST_COST = 1e-6
+
+_GAIN_UNIT = 0.05
+"""Of the user's rewards, as a share of the value: gains far above it differ less, since any of them decides."""
+
+_LEAST_SAVING, _FULL_SAVING = 0.05, 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What the stages of both players have in common.
+
+    Attributes:
+        games: The games to draw from, shape (m,).
+        options: The commitments among which the provider chooses, see `provider_options`.
+        features: "raw" or "theory".
+        throttling: Whether the provider can delay.
+        seed: Fixes everything.
+    """
+
+    games: Game
+    options: FloatArray
+    features: str
+    throttling: bool
+    seed: int
+
+    def space(self) -> spaces.Box:
+        """The observation space of both players."""
+        return feature_space() if self.features == "theory" else observation_space()
+
+    def seen(self, games: Game, commitment: Commitment | None = None) -> npt.NDArray[np.float32]:
+        """What a player sees, shape (n, 11) or, with features, (n, 15)."""
+        observation = observe(games, commitment)
+        return with_features(observation) if self.features == "theory" else observation
+
+
+def train(
+    game: Game,
+    settings: AmortisedSettings,
+    *,
+    throttling: bool,
+    seed: int = 0,
+    session: Session | None = None,
+) -> TrainedPair:
+    """Train a user and a provider on a distribution of games, and judge them on one game and on held-out ones.
+
+    Args:
+        game: A single game, which the pair is judged on; it learns nothing from it.
+        settings: The distribution, and how both learn.
+        throttling: Whether the provider can delay.
+        seed: Fixes everything; the same seed gives the same result on the same versions.
+        session: Keeps what is done; None for a session without files.
+
+    Returns:
+        The trained pair.
+
+    Raises:
+        OutputError: A checkpoint cannot be written.
+    """
+    session = session or Session()
+    with one_thread():
+        problem = Problem(
+            games=training_games(settings.games, derived_seed(seed, "games")),
+            options=provider_options(settings.provider.mixtures, throttling),
+            features=settings.features,
+            throttling=throttling,
+            seed=seed,
+        )
+        user, user_curve = learn_user(problem, settings.user, session)
+        provider, provider_curve = learn_provider(problem, user, settings.provider, session)
+        commitment = provider.commit(game, no_draws())
+        patience = user.patience(game, commitment, np.zeros(()))
+        evaluation = evaluate(game, commitment, patience, throttling=throttling)
+        held_out = judge_held_out(provider, throttling=throttling)
+    return TrainedPair(
+        user=user,
+        provider=provider,
+        network=provider,
+        stages=(Stage(PROVIDER_STAGE, evaluation),),
+        curves={USER_STAGE: user_curve, PROVIDER_STAGE: provider_curve},
+        certified=None,
+        held_out=held_out,
+    )
+
+
+def training_games(settings: GamesSettings, seed: int) -> Game:
+    """The games of a distribution, shape (count,)."""
+    whole, left = divmod(settings.count, len(settings.parts))
+    parts = [
+        random_games(whole + (number < left), derived_seed(seed, number), **ranges)
+        for number, ranges in enumerate(settings.parts)
+    ]
+    return joined_games(parts)
+
+
+def provider_options(mixtures: int, throttling: bool) -> FloatArray:
+    """The commitments among which the provider chooses, as actions of Provider-v0 in [0, 1].
+
+    Args:
+        mixtures: How many cascade probabilities above 0.
+        throttling: Whether a model can be delayed, by the value.
+
+    Returns:
+        Each model alone, with throttling each model alone and delayed, then the mixtures; shape (k, 4), or (k, 2)
+        without throttling.
+    """
+    alone = [(0.0, 0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0)]
+    delayed = [(0.0, 0.0, 1.0, 0.0), (1.0, 0.0, 0.0, 1.0)] if throttling else []
+    mixed = [(0.0, number / mixtures, 0.0, 0.0) for number in range(1, mixtures + 1)]
+    return np.array([*alone, *delayed, *mixed])[:, : 4 if throttling else 2]
+
+
+def learn_user(problem: Problem, settings: AllActionSettings, session: Session) -> tuple[LearnedUser, Curve]:
+    """The user learns to answer any commitment in any game.
+
+    Args:
+        problem: The games; half of the commitments are from its list, the others all over.
+        settings: How the user learns.
+        session: Keeps what is done.
+
+    Returns:
+        The learned user, and its mean exact regret where it has not learned against the gradient steps.
+
+    Raises:
+        OutputError: A checkpoint cannot be written.
+    """
+    games, seed = problem.games, derived_seed(problem.seed, USER_STAGE)
+    levels = np.array(PATIENCE_LEVELS)
+
+    def play() -> Played:
+        coins = np.random.default_rng(derived_seed(seed, "situations"))
+        rows = coins.integers(len(games), size=settings.situations)
+        commitment = _explored(games[rows], problem, coins)
+        rewards = np.empty((len(rows), len(levels)), dtype=np.float32)
+        table, seeds = Variant.of(games).table, derived_seed(seed, "tasks") + np.arange(len(rows))
+        for part in _parts(USER_STAGE, len(rows), session):
+            gain = play_users(
+                seeds[part],
+                np.zeros(len(part), dtype=np.int64),
+                settings.tasks,
+                table,
+                rows[part],
+                *_moves(commitment[part]),
+                np.tile(levels, (len(part), 1)),
+                DEFAULT_MAX_PASSES,
+            )
+            rewards[part] = np.arcsinh(gain / (_GAIN_UNIT * games.value[rows[part]][:, None]))
+        kept = np.arange(judged(len(rows)))
+        regret = user_regret(games[rows[kept]][:, None], commitment[kept][:, None], levels)
+        return Played(problem.seen(games[rows], commitment), rewards, regret)
+
+    policy, curve = learn_from_all_actions(
+        USER_STAGE, play, settings, session, space=problem.space(), options=len(levels), seed=seed
+    )
+    return LearnedUser(policy, PATIENCE_LEVELS), curve
+
+
+def learn_provider(
+    problem: Problem, user: LearnedUser, settings: AmortisedProviderSettings, session: Session
+) -> tuple[LearnedProvider, Curve]:
+    """The provider learns what to commit to in any game, against a user that no longer changes.
+
+    Args:
+        problem: The games, and the commitments among which it chooses.
+        user: The user that answers.
+        settings: How the provider learns.
+        session: Keeps what is done.
+
+    Returns:
+        The learned provider, and its mean exact regret where it has not learned against the gradient steps.
+
+    Raises:
+        OutputError: A checkpoint cannot be written.
+    """
+    games, options, seed = problem.games, problem.options, derived_seed(problem.seed, PROVIDER_STAGE)
+    fee = settings.delay_fee * (options[:, 2:] > 0).any(axis=1)
+
+    def play() -> Played:
+        coins = np.random.default_rng(derived_seed(seed, "situations"))
+        rows = coins.integers(len(games), size=settings.situations)
+        rewards = np.empty((len(rows), len(options)), dtype=np.float32)
+        table, seeds = Variant.of(games).table, derived_seed(seed, "tasks") + np.arange(len(rows))
+        for part in _parts(PROVIDER_STAGE, len(rows), session):
+            batch = games[rows[part]][:, None]
+            commitment = commitment_from_action(batch, options)
+            patience = user.patience(batch, commitment, np.zeros(())).ravel()
+            means = play_commitments(
+                np.repeat(seeds[part], len(options)),
+                np.zeros(patience.size, dtype=np.int64),
+                settings.tasks,
+                table,
+                np.repeat(rows[part], len(options)),
+                *_moves(commitment.reshape(patience.size)),
+                np.stack([patience, patience], axis=1),
+                DEFAULT_MAX_PASSES,
+            )
+            # Service cost and churn penalty.
+            cost = means[:, :2].sum(axis=1).reshape(commitment.shape) / unit_of_money(batch)
+            rewards[part] = -np.log(np.maximum(cost, _LEAST_COST)) - fee
+        kept = games[rows[: judged(len(rows))]]
+        best = solve(kept, throttling=problem.throttling).provider_cost
+        regret = provider_regret(kept[:, None], commitment_from_action(kept[:, None], options), best[:, None])
+        weights = 1.0 + settings.mixing_weight * _mixing_pays(rewards, options)
+        return Played(problem.seen(games[rows]), rewards, regret, weights)
+
+    policy, curve = learn_from_all_actions(
+        PROVIDER_STAGE, play, settings, session, space=problem.space(), options=len(options), seed=seed
+    )
+    return LearnedProvider(policy, commitments=options), curve
+
+
+def _explored(games: Game, problem: Problem, coins: np.random.Generator) -> Commitment:
+    """Half of the commitments are all over, a quarter are options that mix the models, a quarter the other options."""
+    count, options = len(games), problem.options
+    wide = ExploringProvider(problem.throttling).commit(games, coins.random((count, 4)))
+    mixes = options[:, 1] > 0
+    numbers = [coins.choice(np.flatnonzero(those), count) for those in (mixes, ~mixes)]
+    own = commitment_from_action(games, options[np.where(coins.random(count) < 0.5, *numbers)])
+    listed = coins.random(count) < 0.5
+    return Commitment.of_valid(
+        model=np.where(listed, own.model, wide.model),
+        cascade=np.where(listed, own.cascade, wide.cascade),
+        delay=np.where(listed[:, None], own.delay, wide.delay),
+    )
+
+
+def _mixing_pays(rewards: npt.NDArray[np.float32], options: FloatArray) -> FloatArray:
+    """From 0, where mixing the models has saved the provider less than 5 % in play, to 1 from 25 % on; shape (n,)."""
+    mixes = (options[:, 1] > 0) & (options[:, 1] < 1)
+    gain = rewards[:, mixes].max(axis=1) - rewards[:, ~mixes].max(axis=1)
+    share: FloatArray = (gain.astype(np.float64) - _LEAST_SAVING) / (_FULL_SAVING - _LEAST_SAVING)
+    return np.clip(share, 0.0, 1.0)
+
+
+def _parts(stage: str, count: int, session: Session) -> Iterator[IntArray]:
+    """The numbers of all situations in parts; tells after each how far the play is, which has no regret of its own."""
+    for done, part in enumerate(np.array_split(np.arange(count), _PARTS), start=1):
+        yield part
+        session.tell(f"{stage}: play", done, _PARTS, np.nan)
+
+
+def _moves(commitment: Commitment) -> tuple[IntArray, FloatArray, FloatArray]:
+    return for_kernel(commitment.model, np.int64), for_kernel(commitment.cascade), for_kernel(commitment.delay)

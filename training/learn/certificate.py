@@ -1,0 +1,147 @@
+"""The certificate: sampled play shows that the user will not answer a commitment at the provider's expense.
+
+At a threshold of the user the provider's cost jumps. A learned commitment lies near it, on one side or the other, and
+a learned user is wrong about it by a little. So the last step is a walk towards the threshold, as far as play shows
+how the user answers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stackroute.analytic import Commitment
+from stackroute.envs.user_env import PATIENCE_LEVELS
+from stackroute.training.learn.sampling import BLOCKS, joined
+
+if TYPE_CHECKING:
+    from stackroute.analytic.game import FloatArray
+    from stackroute.configs.training import CertificateSettings
+    from stackroute.training.learn.sampling import SampledGame
+
+# Those close to 0 and 1 show on which side of it the user's utility has its maximum.
+_LEVELS = np.sort([*PATIENCE_LEVELS, 0.001, 0.01, 0.05, 0.99, 0.999])
+_FIRST_TASKS = 200_000
+_GROWTH = 4
+# Doubled ten times, the step is longer than half of all cascade probabilities.
+_FIRST_STEP = 5e-4
+_STEPS = 11
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A commitment and what play says about it.
+
+    Attributes:
+        commitment: Shape ().
+        patience: Of the answers that are not ruled out, the one that costs the provider most.
+        cost: The provider's cost of a task with that answer, in the first tasks played.
+        sure: Whether all answers that are not ruled out cost the provider about the same.
+    """
+
+    commitment: Commitment
+    patience: float
+    cost: float
+    sure: bool
+
+
+def check(
+    play: SampledGame, commitment: Commitment, settings: CertificateSettings, *, worth: float = math.inf
+) -> Checked:
+    """Find out by sampled play how the user will answer a commitment, as far as that matters to the provider.
+
+    An answer is ruled out when it is worse for the user than the best one, by so many standard errors. Tasks are played
+    until all that are left cost the provider the same, within the tolerance, or until there are no more tasks, or until
+    none that is left makes the commitment worth while.
+
+    Args:
+        play: The game.
+        commitment: Shape ().
+        settings: What it takes.
+        worth: The cost below which the commitment is worth while.
+
+    Returns:
+        The commitment, with the cost that it does not exceed.
+    """
+    cost = play.cost(joined([commitment] * len(_LEVELS)), _LEVELS, _FIRST_TASKS).mean(axis=1)
+    played, tasks = 0, min(_FIRST_TASKS, settings.tasks)
+    total = np.zeros((len(_LEVELS), BLOCKS))
+    sure, possible = False, np.ones(len(_LEVELS), dtype=bool)
+    while played < settings.tasks and not sure and cost[possible].min() < worth:
+        total += tasks * play.gain(joined([commitment]), _LEVELS[None], tasks, first=played)[0]
+        played += tasks
+        tasks = min(tasks * _GROWTH, settings.tasks - played)
+        possible = _behind(total) < settings.standard_errors
+        sure = bool(cost[possible].max() <= cost[possible].min() * (1 + settings.tolerance))
+    worst = int(np.where(possible, cost, -np.inf).argmax())
+    return Checked(commitment, float(_LEVELS[worst]), float(cost[worst]), sure)
+
+
+def walk(play: SampledGame, start: Commitment, settings: CertificateSettings) -> Checked | None:
+    """Find the cheapest commitment near a given one about which play is sure.
+
+    Only the cascade probability moves: first by ever longer steps to both sides; then, from the cheapest place found,
+    the gap to the next one on the side of the threshold is halved until it is no longer than the first step, and
+    `settings.tries` times at least. It does not move for a gain within the tolerance.
+
+    Args:
+        play: The game.
+        start: Shape (); where it starts on model 2 there is nothing to walk along.
+        settings: What it takes.
+
+    Returns:
+        What was found; None if play is sure of none.
+    """
+    if int(start.model) == 2:
+        only = check(play, start, settings)
+        return only if only.sure else None
+    steps = _FIRST_STEP * 2.0 ** np.arange(_STEPS)
+    places = np.unique(np.clip(start.cascade + np.concatenate([-steps, [0.0], steps]), 0.0, 1.0))
+    found: Checked | None = None
+    worth = math.inf
+    for place in sorted(places, key=lambda place: abs(place - start.cascade)):
+        checked = check(play, _moved(start, place), settings, worth=worth)
+        if checked.sure and checked.cost < worth:
+            found, worth = checked, checked.cost * (1 - settings.tolerance)
+    if found is None:
+        return None
+    side = _cheaper_side(play, found)
+    index = int(np.searchsorted(places, found.commitment.cascade)) + side
+    if not side or found.commitment.cascade == start.cascade or not 0 <= index < len(places):
+        return found
+    bad = float(places[index])
+    gap = abs(bad - float(found.commitment.cascade))
+    for _ in range(max(settings.tries, math.ceil(math.log2(gap / _FIRST_STEP)))):
+        middle = (bad + float(found.commitment.cascade)) / 2
+        nearer = check(play, _moved(start, middle), settings, worth=found.cost)
+        if nearer.sure and nearer.cost < found.cost:
+            found = nearer
+        else:
+            bad = middle
+    return found
+
+
+def _cheaper_side(play: SampledGame, found: Checked) -> int:
+    """The side on which the provider would pay less if the user answered the same; 0 where that is neither."""
+    places = np.clip(found.commitment.cascade + _FIRST_STEP * 2.0**_STEPS * np.array([0, -1, 1]), 0.0, 1.0)
+    moved = joined([_moved(found.commitment, place) for place in places])
+    here, lower, upper = play.cost(moved, np.full(3, found.patience), _FIRST_TASKS).mean(axis=1)
+    if min(lower, upper) >= here:
+        return 0
+    return -1 if lower < upper else 1
+
+
+def _moved(start: Commitment, cascade: float) -> Commitment:
+    return Commitment(int(start.model), float(cascade), start.delay)
+
+
+def _behind(totals: FloatArray) -> FloatArray:
+    """By how many standard errors each patience is worse for the user than the best one, shape (levels,)."""
+    difference = totals[totals.sum(axis=1).argmax()] - totals
+    mean, error = difference.mean(axis=1), difference.std(axis=1, ddof=1) / np.sqrt(BLOCKS)
+    certain = np.where(mean > 0, np.inf, 0.0)
+    behind: FloatArray = np.where(error > 0, mean / np.where(error > 0, error, 1.0), certain)
+    return behind

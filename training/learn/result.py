@@ -1,0 +1,151 @@
+"""What every scheme of training gives: a pair of players, and how it got there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stackroute.analytic import Stratum, solve, stratified_games, throttling_gain
+from stackroute.analytic.sampling import strata
+from stackroute.training.learn.evaluation import provider_regret, throttled
+
+if TYPE_CHECKING:
+    from stackroute.agents.learned import LearnedProvider, LearnedUser, RefinedUser
+    from stackroute.agents.providers import StaticProvider
+    from stackroute.analytic.game import FloatArray
+    from stackroute.envs.policies import ProviderPolicy
+    from stackroute.training.learn.evaluation import Evaluation
+    from stackroute.training.learn.session import Curve
+
+HELD_OUT_GAMES = 500
+"""How many games a provider that learned a distribution of games is judged on, in equal numbers from each stratum."""
+
+HELD_OUT_SEED = 2026
+"""Draws them. Nothing was ever tuned on them."""
+
+_NEAR = 0.05
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The state of affairs after a part of a training that changed the pair.
+
+    Attributes:
+        name: Of the part.
+        evaluation: The pair as it then was, beside the exact equilibrium.
+    """
+
+    name: str
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class Regrets:
+    """A provider's exact regret over several games.
+
+    Attributes:
+        games: Which, in words.
+        count: How many.
+        median: Of the relative regret.
+        within_one_percent: The share with a regret of at most 1 %.
+        p95: The quantile below which 95 % of the regrets lie.
+    """
+
+    games: str
+    count: int
+    median: float
+    within_one_percent: float
+    p95: float
+
+    @classmethod
+    def of(cls, games: str, regret: FloatArray) -> Regrets:
+        """From the regrets, shape (n,)."""
+        near = float(np.mean(regret <= 0.01))
+        return cls(games, len(regret), float(np.median(regret)), near, float(np.quantile(regret, 0.95)))
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How often a provider throttles exactly if the equilibrium does.
+
+    Attributes:
+        games: Which, in words.
+        count: How many.
+        right: The share in which it does.
+    """
+
+    games: str
+    count: int
+    right: float
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A provider in games on which nobody learned or was tuned.
+
+    Attributes:
+        regrets: In each stratum, and in all strata whose optimum is no true cascade.
+        throttling: The agreement on throttling over games that have a threshold P* of the churn penalty and lie at
+            least 5 % of P* from it, and over these and the games that have none, since throttling pays at no churn
+            penalty; empty without throttling.
+    """
+
+    regrets: tuple[Regrets, ...]
+    throttling: tuple[Agreement, ...]
+
+
+def judge_held_out(provider: ProviderPolicy, *, throttling: bool) -> HeldOut:
+    """Judge a provider exactly in games stratified by regime, without any play.
+
+    Args:
+        provider: Commits without regard to the draws.
+        throttling: Whether it can delay.
+    """
+    game = stratified_games(HELD_OUT_GAMES, seed=HELD_OUT_SEED)
+    stratum, equilibrium = strata(game), solve(game, throttling=throttling)
+    commitment = provider.commit(game, np.zeros((HELD_OUT_GAMES, 4)))
+    regret = provider_regret(game, commitment, equilibrium.provider_cost)
+    cascades = [Stratum.ONLY_REASONING_WORTH_CASCADE, Stratum.ONLY_STANDARD_WORTH_CASCADE]
+    groups = {kind.label: stratum == kind for kind in Stratum}
+    groups["all but the cascades"] = ~np.isin(stratum, cascades)
+    threshold = throttling_gain(game).churn_penalty_high
+    has_none = np.isnan(threshold)
+    away = np.abs(game.churn_penalty - threshold) > _NEAR * threshold
+    right = throttled(game, commitment) == throttled(game, equilibrium.commitment)
+    agreements = {"with a threshold": away, "with and without one": away | has_none} if throttling else {}
+    return HeldOut(
+        regrets=tuple(Regrets.of(name, regret[those]) for name, those in groups.items()),
+        throttling=tuple(
+            Agreement(name, int(those.sum()), float(right[those].mean())) for name, those in agreements.items()
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class TrainedPair:
+    """A trained user and provider with everything measured about them.
+
+    Attributes:
+        user: The learned user.
+        provider: The learned provider; a fixed commitment where it was refined for the one game.
+        network: The provider as its network alone has learned it.
+        stages: The pair after each part of the training, the final one last.
+        curves: The curve of each stage of learning, by name.
+        certified: Whether sampled play confirmed the final commitment; None where that was not asked for.
+        held_out: The provider in held-out games, where it learned a distribution of games; None where one game.
+    """
+
+    user: LearnedUser | RefinedUser
+    provider: LearnedProvider | StaticProvider
+    network: LearnedProvider
+    stages: tuple[Stage, ...]
+    curves: dict[str, Curve]
+    certified: bool | None
+    held_out: HeldOut | None = None
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The final pair beside the exact equilibrium."""
+        return self.stages[-1].evaluation

@@ -1,0 +1,232 @@
+"""A run: one game trained, judged and kept in a folder, from which it can be resumed, judged again and drawn."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stackroute._version import __version__
+from stackroute.agents.saving import load_provider, load_user, save_policy
+from stackroute.configs import ConfigError, GameConfig
+from stackroute.configs.loading import validated
+from stackroute.configs.training import settings_from
+from stackroute.training.learn.checkpoints import Checkpoints
+from stackroute.training.learn.evaluation import evaluate
+from stackroute.training.learn.learning import no_draws
+from stackroute.training.learn.schemes import train
+from stackroute.training.learn.session import CHECKPOINT_SECONDS, Session, as_lists
+from stackroute.training.output import OutputError, RunError, output_folder, replacing, write_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stackroute.configs.training import TrainingSettings
+    from stackroute.training.learn.evaluation import Evaluation
+    from stackroute.training.learn.result import TrainedPair
+    from stackroute.training.learn.session import OnProgress
+
+RUN, REPORT, CURVES, TIMES = "run.json", "report.json", "curves.json", "times.json"
+USER, PROVIDER, NETWORK = "user.npz", "provider.npz", "provider-network.npz"
+LOGS = "tensorboard"
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """All that determines a run's result.
+
+    Attributes:
+        config: The game.
+        settings: How to train.
+        throttling: Whether the provider can delay.
+        seed: Fixes everything.
+    """
+
+    config: GameConfig
+    settings: TrainingSettings
+    throttling: bool
+    seed: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The specification for `run.json`."""
+        return {
+            "version": __version__,
+            "game": self.config.model_dump(),
+            "settings": self.settings.model_dump(),
+            "throttling": self.throttling,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        spec: What determined it.
+        pair: The trained pair and everything measured about it.
+    """
+
+    spec: RunSpec
+    pair: TrainedPair
+
+    def report(self) -> dict[str, Any]:
+        """The run as JSON: what was learned beside the equilibrium, and both regrets, after each part."""
+        return {
+            "game": self.spec.config.name,
+            "throttling": self.spec.throttling,
+            "seed": self.spec.seed,
+            "scheme": self.spec.settings.scheme,
+            **asdict(self.pair.evaluation),
+            "certified": self.pair.certified,
+            "stages": [
+                {
+                    "stage": stage.name,
+                    "provider_regret": stage.evaluation.provider_regret,
+                    "user_regret": stage.evaluation.user_regret,
+                    "learned": asdict(stage.evaluation.learned),
+                }
+                for stage in self.pair.stages
+            ],
+            **({"held_out": asdict(self.pair.held_out)} if self.pair.held_out else {}),
+        }
+
+
+def read_spec(folder: Path) -> RunSpec:
+    """The specification that a run's folder holds.
+
+    Raises:
+        RunError: There is none, or it cannot be used.
+    """
+    content = read_json(folder / RUN)
+    try:
+        return RunSpec(
+            validated(dict(content["game"]), "game", GameConfig),
+            settings_from(dict(content["settings"]), "settings"),
+            bool(content["throttling"]),
+            int(content["seed"]),
+        )
+    except (ConfigError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{folder / RUN}: is no specification of a run ({error})") from None
+
+
+def read_json(path: Path) -> Any:
+    """JSON from a run's folder.
+
+    Raises:
+        RunError: It cannot be read.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise RunError(f"{path}: no such file; expected the folder of a run of 'stackroute train'") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read ({error})") from None
+
+
+def start(spec: RunSpec, folder: Path) -> None:
+    """Make a run's folder ready: what an earlier run left there is removed.
+
+    Raises:
+        OutputError: The folder cannot be written to.
+    """
+    output_folder(folder)
+    Checkpoints(folder).remove()
+    shutil.rmtree(folder / LOGS, ignore_errors=True)
+    try:
+        for name in (REPORT, CURVES, TIMES, USER, PROVIDER, NETWORK):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: an earlier run cannot be removed ({error.strerror})") from None
+    write_json(folder / RUN, spec.as_json())
+
+
+def go_on(
+    folder: Path,
+    *,
+    on_progress: OnProgress | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    logs: bool = True,
+) -> Run:
+    """Train until the run in a folder is finished, from its latest checkpoint if it has one.
+
+    The result does not depend on where the run was interrupted before.
+
+    Args:
+        folder: The run's folder, after `start`.
+        on_progress: Told the stage, the steps done, the steps in all and the exact regret after every round.
+        checkpoint_seconds: Least time between two checkpoints within a stage.
+        logs: Whether to write TensorBoard logs.
+
+    Returns:
+        The run; its report, curves, policies and times are in the folder.
+
+    Raises:
+        RunError: The folder holds no run, or no checkpoint that can be read.
+        OutputError: A file cannot be written.
+    """
+    spec = read_spec(folder)
+    checkpoints = Checkpoints(folder)
+    session = Session(
+        checkpoints,
+        log_folder=folder / LOGS if logs else None,
+        on_progress=on_progress,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    pair = train(spec.config.game, spec.settings, throttling=spec.throttling, seed=spec.seed, session=session)
+    run = Run(spec, pair)
+    for name, player in ((USER, pair.user), (PROVIDER, pair.provider), (NETWORK, pair.network)):
+        with replacing(folder / name) as unfinished:
+            save_policy(player, unfinished)
+    write_json(folder / CURVES, as_lists(pair.curves))
+    write_json(folder / TIMES, {name: round(seconds, 2) for name, seconds in session.spent().items()})
+    write_json(folder / REPORT, run.report())
+    checkpoints.trim()
+    return run
+
+
+def evaluate_run(
+    folder: Path, *, provider: Path | None = None, user: Path | None = None, trust: bool = False
+) -> Evaluation:
+    """Judge the players of a run exactly on its game.
+
+    Args:
+        folder: The folder of a finished run.
+        provider: A file of another provider to judge in place of the run's.
+        user: A file of another user.
+        trust: Whether to load files that can run code.
+
+    Returns:
+        The players beside the exact equilibrium.
+
+    Raises:
+        RunError: The folder holds no finished run, or the provider delays in a run without throttling.
+        PolicyFileError: A file holds no such player.
+        UntrustedFileError: A file can run code, and `trust` is not given.
+    """
+    spec = read_spec(folder)
+    game = spec.config.game
+    try:
+        leader = load_provider(provider or folder / PROVIDER, trust=trust)
+        follower = load_user(user or folder / USER, trust=trust)
+    except FileNotFoundError as error:
+        raise RunError(str(error) if error.filename is None else f"{error.filename}: no such file") from None
+    commitment = leader.commit(game, no_draws())
+    if not spec.throttling and commitment.delay.any():
+        raise RunError(f"provider: it delays by {commitment.delay}, but {folder} is a run without throttling")
+    return evaluate(game, commitment, follower.patience(game, commitment, np.zeros(())), throttling=spec.throttling)
+
+
+def run_game(
+    spec: RunSpec,
+    folder: Path,
+    *,
+    on_progress: OnProgress | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Run:
+    """Start a run in a folder and train until it is finished; see `start` and `go_on`."""
+    start(spec, folder)
+    return go_on(folder, on_progress=on_progress, checkpoint_seconds=checkpoint_seconds)
