@@ -14,6 +14,9 @@ from rich.text import Text
 from stackroute.agents.errors import PolicyFileError, UntrustedFileError
 from stackroute.analytic import Regime, regime, solve
 from stackroute.configs import ConfigError, game_names, load_game, with_changes
+from stackroute.training.cli import benchmark as benchmark
+from stackroute.training.cli import market as market
+from stackroute.training.cli import training as training
 from stackroute.training.cli.console import GameArgument, app, console, fail, require
 from stackroute.training.cli.display import outcome_rows
 from stackroute.training.cli.explanation import as_json as explanation_json
