@@ -11,6 +11,11 @@ from stackroute.agents.users import FixedPatienceUser as FixedPatienceUser
 from stackroute.agents.users import InformedUser as InformedUser
 from stackroute.agents.users import RandomUser as RandomUser
 from stackroute.agents.users import RationalUser as RationalUser
+from stackroute.agents.users import CountingUser as CountingUser
+from stackroute.agents.users import LearningUser as LearningUser
+from stackroute.agents.users import LogitUser as LogitUser
+from stackroute.agents.users import MixtureUser as MixtureUser
+from stackroute.agents.users import ShoppingUser as ShoppingUser
 from stackroute.envs.policies import register_provider, register_user
 
 if TYPE_CHECKING:
@@ -25,8 +30,8 @@ if TYPE_CHECKING:
 register_user("rational", RationalUser)
 register_user("informed", InformedUser)
 register_user("random", RandomUser)
-register_provider("equilibrium", EquilibriumProvider)
-register_provider("random", RandomProvider)
+register_provider("equilibrium", lambda actions: EquilibriumProvider(actions.throttling))
+register_provider("random", lambda actions: RandomProvider(actions.throttling, actions.routing))
 
 _LEARNED = (
     "LearnedProvider",

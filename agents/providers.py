@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stackroute.analytic import Commitment, solve
-from stackroute.envs.encoding import commitment_from_action
+from stackroute.envs.actions import ProviderActions
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from stackroute.analytic import Game
     from stackroute.analytic.game import FloatArray
+    from stackroute.envs.observations import Routing
 
 
 class EquilibriumProvider:
@@ -30,30 +29,35 @@ class EquilibriumProvider:
     def __init__(self, throttling: bool = False) -> None:
         self.throttling = throttling
 
-    def commit(self, game: Game, draws: FloatArray) -> Commitment:
+    def commit(self, game: Game, random_numbers: FloatArray) -> Commitment:
         """The equilibrium commitment, shape (...)."""
         return solve(game, throttling=self.throttling).commitment
 
 
 class StaticProvider:
-    """A provider that makes the same commitment in every game; by default it never moves a task.
+    """A provider that makes the same commitment in every game.
 
     Args:
-        model: The model of the first pass, 1 or 2.
-        cascade: Probability of moving a re-prompted task from model 1 to model 2.
-        delay: Delays of the two models, in the games' unit of utility.
-
-    Attributes:
-        commitment: The commitment, shape ().
+        commitment: The commitment, shape (); delays are in the games' unit of utility.
 
     Raises:
-        InvalidGameError: A value is not allowed.
+        TypeError: It is no commitment.
+        ValueError: It is a batch of them.
+
+    Examples:
+        >>> from stackroute.analytic import Commitment
+        >>> StaticProvider(Commitment.cascade(0, 0.3)).commitment.cascade_probability
+        array([0.3])
     """
 
-    def __init__(self, model: int, cascade: float = 0.0, delay: npt.ArrayLike = (0.0, 0.0)) -> None:
-        self.commitment = Commitment(model, cascade, delay)
+    def __init__(self, commitment: Commitment) -> None:
+        if not isinstance(commitment, Commitment):
+            raise TypeError(f"commitment: {commitment!r} is not allowed; expected a Commitment")
+        if commitment.shape:
+            raise ValueError(f"commitment: a batch of shape {commitment.shape} is not allowed; expected a single one")
+        self.commitment = commitment
 
-    def commit(self, game: Game, draws: FloatArray) -> Commitment:
+    def commit(self, game: Game, random_numbers: FloatArray) -> Commitment:
         """The fixed commitment, shape ()."""
         return self.commitment
 
@@ -63,11 +67,13 @@ class RandomProvider:
 
     Args:
         throttling: Whether it delays.
+        routing: What its actions route: `"cascade"` or `"lottery"`.
     """
 
-    def __init__(self, throttling: bool = False) -> None:
-        self.throttling = throttling
+    def __init__(self, throttling: bool = False, routing: Routing = "cascade") -> None:
+        self.throttling, self.routing = throttling, routing
 
-    def commit(self, game: Game, draws: FloatArray) -> Commitment:
+    def commit(self, game: Game, random_numbers: FloatArray) -> Commitment:
         """A commitment uniform over the action space, shape (...)."""
-        return commitment_from_action(game, np.asarray(draws)[..., : 4 if self.throttling else 2])
+        actions = ProviderActions(game.models, self.routing, self.throttling)
+        return actions.decoded(game, np.asarray(random_numbers)[..., : actions.width])

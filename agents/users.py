@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stackroute.analytic import best_response, informed_response, nash_equilibria
-from stackroute.analytic.game import probability
+from stackroute.analytic import Game, best_response, informed_response, nash_equilibria
+from stackroute.analytic.game import as_floats, non_negative, probability
+from stackroute.envs.games import count
+from stackroute.envs.policies import UserPolicy
 
 if TYPE_CHECKING:
-    from stackroute.analytic import Commitment, Game, TieBreaking
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from stackroute.analytic import Commitment, TieBreaking
     from stackroute.analytic.game import FloatArray
+    from stackroute.envs.policies import Outcome, Seen
+
+_ROUNDS = 100_000
+_SETTLED = 1e-14
 
 
 class RationalUser:
@@ -28,7 +38,7 @@ class RationalUser:
     def __init__(self, tie_breaking: TieBreaking = "strong") -> None:
         self.tie_breaking = tie_breaking
 
-    def patience(self, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
+    def patience(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
         """The best response, shape (...)."""
         if commitment is None:
             return nash_equilibria(game).best_patience
@@ -46,15 +56,13 @@ class InformedUser:
     def __init__(self, tie_breaking: TieBreaking = "strong") -> None:
         self.tie_breaking = tie_breaking
 
-    def patience_by_model(self, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
-        """The best response after a failed pass on each model, 0 or 1, shape (..., 2).
+    def patience_by_model(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
+        """The best response after a failed pass on each model, 0 or 1, shape (..., n).
 
         Raises:
             ValueError: It sees no commitment.
         """
-        if commitment is None:
-            raise ValueError("user: an informed user answers a commitment that it sees; commitment='pass' hides it")
-        return informed_response(game, commitment, self.tie_breaking)
+        return informed_response(game, _seen(commitment), self.tie_breaking)
 
 
 class FixedPatienceUser:
@@ -70,14 +78,189 @@ class FixedPatienceUser:
     def __init__(self, patience: float) -> None:
         self._patience = probability("patience", patience)
 
-    def patience(self, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
+    def patience(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
         """The fixed patience, shape (...)."""
-        return np.broadcast_to(self._patience, np.shape(draws))
+        return np.broadcast_to(self._patience, np.shape(random_numbers))
 
 
 class RandomUser:
     """A user whose patience for each commitment is uniform on [0, 1]."""
 
-    def patience(self, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
-        """The draws themselves, shape (...)."""
-        return draws
+    def patience(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
+        """The random numbers themselves, shape (...)."""
+        return random_numbers
+
+
+class ShoppingUser:
+    """A rational user with an outside option, such as another provider, that it takes when it leaves.
+
+    What is left to gain from staying is the value less the option's worth: V - omega in place of V in the best response
+    (beyond the paper).
+
+    Args:
+        outside_option: What leaving is worth, utility, >= 0.
+        tie_breaking: As for `RationalUser`.
+
+    Raises:
+        InvalidGameError: The option's worth is negative or not finite.
+    """
+
+    def __init__(self, outside_option: float, tie_breaking: TieBreaking = "strong") -> None:
+        self._option = as_floats("outside_option", outside_option)
+        non_negative("outside_option", self._option)
+        self.tie_breaking = tie_breaking
+
+    def patience(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
+        """The best response, shape (...); 0 where the option is worth more than a solved task."""
+        left = game.value - self._option
+        worth = np.maximum(left, np.finfo(np.float64).tiny)
+        reduced = Game(game.success, game.cost, game.latency, worth, game.churn_penalty)
+        return np.where(left > 0, best_response(reduced, _seen(commitment), self.tie_breaking), 0.0)
+
+
+class LogitUser:
+    """A user of bounded rationality that sees which model served it: it stays more often, the more staying is worth.
+
+    After a failure on model k it stays with probability 1 / (1 + exp(-beta W_k)), where
+    W_k = sum over j of R_kj (xi_j + (1 - p_j) log(1 + exp(beta W_j)) / beta) is what staying is worth to a user that
+    will choose so again: the soft form, a contraction with one solution (beyond the paper). For large precisions it
+    approaches the rational user that sees which model served.
+
+    Args:
+        precision: beta, > 0, per unit of utility.
+
+    Raises:
+        InvalidGameError: The precision is not a finite number > 0.
+    """
+
+    def __init__(self, precision: float) -> None:
+        self._precision = as_floats("precision", precision)
+        non_negative("precision", self._precision)
+        if not self._precision > 0:
+            raise ValueError(f"precision: {precision} is not allowed; expected a finite number > 0")
+
+    def patience_by_model(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
+        """The probability of staying after a failed pass on each model, shape (..., n).
+
+        Raises:
+            ValueError: It sees no commitment.
+        """
+        seen, beta = _seen(commitment), self._precision
+        xi, scale = game.with_delay(seen.delay), np.max(game.value + game.latency.max(axis=-1))
+        worth = np.zeros(np.broadcast_shapes(xi.shape, seen.delay.shape))
+        for _ in range(_ROUNDS):
+            chosen = xi + (1.0 - game.success) * np.logaddexp(0.0, beta * worth) / beta
+            before, worth = worth, (seen.transition @ chosen[..., None])[..., 0]
+            if np.abs(worth - before).max() <= _SETTLED * scale:
+                break
+        stays: FloatArray = np.exp(-np.logaddexp(0.0, -beta * worth))
+        return stays
+
+
+class CountingUser:
+    """A user that stops after a number of passes.
+
+    Args:
+        passes: It leaves when so many passes have failed, >= 1.
+
+    Raises:
+        ValueError: It is not such a whole number.
+    """
+
+    def __init__(self, passes: int) -> None:
+        self.passes = count("passes", passes)
+
+    def begin(self, seen: Seen, random_numbers: FloatArray) -> npt.NDArray[Any]:
+        """Nothing to remember: the user sees how many passes there were."""
+        return np.zeros(random_numbers.shape)
+
+    def update(self, state: npt.NDArray[Any], outcome: Outcome) -> npt.NDArray[Any]:
+        """The same state."""
+        return state
+
+    def stay(self, state: npt.NDArray[Any], seen: Seen) -> FloatArray:
+        """1 before the last pass, then 0, shape (n,)."""
+        stays: FloatArray = (seen.passes < self.passes).astype(np.float64)
+        return stays
+
+
+class LearningUser:
+    """A user that does not know how good the models are, and learns it from the failures of its task.
+
+    It believes that the success probability of a pass is drawn from Beta(alpha, beta), once for the task. After n
+    failures it expects alpha / (alpha + beta + n), and stays while a success is worth waiting once more:
+    V alpha / (alpha + beta + n) > t, with t what it waited last (beyond the paper).
+
+    Args:
+        alpha: Of the belief, > 0.
+        beta: Of the belief, > 0.
+
+    Raises:
+        InvalidGameError: A number is not finite and > 0.
+    """
+
+    def __init__(self, alpha: float, beta: float) -> None:
+        for name, number in (("alpha", alpha), ("beta", beta)):
+            non_negative(name, as_floats(name, number))
+            if not number > 0:
+                raise ValueError(f"{name}: {number} is not allowed; expected a finite number > 0")
+        self.alpha, self.beta = float(alpha), float(beta)
+
+    def begin(self, seen: Seen, random_numbers: FloatArray) -> npt.NDArray[Any]:
+        """What was waited last, shape (n,): nothing yet."""
+        return np.zeros(random_numbers.shape)
+
+    def update(self, state: npt.NDArray[Any], outcome: Outcome) -> npt.NDArray[Any]:
+        """What was waited last."""
+        return outcome.waiting
+
+    def stay(self, state: npt.NDArray[Any], seen: Seen) -> FloatArray:
+        """1 while another pass is worth its waiting, then 0, shape (n,).
+
+        Raises:
+            ValueError: It does not see its game, whose value it needs.
+        """
+        if seen.game is None:
+            raise ValueError("user: a learning user needs to see the value; give it the block 'game' in observe")
+        expected = self.alpha / (self.alpha + self.beta + seen.passes)
+        stays: FloatArray = (seen.game.value * expected > state).astype(np.float64)
+        return stays
+
+
+class MixtureUser:
+    """A population of users: for each commitment one of several stationary users is drawn.
+
+    Args:
+        users: The users.
+        shares: Their shares, >= 0, which are divided by their sum.
+
+    Raises:
+        TypeError: A user is not a stationary one, with a `patience` method.
+        ValueError: The shares are not allowed, or not one for each user.
+    """
+
+    def __init__(self, users: Sequence[UserPolicy], shares: npt.ArrayLike) -> None:
+        for user in users:
+            if isinstance(user, type) or not isinstance(user, UserPolicy):
+                raise TypeError(f"users: {user!r} is not allowed; expected objects with a patience method")
+        given = as_floats("shares", shares)
+        non_negative("shares", given)
+        if given.shape != (len(users),) or given.sum() <= 0:
+            raise ValueError(f"shares: {shares!r} are not allowed; expected one for each of {len(users)} users")
+        self.users, self.shares = list(users), given / given.sum()
+
+    def patience(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
+        """The patience of the user that is drawn, shape (...)."""
+        number = np.asarray(random_numbers, dtype=np.float64)
+        ends = np.cumsum(self.shares)
+        drawn = (number[..., None] >= ends[:-1]).sum(axis=-1)
+        # What is left of the number is uniform again, for users that are random themselves.
+        left = np.clip((number - (ends - self.shares)[drawn]) / self.shares[drawn], 0.0, np.nextafter(1.0, 0.0))
+        answers = [np.broadcast_to(user.patience(game, commitment, left), number.shape) for user in self.users]
+        return np.choose(drawn, answers)
+
+
+def _seen(commitment: Commitment | None) -> Commitment:
+    if commitment is None:
+        raise ValueError("user: this user answers a commitment that it sees; the environment's options hide it")
+    return commitment

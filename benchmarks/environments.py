@@ -1,4 +1,4 @@
-"""Speed of the environments: every face of the routing game, beside other libraries' environments, on one core.
+"""Speed of the environments: every API of the routing game, beside other libraries' environments, on one core.
 
 Run it with `python benchmarks/environments.py`. A transition is one agent's move (elsewhere one step of one
 environment). Actions are random and drawn beforehand; resets, observations and, for batches, a game for every task are
@@ -28,13 +28,11 @@ from rich.console import Console
 from rich.table import Table
 
 from stackroute.agents import FixedPatienceUser
-from stackroute.analytic import random_games
-from stackroute.envs import ProviderBatch, RoutingBatch, UserVectorEnv, env, parallel_env
+from stackroute.analytic import Game, random_games
+from stackroute.envs import ProviderVectorEnv, RoutingBatch, UserVectorEnv, env, parallel_env
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from stackroute.analytic import Game
 
     Chunk = Callable[[], int]
 
@@ -46,7 +44,7 @@ AEC, CARTPOLE = "AEC loop", "gymnasium CartPoleVectorEnv"
 
 def aec_loop(game: Any, seed: int, **options: Any) -> Chunk:
     """PettingZoo's own loop."""
-    played = env(game, **options)
+    played = env(game, throttling=False, **options)
     rng = np.random.default_rng(seed)
     commitments, answers = rng.random((DRAWN, 2)), rng.random(DRAWN) < ABANDON_SHARE
     played.reset(seed=seed)
@@ -70,7 +68,7 @@ def aec_loop(game: Any, seed: int, **options: Any) -> Chunk:
 
 def parallel_loop(game: Any, seed: int) -> Chunk:
     """PettingZoo's parallel loop: a step is one agent's move."""
-    played = parallel_env(game)
+    played = parallel_env(game, throttling=False)
     rng = np.random.default_rng(seed)
     commitments, answers = rng.random((DRAWN, 2)), rng.random(DRAWN) < ABANDON_SHARE
     played.reset(seed=seed)
@@ -93,7 +91,7 @@ def routing_batch(game: Game, size: int, seed: int, **options: Any) -> Chunk:
     """Both players of many tasks."""
     batch = RoutingBatch(game, size, seed=seed, **options)
     rng = np.random.default_rng(seed)
-    commitments = rng.random((DRAWN, size, *batch.variant.provider_space.shape))  # type: ignore[misc]
+    commitments = rng.random((DRAWN, size, batch.variant.actions.width))
     answers = (rng.random((DRAWN, size)) < ABANDON_SHARE).astype(np.int64)
 
     def chunk() -> int:
@@ -106,7 +104,7 @@ def routing_batch(game: Game, size: int, seed: int, **options: Any) -> Chunk:
 
 def user_vector(game: Game, size: int, seed: int) -> Chunk:
     """`make_vec("stackroute/User-v0")` with its infos; the provider's moves are not counted."""
-    played = UserVectorEnv(size, game, "random")
+    played = UserVectorEnv(size, game, "random", throttling=False)
     played.reset(seed=seed)
     answers = (np.random.default_rng(seed).random((DRAWN, size)) < ABANDON_SHARE).astype(np.int64)
 
@@ -120,12 +118,14 @@ def user_vector(game: Game, size: int, seed: int) -> Chunk:
 
 def rollout(game: Game, size: int, seed: int, tasks: int, user: Any) -> Chunk:
     """Whole tasks with a user's policy inside the compiled loop: a commitment and every answer is a transition."""
-    batch = ProviderBatch(game, user, size, tasks_per_commitment=tasks, seed=seed)
+    played = ProviderVectorEnv(size, game, user, tasks_per_commitment=tasks, throttling=False)
+    played.reset(seed=seed)
     commitments = np.random.default_rng(seed).random((size, 2))
 
     def chunk() -> int:
-        told = batch.step(commitments)
-        return round(tasks * float((1 + told["passes"] - told["solved"]).sum()))
+        played.advance(commitments)
+        infos = played.step_infos
+        return round(tasks * float((1 + infos["passes"] - infos["solved"]).sum()))
 
     return chunk
 
@@ -208,17 +208,29 @@ def pgx(size: int, seed: int) -> Chunk:
     return chunk
 
 
+def games_of(models: int, seed: int) -> Game:
+    """Random games of more models, in the paper's orders."""
+    rng = np.random.default_rng(seed)
+    pairs = random_games(GAMES, seed)
+    drawn = [np.sort(rng.uniform(low, high, (GAMES, models)), axis=1) for low, high in ((0.1, 0.95), (0.01, 1), (0.01, 1))]
+    return Game(*drawn, pairs.value, pairs.churn_penalty)
+
+
 def measure(size: int, tasks: int, repeats: int, seconds: float, seed: int) -> dict[str, Any]:
     """Transitions a second of every row."""
-    games = random_games(GAMES, seed)
+    games, of_four = random_games(GAMES, seed), games_of(4, seed)
+    plain = {"throttling": False}
+    full = {"observe": {player: ["game", "commitment", "history"] for player in ("provider", "user")}}
     makers: dict[str, Callable[[], Chunk]] = {
         AEC: lambda: aec_loop("g4b", seed),
         f"{AEC}, a game for every task": lambda: aec_loop(games, seed),
         "parallel loop": lambda: parallel_loop("g4b", seed),
-        "batch": lambda: routing_batch(games, size, seed),
-        "batch, throttling": lambda: routing_batch(games, size, seed, throttling=True),
-        "batch, history": lambda: routing_batch(games, size, seed, observe="history"),
-        "batch, no commitment": lambda: routing_batch(games, size, seed, commitment="pass"),
+        "batch": lambda: routing_batch(games, size, seed, **plain),
+        "batch, throttling": lambda: routing_batch(games, size, seed),
+        "batch, history": lambda: routing_batch(games, size, seed, **plain, **full),
+        "batch, pass by pass": lambda: routing_batch(games, size, seed, **plain, routing="pass"),
+        "batch, lottery": lambda: routing_batch(games, size, seed, **plain, routing="lottery"),
+        "batch, four models": lambda: routing_batch(of_four, size, seed, **plain),
         "make_vec User-v0": lambda: user_vector(games, size, seed),
         "compiled rollout, rational user": lambda: rollout(games, size, seed, tasks, "rational"),
         "compiled rollout, patience 1/2": lambda: rollout(games, size, seed, tasks, FixedPatienceUser(0.5)),
@@ -238,8 +250,8 @@ def measure(size: int, tasks: int, repeats: int, seconds: float, seed: int) -> d
     speeds: dict[str, list[float]] = {name: [] for name in chunks}
     for _ in range(repeats):
         for name, chunk in chunks.items():
-            began, moves = time.perf_counter(), 0
-            while (passed := time.perf_counter() - began) < seconds:
+            began, moves = time.process_time(), 0
+            while (passed := time.process_time() - began) < seconds:
                 moves += chunk()
             speeds[name].append(moves / passed)
     medians = {name: statistics.median(each) for name, each in speeds.items()}

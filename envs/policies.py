@@ -1,19 +1,22 @@
-"""The protocol that players follow, and the registry that finds them by name."""
+"""The protocols that players follow, and the registries that find them by name."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import numpy as np
 
 from stackroute.analytic import Commitment
-from stackroute.analytic.game import MODELS, probability
+from stackroute.analytic.game import probability
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy.typing as npt
+
     from stackroute.analytic import Game
-    from stackroute.analytic.game import FloatArray
+    from stackroute.analytic.game import FloatArray, IntArray
+    from stackroute.envs.actions import ProviderActions
 
 _Create = TypeVar("_Create")
 
@@ -22,12 +25,12 @@ _Create = TypeVar("_Create")
 class ProviderPolicy(Protocol):
     """A leader: chooses a commitment for a game."""
 
-    def commit(self, game: Game, draws: FloatArray) -> Commitment:
+    def commit(self, game: Game, random_numbers: FloatArray) -> Commitment:
         """Commit in each game.
 
         Args:
-            game: One game or a batch of shape (...).
-            draws: Independent uniform numbers in [0, 1) for a randomised policy, shape (..., 4).
+            game: One game or a batch of shape (...), with n models.
+            random_numbers: Independent uniform numbers in [0, 1) for a randomised policy, shape (..., 2 n + 1).
 
         Returns:
             Commitments that broadcast to shape (...).
@@ -37,15 +40,15 @@ class ProviderPolicy(Protocol):
 
 @runtime_checkable
 class UserPolicy(Protocol):
-    """A follower: answers a commitment with a patience."""
+    """A stationary follower: answers a commitment with a patience. Its tasks are played by compiled code."""
 
-    def patience(self, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
+    def patience(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
         """The probability of re-prompting after a failed pass.
 
         Args:
             game: One game or a batch of shape (...).
             commitment: The provider's commitments, which the user sees, shape (...); None where it sees none.
-            draws: Independent uniform numbers in [0, 1) for a randomised policy, shape (...).
+            random_numbers: Independent uniform numbers in [0, 1) for a randomised policy, shape (...).
 
         Returns:
             Patience in [0, 1] that broadcasts to shape (...).
@@ -55,46 +58,106 @@ class UserPolicy(Protocol):
 
 @runtime_checkable
 class InformedUserPolicy(Protocol):
-    """A follower that sees which model served it, and answers each with a patience of its own."""
+    """A stationary follower that sees which model served it, and answers each with a patience of its own."""
 
-    def patience_by_model(self, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
+    def patience_by_model(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
         """The probability of re-prompting after a failed pass on each model.
 
         Args:
             game: One game or a batch of shape (...).
             commitment: The provider's commitments, which the user sees, shape (...); None where it sees none.
-            draws: Independent uniform numbers in [0, 1) for a randomised policy, shape (...).
+            random_numbers: Independent uniform numbers in [0, 1) for a randomised policy, shape (...).
 
         Returns:
-            Patience in [0, 1] that broadcasts to shape (..., 2).
+            Patience in [0, 1] that broadcasts to shape (..., n).
         """
         ...
 
 
-AnyUserPolicy = UserPolicy | InformedUserPolicy
+class Seen(NamedTuple):
+    """What the users of n tasks see, by the option `observe`.
+
+    Attributes:
+        game: The games, shape (n,); None where they are hidden.
+        commitment: The commitments, shape (n,); None where they are hidden, or there are none.
+        passes: The passes so far, shape (n,).
+        model: The model of the last pass, shape (n,); None where the history is hidden.
+    """
+
+    game: Game | None
+    commitment: Commitment | None
+    passes: IntArray
+    model: IntArray | None
 
 
-def patience_by_model(user: AnyUserPolicy, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
+class Outcome(NamedTuple):
+    """A failed pass in each of n tasks.
+
+    Attributes:
+        model: The model that served it, shape (n,).
+        waiting: Its latency and delay, utility, shape (n,).
+    """
+
+    model: IntArray
+    waiting: FloatArray
+
+
+@runtime_checkable
+class StatefulUserPolicy(Protocol):
+    """A follower that may change its mind within a task. Tasks are played in batches of n."""
+
+    def begin(self, seen: Seen, random_numbers: FloatArray) -> npt.NDArray[Any]:
+        """The state at the beginning of n tasks.
+
+        Args:
+            seen: What the users see.
+            random_numbers: Uniform in [0, 1), shape (n,).
+
+        Returns:
+            An array of shape (n, ...).
+        """
+        ...
+
+    def update(self, state: npt.NDArray[Any], outcome: Outcome) -> npt.NDArray[Any]:
+        """The state after a failed pass in each task; those of tasks that are over do not matter."""
+        ...
+
+    def stay(self, state: npt.NDArray[Any], seen: Seen) -> FloatArray:
+        """The probability of re-prompting after the failed pass, shape (n,)."""
+        ...
+
+
+AnyUserPolicy = UserPolicy | InformedUserPolicy | StatefulUserPolicy
+
+
+def is_stationary(user: AnyUserPolicy) -> TypeGuard[UserPolicy | InformedUserPolicy]:
+    """Whether a user answers with a patience for the whole task."""
+    return isinstance(user, UserPolicy | InformedUserPolicy)
+
+
+def patience_by_model(
+    user: UserPolicy | InformedUserPolicy, game: Game, commitment: Commitment | None, random_numbers: FloatArray
+) -> FloatArray:
     """A user's patience after a failed pass on each model, whether or not it tells them apart.
 
     Args:
         user: The user.
         game: One game or a batch that broadcasts to shape (...).
         commitment: What the user sees, or None.
-        draws: Uniform numbers, shape (...).
+        random_numbers: Uniform numbers, shape (...).
 
     Returns:
-        Patience, shape (..., 2).
+        Patience, shape (..., n).
 
     Raises:
         InvalidGameError: The policy's answer is no probability.
         ValueError: It has another shape.
     """
     if isinstance(user, InformedUserPolicy):
-        patience = probability("patience", user.patience_by_model(game, commitment, draws))
+        patience = probability("patience", user.patience_by_model(game, commitment, random_numbers))
     else:
-        patience = probability("patience", user.patience(game, commitment, draws))[..., None]
-    shape = (*draws.shape, MODELS)
+        patience = probability("patience", user.patience(game, commitment, random_numbers))[..., None]
+    shape = (*random_numbers.shape, game.models)
     try:
         return np.broadcast_to(patience, shape)
     except ValueError:
@@ -102,25 +165,28 @@ def patience_by_model(user: AnyUserPolicy, game: Game, commitment: Commitment | 
         raise ValueError(f"patience: shape {patience.shape} is not allowed; expected {allowed}") from None
 
 
-def commitment_by(provider: ProviderPolicy, game: Game, draws: FloatArray) -> Commitment:
+def commitment_by(provider: ProviderPolicy, game: Game, random_numbers: FloatArray) -> Commitment:
     """The commitments of a provider's policy.
 
     Args:
         provider: The provider.
-        game: One game or a batch that broadcasts to shape (...).
-        draws: Uniform numbers, shape (..., 4).
+        game: One game or a batch that broadcasts to shape (...), with n models.
+        random_numbers: Uniform numbers, shape (..., 2 n + 1).
 
     Returns:
         Shape (...).
 
     Raises:
         TypeError: The policy's answer is no commitment.
-        ValueError: It is one of another shape.
+        ValueError: It is one of another shape or number of models.
     """
-    commitment = provider.commit(game, draws)
+    commitment = provider.commit(game, random_numbers)
     if not isinstance(commitment, Commitment):
         raise TypeError(f"provider: its commit method returned {commitment!r}; expected a Commitment")
-    shape = draws.shape[:-1]
+    if commitment.models != game.models:
+        allowed = f"commitments over {game.models}, as in the game"
+        raise ValueError(f"provider: commitments over {commitment.models} models are not allowed; expected {allowed}")
+    shape = random_numbers.shape[:-1]
     try:
         return commitment.broadcast_to(shape)
     except ValueError:
@@ -129,23 +195,22 @@ def commitment_by(provider: ProviderPolicy, game: Game, draws: FloatArray) -> Co
         ) from None
 
 
-_PROVIDERS: dict[str, Callable[[bool], ProviderPolicy]] = {}
+_PROVIDERS: dict[str, Callable[[ProviderActions], ProviderPolicy]] = {}
 _USERS: dict[str, Callable[[], AnyUserPolicy]] = {}
 
 
-def register_provider(name: str, create: Callable[[bool], ProviderPolicy]) -> None:
+def register_provider(name: str, create: Callable[[ProviderActions], ProviderPolicy]) -> None:
     """Make a provider policy available by name, as in `gymnasium.make("stackroute/User-v0", provider=name)`.
 
     Args:
         name: A name that is not taken.
-        create: Called with whether the provider may delay, the environment's `throttling`.
+        create: Called with the provider's actions in the environment: their routing, and whether it may delay.
 
     Raises:
         ValueError: The name is taken.
         TypeError: It cannot be called.
     """
-    _check_new("provider", name, create, _PROVIDERS)
-    _PROVIDERS[name] = create
+    _register("provider", name, create, _PROVIDERS)
 
 
 def register_user(name: str, create: Callable[[], AnyUserPolicy]) -> None:
@@ -159,23 +224,22 @@ def register_user(name: str, create: Callable[[], AnyUserPolicy]) -> None:
         ValueError: The name is taken.
         TypeError: It cannot be called.
     """
-    _check_new("user", name, create, _USERS)
-    _USERS[name] = create
+    _register("user", name, create, _USERS)
 
 
-def find_provider(policy: str | ProviderPolicy, throttling: bool) -> ProviderPolicy:
+def find_provider(policy: str | ProviderPolicy, actions: ProviderActions) -> ProviderPolicy:
     """A provider policy, by object or by registered name.
 
     Args:
         policy: The object, or the name.
-        throttling: Whether one that is found by name may delay.
+        actions: Those of one that is found by name.
 
     Raises:
         ValueError: No provider policy has this name.
         TypeError: The object is not a provider policy.
     """
     if isinstance(policy, str):
-        return _named("provider", policy, _PROVIDERS)(throttling)
+        return _named("provider", policy, _PROVIDERS)(actions)
     if isinstance(policy, type) or not isinstance(policy, ProviderPolicy):
         raise TypeError(f"provider: {policy!r} is not allowed; expected a name or an object with a commit method")
     return policy
@@ -190,8 +254,11 @@ def find_user(policy: str | AnyUserPolicy) -> AnyUserPolicy:
     """
     if isinstance(policy, str):
         return _named("user", policy, _USERS)()
-    if isinstance(policy, type) or not isinstance(policy, UserPolicy | InformedUserPolicy):
-        raise TypeError(f"user: {policy!r} is not allowed; expected a name or an object with a patience method")
+    if isinstance(policy, type) or not isinstance(policy, AnyUserPolicy):
+        raise TypeError(
+            f"user: {policy!r} is not allowed; expected a name or an object with a patience method, or with begin, "
+            "update and stay"
+        )
     return policy
 
 
@@ -201,8 +268,9 @@ def _named(player: str, name: str, registry: dict[str, _Create]) -> _Create:
     return registry[name]
 
 
-def _check_new(player: str, name: str, create: object, registry: dict[str, _Create]) -> None:
+def _register(player: str, name: str, create: _Create, registry: dict[str, _Create]) -> None:
     if name in registry:
         raise ValueError(f"{player}: {name!r} is registered already")
     if not callable(create):
         raise TypeError(f"{player}: {create!r} is not allowed; expected what creates a policy")
+    registry[name] = create

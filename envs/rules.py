@@ -1,14 +1,13 @@
-"""The rules of the game, once: scalar functions compiled by numba that every face of the environment calls.
+"""The rules of the game, once: compiled functions on tasks in play, and the loops over them that every API calls.
 
-One episode is one task. Randomness is counter-based: every coin is a hash of (seed, task, pass, stream), so the same
-seed gives the same episode in every face, at any batch size and in any order of play.
-
-A task is a row of a `TASK` array, a game a row of a `GAME` array; single environments hold arrays of one row, batches
-arrays of many (`stackroute.envs.kernels`).
+One episode is one task. Randomness is counter-based: every random number is a hash of (seed, task, pass, stream), so the
+same seed and actions give the same episode in every API, at any batch size and in any order of play. All compiled code
+of this package is in this file.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,60 +17,38 @@ from stackroute.analytic.compiling import compiled
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    Row = Any
+    from stackroute.analytic.game import BoolArray, FloatArray, IntArray
 
-RE_PROMPT = 0
-ABANDON = 1
+    Row = Any
+    Rows = npt.NDArray[np.void]
+    Observations = npt.NDArray[np.float32]
+
+RE_PROMPT, ABANDON = 0, 1
+"""The user's answers to a failed pass."""
 
 IN_PLAY, SOLVED, ABANDONED, TRUNCATED = 0, 1, 2, 3
 """How a task stands."""
 
-TASK = np.dtype(
-    [
-        ("seed", np.int64),
-        ("number", np.int64),
-        ("key", np.int64),
-        ("cascade", np.float64),
-        ("delay_1", np.float64),
-        ("delay_2", np.float64),
-        ("game", np.int32),
-        ("passes", np.int32),
-        ("start", np.int8),
-        ("model", np.int8),
-        ("end", np.int8),
-    ],
-    align=True,
-)
-"""A task in play: the seed and the number that fix its coins, and their key; the commitment that holds, with its start
-model; the row of the game; the passes so far, the model of the last (before the first: 0), and how the task stands.
-
-It fills one cache line of 64 bytes, as does a game."""
-
-GAME = np.dtype(
-    [
-        (name, np.float64)
-        for name in (
-            *("success_1", "success_2", "cost_1", "cost_2", "latency_1", "latency_2"),
-            *("value", "churn_penalty"),
-        )
-    ]
-)
-"""The numbers of a game."""
+CASCADE, LOTTERY, PASS = 0, 1, 2
+"""What the provider's action routes: see `stackroute.envs.Options`."""
 
 SERVICE_COST, CHURN_PENALTY, LATENCY, VALUE = 0, 1, 2, 3
 """The parts of the rewards: the provider's is minus the first two, the user's the fourth minus the third."""
 
 PARTS = ("service_cost", "churn_penalty", "latency", "value")
 
-SUCCESS_STREAM = 0
-ROUTE_STREAM = 1
-USER_STREAM = 2
-"""The streams of a pass's coins: does it succeed, does the task move on, does the user stay."""
+PASSES, SOLVED_SHARE, ABANDONED_SHARE = 4, 5, 6
+"""Columns of what `roll_out` returns, after the parts."""
 
-DRAWS = 5
-GAME_STREAM = 5
-"""What is drawn before the first pass, as streams of pass 0: five numbers for policies (four for the provider's, one
-for the user's), then the game."""
+SUCCESS_STREAM, ROUTE_STREAM, USER_STREAM, START_STREAM = 0, 1, 2, 3
+"""The random numbers of a pass: does it succeed, where does a re-prompt go, does the user stay, which model starts."""
+
+USER_NUMBER, GAME_NUMBER = 4, 5
+"""Streams of pass 0: the random number of the user's policy, and that of the game. Those of the provider's policy are the
+streams before them; policies that need more take them from passes with negative numbers."""
+
+HALF_DELAY, HALF_PASSES = 0.125, 5.0
+"""The delay, as a share of the value, and the number of passes that observations show as about a half."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -82,6 +59,41 @@ _UNIT = 2.0**-53
 
 # Left to LLVM, some of these stay calls in the loops over tasks and cost them a third of their speed.
 _inlined = compiled(inline="always")
+# A division that may raise an error keeps a loop from being optimised.
+_compiled = compiled(error_model="numpy")
+
+
+@cache
+def task_dtype(models: int) -> np.dtype[np.void]:
+    """A task in play with n models, as a record. What indexes is unsigned: a negative index would have to be looked for.
+
+    The seed and the number fix its random numbers, and their key; then the commitment that holds, with the model that
+    started; the row of the game; the passes so far, the model of the last (before the first: 0), how the task stands,
+    and whether the provider is to move.
+    """
+    return np.dtype(
+        [
+            ("seed", np.int64),
+            ("number", np.int64),
+            ("key", np.int64),
+            ("transition", np.float64, (models, models)),
+            ("delay", np.float64, (models,)),
+            ("game", np.uint32),
+            ("passes", np.int32),
+            ("start", np.uint8),
+            ("model", np.uint8),
+            ("end", np.uint8),
+            ("provider_moves", np.uint8),
+        ],
+        align=True,
+    )
+
+
+@cache
+def game_dtype(models: int) -> np.dtype[np.void]:
+    """The numbers of a game with n models, as a record."""
+    per_model = [(name, np.float64, (models,)) for name in ("success", "cost", "latency")]
+    return np.dtype([*per_model, ("value", np.float64), ("churn_penalty", np.float64)])
 
 
 @_inlined
@@ -94,65 +106,39 @@ def _mix(word: Any) -> Any:
 
 @_inlined
 def task_key(seed: int, task: int) -> int:
-    """The key of a task, from which all of its coins are hashed: 63 bits, so that it fits a signed integer of 64."""
+    """The key of a task, from which its random numbers are hashed: 63 bits, so that it fits a signed integer of 64."""
     word = _mix(_mix(np.uint64(seed) + _GOLDEN) ^ (np.uint64(task) * _GOLDEN))
     return np.int64(word >> _S1)  # type: ignore[return-value]
 
 
 @_inlined
-def coin(key: int, pass_index: int, stream: int) -> float:
+def random_number(key: int, pass_index: int, stream: int) -> float:
     """A uniform number in [0, 1), a pure function of its arguments.
 
     Args:
         key: A task's key.
-        pass_index: The number of the pass, from 1; 0 for what is drawn before the first pass.
-        stream: Which coin of the pass, 0 to 15.
+        pass_index: The number of the pass, from 1; 0 and less for what is drawn before the first pass.
+        stream: Which number of the pass, 0 to 15.
     """
     counter = np.uint64(pass_index) * _PER_PASS + np.uint64(stream) + np.uint64(1)
     return (_mix(np.uint64(key) + counter * _GOLDEN) >> _S11) * _UNIT  # type: ignore[no-any-return]
 
 
 @_inlined
-def pass_succeeds(key: int, pass_index: int, success: float) -> bool:
-    """Whether a pass solves the task: nature's move."""
-    return coin(key, pass_index, SUCCESS_STREAM) < success
-
-
-@_inlined
-def next_model(key: int, pass_index: int, model: int, cascade: float) -> int:
-    """The model of the pass after a re-prompt: model 2 keeps the task, model 1 hands it on w.p. `cascade`.
-
-    Args:
-        key: The task's key.
-        pass_index: The number of the pass that failed.
-        model: The model that failed, 1 or 2.
-        cascade: The committed probability of moving from model 1 to model 2.
-    """
-    moves = coin(key, pass_index, ROUTE_STREAM) < cascade
-    return 2 if (model == 2) | moves else 1
-
-
-@_inlined
 def user_stays(key: int, pass_index: int, patience: float) -> bool:
     """Whether a user of the given patience re-prompts after the failed pass."""
-    return coin(key, pass_index, USER_STREAM) < patience
+    return random_number(key, pass_index, USER_STREAM) < patience
 
 
 @_inlined
 def draw_game(key: int, games: int) -> int:
     """The row of a task's game among equally likely ones."""
-    return np.int64(coin(key, 0, GAME_STREAM) * games)  # type: ignore[return-value]
+    return np.int64(random_number(key, 0, GAME_NUMBER) * games)  # type: ignore[return-value]
 
 
 @_inlined
 def begin(task: Row, number: int, games: int) -> None:
-    """Take up a task; the provider is to commit.
-
-    Args:
-        task: The row, with its seed.
-        number: The number of the task.
-        games: How many games there are: the task's is drawn among them.
-    """
+    """Begin the task of a number: its game is drawn, and the provider is to commit."""
     task.number = number
     task.key = task_key(task.seed, number)
     task.game = draw_game(task.key, games)
@@ -160,81 +146,93 @@ def begin(task: Row, number: int, games: int) -> None:
     task.model = 0
     task.passes = 0
     task.end = IN_PLAY
-    task.cascade = 0.0
-    task.delay_1 = 0.0
-    task.delay_2 = 0.0
+    task.provider_moves = 1
 
 
 @_inlined
-def commit(task: Row, model: int, cascade: float, delay_1: float, delay_2: float) -> None:
-    """The provider commits: the next pass is on `model`."""
+def decode(
+    action: FloatArray, row: int, value: float, routing: int, transition: FloatArray, delay: FloatArray
+) -> int:
+    """What an action of the provider commits to; see `stackroute.envs.actions` for its layout.
+
+    Args:
+        action: Numbers in [0, 1], shape (k, width).
+        row: Which of them.
+        value: Delays are fractions of it.
+        routing: `CASCADE`, `LOTTERY` or `PASS`.
+        transition: Shape (n, n): written.
+        delay: Shape (n,): written.
+
+    Returns:
+        The model of the next pass.
+    """
+    models = delay.shape[0]
+    first_delay = 1
+    if routing == CASCADE:
+        first_delay = models
+        for k in range(models):
+            moves = action[row, 1 + k] if k < models - 1 else 0.0
+            for j in range(models):
+                transition[k, j] = 1.0 - moves if j == k else (moves if j == k + 1 else 0.0)
+    elif routing == LOTTERY:
+        first_delay = models + 1
+        total = 0.0
+        for j in range(models):
+            total += action[row, 1 + j]
+        for k in range(models):
+            for j in range(models):
+                transition[k, j] = action[row, 1 + j] / total if total > 0.0 else 1.0 / models
+    width = action.shape[1]
+    for k in range(models):
+        at = first_delay if routing == PASS else first_delay + k
+        delay[k] = action[row, at] * value if at < width else 0.0
+    return min(int(action[row, 0] * models), models - 1)
+
+
+@_inlined
+def commit(task: Row, model: int) -> None:
+    """The provider has committed: the next pass is on `model`."""
     task.start = model
     task.model = model
-    task.cascade = cascade
-    task.delay_1 = delay_1
-    task.delay_2 = delay_2
+    task.provider_moves = 0
 
 
 @_inlined
-def commit_action(task: Row, game: Row, actions: npt.NDArray[np.float64], row: int, per_pass: bool) -> None:
-    """Commit as an action of the provider says, a row of numbers in [0, 1].
-
-    Args:
-        task: The task.
-        game: Its game: delays are fractions of its value.
-        actions: Start model (2 from 1/2 upwards), cascade probability and the two delays, or the first two; where the
-            provider chooses before every pass, the model and its delay, or the first.
-        row: Which row.
-        per_pass: Whether it does.
-    """
-    width = actions.shape[1]
-    model = 2 if actions[row, 0] >= 0.5 else 1
-    if per_pass:
-        delay = actions[row, 1] * game.value if width == 2 else 0.0
-        commit(task, model, 0.0, delay, delay)
-    elif width == 4:
-        commit(task, model, actions[row, 1], actions[row, 2] * game.value, actions[row, 3] * game.value)
-    else:
-        commit(task, model, actions[row, 1], 0.0, 0.0)
+def commit_to(task: Row, start: FloatArray, transition: FloatArray, delay: FloatArray) -> None:
+    """The provider makes a commitment, given as arrays; a random start is drawn."""
+    models = delay.shape[0]
+    for k in range(models):
+        task.delay[k] = delay[k]
+        for j in range(models):
+            task.transition[k, j] = transition[k, j]
+    number = random_number(task.key, 1, START_STREAM)
+    index = models - 1
+    reached = 0.0
+    for k in range(models - 1):
+        reached += start[models - 1 - k]
+        index -= number >= reached
+    commit(task, index)
 
 
 @_inlined
-def serve(task: Row, game: Row, parts: npt.NDArray[np.float64], row: int) -> None:
-    """Play a pass on the model in charge.
-
-    Args:
-        task: The task.
-        game: Its game.
-        parts: Parts of the rewards, shape (n, 4): the pass's are added to one row.
-        row: Which.
-    """
+def serve(task: Row, game: Row, parts: FloatArray, row: int) -> None:
+    """Play a pass on the model in charge; the parts of the rewards, shape (n, 4), are added to in one row."""
     task.passes += 1
-    standard = task.model == 1
-    # Both are read before one is chosen, which spares the processor a branch that it cannot predict.
-    success_1, success_2 = game.success_1, game.success_2
-    cost_1, cost_2 = game.cost_1, game.cost_2
-    waiting_1, waiting_2 = game.latency_1 + task.delay_1, game.latency_2 + task.delay_2
-    solved = pass_succeeds(task.key, task.passes, success_1 if standard else success_2)
-    parts[row, SERVICE_COST] += cost_1 if standard else cost_2
-    parts[row, LATENCY] += waiting_1 if standard else waiting_2
+    model = task.model
+    solved = random_number(task.key, task.passes, SUCCESS_STREAM) < game.success[model]
+    parts[row, SERVICE_COST] += game.cost[model]
+    parts[row, LATENCY] += game.latency[model] + task.delay[model]
     parts[row, VALUE] += game.value * solved
     task.end = SOLVED * solved
 
 
 @_inlined
-def answer(task: Row, game: Row, action: int, max_passes: int, parts: npt.NDArray[np.float64], row: int) -> bool:
+def answer(task: Row, game: Row, action: int, max_passes: int, parts: FloatArray, row: int) -> bool:
     """The user answers a failed pass.
 
-    Args:
-        task: The task.
-        game: Its game.
-        action: `RE_PROMPT` or `ABANDON`: the provider then pays the churn penalty.
-        max_passes: After this many passes a re-prompt truncates the task.
-        parts: Parts of the rewards, shape (n, 4): added to in one row.
-        row: Which.
-
     Returns:
-        Whether another pass is to be served.
+        Whether another pass is to be served: not after `ABANDON`, for which the provider pays the churn penalty, and
+        not after `max_passes` passes.
     """
     if action == ABANDON:
         task.end = ABANDONED
@@ -246,23 +244,430 @@ def answer(task: Row, game: Row, action: int, max_passes: int, parts: npt.NDArra
 
 @_inlined
 def move_on(task: Row) -> None:
-    """Route the next pass as the provider has committed to."""
-    task.model = next_model(task.key, task.passes, task.model, task.cascade)
+    """Route the next pass as the provider has committed to; the last model takes the smallest random numbers."""
+    number, last, model = random_number(task.key, task.passes, ROUTE_STREAM), task.delay.shape[0] - 1, task.model
+    index = last
+    reached = 0.0
+    for k in range(last):
+        reached += task.transition[model, last - k]
+        index -= number >= reached
+    task.model = index
 
 
 @_inlined
-def play_out(
-    task: Row,
-    game: Row,
-    patience_1: float,
-    patience_2: float,
-    max_passes: int,
-    parts: npt.NDArray[np.float64],
-    row: int,
-) -> None:
-    """Play the rest of a task with a user of fixed patience after a failed pass on model 1 and on model 2."""
+def finish(task: Row, game: Row, patience: FloatArray, max_passes: int, parts: FloatArray, row: int) -> None:
+    """Play a task from a failed pass to its end, with a user of fixed patience after a failure on each model."""
     while task.end == IN_PLAY:
-        stays = user_stays(task.key, task.passes, patience_1 if task.model == 1 else patience_2)
+        stays = user_stays(task.key, task.passes, patience[row, task.model])
         if answer(task, game, RE_PROMPT if stays else ABANDON, max_passes, parts, row):
             move_on(task)
             serve(task, game, parts, row)
+
+
+@_inlined
+def encode_new_task(task: Row, encoded_games: Observations, observation: Observations, row: int) -> None:
+    """Write the observation of a task that begins; see `stackroute.envs.observations` for the layout."""
+    # Known when compiling, unlike the arrays' shapes.
+    models = task.delay.shape[0]
+    commitment, width = 3 * models + 1, 7 * models - 1
+    # Read once: for all that the compiler knows, writing an observation might change it.
+    game = task.game
+    for k in range(commitment):
+        observation[row, k] = encoded_games[game, k]
+    for k in range(commitment, width):
+        observation[row, k] = 0.0
+
+
+@_inlined
+def encode_commitment(
+    task: Row, value: float, routing: int, delays: bool, observation: Observations, row: int
+) -> None:
+    """Write the commitment, with or without delays; where the provider chooses pass by pass there is none."""
+    if routing == PASS:
+        return
+    models = task.delay.shape[0]
+    first = 3 * models + 1
+    for k in range(models - 1):
+        observation[row, first + k] = 1.0 if task.start == k + 1 else 0.0
+        moves = task.transition[k, k + 1] if routing == CASCADE else task.transition[0, k + 1]
+        observation[row, first + models - 1 + k] = moves
+    for k in range(models if delays else 0):
+        share = min(task.delay[k] / value, 1.0)
+        observation[row, first + 2 * models - 2 + k] = share * (1.0 + HALF_DELAY) / (share + HALF_DELAY)
+
+
+@_inlined
+def encode_history(task: Row, history: bool, observation: Observations, row: int) -> None:
+    """Write the model of the last pass and the number of passes, in the last columns, if they are observed."""
+    if not history:
+        return
+    models = task.delay.shape[0]
+    first = 6 * models - 1
+    for k in range(models - 1):
+        observation[row, first + k] = 1.0 if task.model == k + 1 else 0.0
+    observation[row, first + models - 1] = task.passes / (task.passes + HALF_PASSES)
+
+
+@_compiled
+def begin_tasks(
+    tasks: Rows, numbers: IntArray, slots: IntArray, encoded_games: Observations, observation: Observations
+) -> None:
+    """Begin tasks of the given numbers, shape (k,), in slots, shape (k,), and write what is seen of them."""
+    for j in range(slots.shape[0]):
+        i = slots[j]
+        begin(tasks[i], numbers[j], encoded_games.shape[0])
+        encode_new_task(tasks[i], encoded_games, observation, i)
+
+
+@_compiled
+def encode(
+    tasks: Rows, encoded_games: Observations, value: FloatArray, routing: int, observation: Observations
+) -> None:
+    """Write the observations of tasks after the provider has committed, shape (n, width)."""
+    for i in range(tasks.shape[0]):
+        encode_new_task(tasks[i], encoded_games, observation, i)
+        encode_commitment(tasks[i], value[tasks[i].game], routing, True, observation, i)
+        encode_history(tasks[i], True, observation, i)
+
+
+@_compiled
+def decode_actions(
+    actions: FloatArray,
+    value: FloatArray,
+    routing: int,
+    start: FloatArray,
+    transition: FloatArray,
+    delay: FloatArray,
+) -> None:
+    """`decode` for each of k actions; writes the last three arrays, of shape (k, n), (k, n, n) and (k, n)."""
+    for i in range(actions.shape[0]):
+        model = decode(actions, i, value[i], routing, transition[i], delay[i])
+        for k in range(start.shape[1]):
+            start[i, k] = 1.0 if k == model else 0.0
+
+
+@_compiled
+def draw_before_play(
+    seeds: IntArray, numbers: IntArray, count: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The random numbers that are used before the first pass of tasks.
+
+    Args:
+        seeds: Shape (n,).
+        numbers: Shape (n,).
+        count: How many the provider's policy has.
+
+    Returns:
+        Those of the provider's policy, shape (n, count), of the user's, shape (n,), and of the game, shape (n,).
+    """
+    provider, user, game = np.empty((seeds.shape[0], count)), np.empty(seeds.shape[0]), np.empty(seeds.shape[0])
+    for i in range(seeds.shape[0]):
+        key = task_key(seeds[i], numbers[i])
+        for k in range(count):
+            provider[i, k] = random_number(key, 0 if k < USER_NUMBER else -1 - k // 16, k % 16)
+        user[i] = random_number(key, 0, USER_NUMBER)
+        game[i] = random_number(key, 0, GAME_NUMBER)
+    return provider, user, game
+
+
+@_compiled
+def step(
+    tasks: Rows,
+    games: Rows,
+    encoded_games: Observations,
+    actions: FloatArray,
+    answers: IntArray,
+    routing: int,
+    in_turn: bool,
+    begins_anew: bool,
+    max_passes: int,
+    delays: bool,
+    history: bool,
+    observation: Observations,
+    final_observation: Observations,
+    parts: FloatArray,
+    rewards: FloatArray,
+    ends: BoolArray,
+    slots: IntArray,
+) -> int:
+    """One move in each of n tasks that are in play: the provider's where it is to move, elsewhere the user's answer.
+
+    Where the provider routes pass by pass, its action counts for the pass that a re-prompt asks for, or with `in_turn`
+    it is to move after the re-prompt.
+
+    Args:
+        tasks: Shape (n,): updated in place.
+        games: Shape (m,).
+        encoded_games: Shape (m, ...).
+        actions: The providers', as numbers in [0, 1], shape (n, k).
+        answers: The users', shape (n,).
+        routing: `CASCADE`, `LOTTERY` or `PASS`.
+        in_turn: Whether a step is one player's move, where the provider routes pass by pass.
+        begins_anew: Whether slots whose task ends begin their next one.
+        max_passes: After this many passes a re-prompt truncates a task.
+        delays: Whether commitments can have delays.
+        history: Whether a player observes the history.
+        observation: Shape (n, width): updated where it changes.
+        final_observation: The same shape: rows whose task ended are written where slots begin anew.
+        parts: Parts of the rewards, shape (n, 4): written.
+        rewards: Of the providers and of the users, shape (2, n): written.
+        ends: Whether each task terminated with this move, and whether it was truncated, shape (2, n): written.
+        slots: Scratch, shape (4, n + 1); in the end its last row begins with the slots whose task ended.
+
+    Returns:
+        The number of slots whose task ended; or with nothing changed, -1 - i for the first slot i that was given an
+        action that is not allowed.
+    """
+    commits = re_prompts = abandons = ended = 0
+    # Lists instead of branches: who moves and how are coin flips that no processor predicts.
+    for i in range(tasks.shape[0]):
+        plays, provider_moves = tasks[i].end == IN_PLAY, tasks[i].provider_moves == 1
+        slots[0, commits] = i
+        slots[1, re_prompts] = i
+        slots[2, abandons] = i
+        commits += plays & provider_moves
+        re_prompts += plays & (not provider_moves) & (answers[i] == RE_PROMPT)
+        abandons += plays & (not provider_moves) & (answers[i] == ABANDON)
+        allowed = True
+        for k in range(actions.shape[1]):
+            allowed &= 0.0 <= actions[i, k] <= 1.0
+        allowed |= not (provider_moves | ((routing == PASS) & (not in_turn)))
+        allowed &= provider_moves | (answers[i] == RE_PROMPT) | (answers[i] == ABANDON)
+        if plays & (not allowed):
+            return -1 - i
+    parts[:] = 0.0
+    ends[:] = False
+    for j in range(commits):
+        i = slots[0, j]
+        task = tasks[i]
+        game = games[task.game]
+        commit(task, decode(actions, i, game.value, routing, task.transition, task.delay))
+        serve(task, game, parts, i)
+        encode_commitment(task, game.value, routing, delays, observation, i)
+        encode_history(task, history, observation, i)
+        ends[0, i] = task.end == SOLVED
+        slots[3, ended] = i
+        ended += task.end == SOLVED
+    for j in range(re_prompts):
+        i = slots[1, j]
+        task = tasks[i]
+        game = games[task.game]
+        if task.passes >= max_passes:
+            task.end = TRUNCATED
+            ends[1, i] = True
+            slots[3, ended] = i
+            ended += 1
+            continue
+        if routing != PASS:
+            move_on(task)
+        elif in_turn:
+            task.provider_moves = 1
+            continue
+        else:
+            commit(task, decode(actions, i, game.value, routing, task.transition, task.delay))
+        serve(task, game, parts, i)
+        encode_history(task, history, observation, i)
+        ends[0, i] = task.end == SOLVED
+        slots[3, ended] = i
+        ended += task.end == SOLVED
+    for j in range(abandons):
+        i = slots[2, j]
+        tasks[i].end = ABANDONED
+        parts[i, CHURN_PENALTY] = games[tasks[i].game].churn_penalty
+        ends[0, i] = True
+        slots[3, ended] = i
+        ended += 1
+    for i in range(tasks.shape[0]):
+        rewards[0, i] = -(parts[i, SERVICE_COST] + parts[i, CHURN_PENALTY])
+        rewards[1, i] = parts[i, VALUE] - parts[i, LATENCY]
+    if begins_anew:
+        for j in range(ended):
+            i = slots[3, j]
+            task = tasks[i]
+            for k in range(observation.shape[1]):
+                final_observation[i, k] = observation[i, k]
+            begin(task, task.number + 1, games.shape[0])
+            encode_new_task(task, encoded_games, observation, i)
+    return ended
+
+
+@_compiled
+def answers_of(tasks: Rows, patience: FloatArray, answers: IntArray) -> None:
+    """The answers of users of a patience after a failure on each model, shape (n, models); writes `answers`."""
+    for i in range(tasks.shape[0]):
+        stays = user_stays(tasks[i].key, tasks[i].passes, patience[i, tasks[i].model])
+        answers[i] = RE_PROMPT if stays else ABANDON
+
+
+@_compiled
+def begin_after_failure(
+    tasks: Rows,
+    games: Rows,
+    encoded_games: Observations,
+    first_ahead: IntArray,
+    stride: int,
+    game: IntArray,
+    start: FloatArray,
+    transition: FloatArray,
+    delay: FloatArray,
+    routing: int,
+    observation: Observations,
+    first_parts: FloatArray,
+    slots: IntArray,
+    count: int,
+) -> int:
+    """Let slots begin their next task, whose first pass has failed, as far as commitments are known ahead.
+
+    Attempts are independent, so that a first pass which is known to have failed tells nothing about later ones.
+
+    Args:
+        tasks: Shape (n,): updated in place.
+        games: Shape (m,).
+        encoded_games: Shape (m, ...).
+        first_ahead: The number of the first task of each slot whose commitment is known, shape (n,).
+        stride: By how much the numbers of a slot's tasks differ.
+        game: The rows of these tasks' games, shape (n, k).
+        start: The start of their commitments, shape (n, k, models).
+        transition: Their transitions, shape (n, k, models, models).
+        delay: Their delays, shape (n, k, models).
+        routing: `CASCADE` or `LOTTERY`.
+        observation: Shape (n, width): rows that begin are written.
+        first_parts: The parts of the rewards of the first pass, shape (n, 4): written.
+        slots: The slots that need a task, shape (n,): begins afterwards with those for which more must be known ahead.
+        count: How many there are.
+
+    Returns:
+        How many slots need more.
+    """
+    needy = 0
+    for j in range(count):
+        i = slots[j]
+        task = tasks[i]
+        ahead = (task.number + stride - first_ahead[i]) // stride
+        if ahead >= game.shape[1]:
+            slots[needy] = i
+            needy += 1
+            continue
+        begin(task, task.number + stride, games.shape[0])
+        task.game = game[i, ahead]
+        commit_to(task, start[i, ahead], transition[i, ahead], delay[i, ahead])
+        first_parts[i, :] = 0.0
+        serve(task, games[task.game], first_parts, i)
+        task.end = IN_PLAY
+        first_parts[i, VALUE] = 0.0
+        encode_new_task(task, encoded_games, observation, i)
+        encode_commitment(task, games[task.game].value, routing, True, observation, i)
+        encode_history(task, True, observation, i)
+    return needy
+
+
+@_compiled
+def roll_out(
+    seeds: IntArray,
+    first_task: IntArray,
+    tasks: int,
+    games: Rows,
+    task_row: Rows,
+    game: IntArray,
+    start: FloatArray,
+    transition: FloatArray,
+    delay: FloatArray,
+    patience: FloatArray,
+    max_passes: int,
+) -> FloatArray:
+    """Play many tasks to their end under each of n commitments, with users of fixed patience.
+
+    Args:
+        seeds: The seed of each commitment's random numbers, shape (n,).
+        first_task: Number of the first task of each commitment, shape (n,); the others follow.
+        tasks: Tasks played for each commitment.
+        games: Shape (m,).
+        task_row: A task of the right number of models, shape (1,): scratch.
+        game: The row of each commitment's game, shape (n,).
+        start: Shape (n, models).
+        transition: Shape (n, models, models).
+        delay: Utility, shape (n, models).
+        patience: After a failed pass on each model, shape (n, models).
+        max_passes: After this many passes a task is truncated.
+
+    Returns:
+        Means over the tasks, shape (n, 7): the parts of the rewards, passes, share solved, share abandoned.
+    """
+    totals = np.zeros((seeds.shape[0], 7))
+    task = task_row[0]
+    for i in range(seeds.shape[0]):
+        task.seed = seeds[i]
+        row = games[game[i]]
+        for j in range(tasks):
+            begin(task, first_task[i] + j, games.shape[0])
+            commit_to(task, start[i], transition[i], delay[i])
+            serve(task, row, totals, i)
+            finish(task, row, patience, max_passes, totals, i)
+            totals[i, PASSES] += task.passes
+            totals[i, SOLVED_SHARE] += task.end == SOLVED
+            totals[i, ABANDONED_SHARE] += task.end == ABANDONED
+    return totals / tasks
+
+
+@_compiled
+def compare_patiences(
+    seeds: IntArray,
+    first_task: IntArray,
+    tasks: int,
+    games: Rows,
+    task_row: Rows,
+    game: IntArray,
+    start: FloatArray,
+    transition: FloatArray,
+    delay: FloatArray,
+    patience: FloatArray,
+    max_passes: int,
+) -> FloatArray:
+    """What patiences are worth to the user after a failed first pass, over many tasks under each of n commitments.
+
+    The user's own random numbers are averaged out: a task is played on until it is solved, and the k-th re-prompt counts
+    with weight r^k, the probability that a user of patience r makes it. So all patiences are compared on the same tasks.
+
+    Args:
+        seeds: The seed of each commitment's random numbers, shape (n,).
+        first_task: Number of the first task of each commitment, shape (n,); the others follow.
+        tasks: Tasks played for each commitment.
+        games: Shape (m,).
+        task_row: A task of the right number of models, shape (1,): scratch.
+        game: The row of each commitment's game, shape (n,).
+        start: Shape (n, models).
+        transition: Shape (n, models, models).
+        delay: Utility, shape (n, models).
+        patience: The patiences to compare under each commitment, shape (n, k).
+        max_passes: After this many passes a task is truncated.
+
+    Returns:
+        Mean utility after the first failure, shape (n, k).
+    """
+    compared = patience.shape[1]
+    utility = np.zeros((seeds.shape[0], compared))
+    weight = np.empty(compared)
+    parts = np.empty((1, 4))
+    task = task_row[0]
+    for i in range(seeds.shape[0]):
+        task.seed = seeds[i]
+        row = games[game[i]]
+        for j in range(tasks):
+            begin(task, first_task[i] + j, games.shape[0])
+            commit_to(task, start[i], transition[i], delay[i])
+            task.passes = 1
+            largest = 0.0
+            for k in range(compared):
+                weight[k] = patience[i, k]
+                largest = max(largest, weight[k])
+            while largest > 0.0 and task.end == IN_PLAY and task.passes < max_passes:
+                move_on(task)
+                parts[:] = 0.0
+                serve(task, row, parts, 0)
+                gained = parts[0, VALUE] - parts[0, LATENCY]
+                largest = 0.0
+                for k in range(compared):
+                    utility[i, k] += weight[k] * gained
+                    weight[k] *= patience[i, k]
+                    largest = max(largest, weight[k])
+    return utility / tasks

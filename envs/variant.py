@@ -1,39 +1,42 @@
-"""The variant of the game that an environment plays: its options, validated once for every face."""
+"""The variant of the game that an environment plays: its options, validated once for every API."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import numpy as np
-from gymnasium import spaces
 
-from stackroute.analytic import Commitment, Game
-from stackroute.envs import kernels, rules
-from stackroute.envs.encoding import (
-    check_unit_interval,
-    commitment_from_action,
-    commitment_space,
-    listed,
+from stackroute.analytic import Commitment, Game, nash_equilibria, solve
+from stackroute.envs import rules
+from stackroute.envs.actions import ActionKind, ProviderActions
+from stackroute.envs.games import DisplayUnits, GamesLike, Labels, count, find_games, in_relative_units
+from stackroute.envs.observations import (
+    BLOCKS,
+    PAPER,
+    Block,
+    Routing,
+    block_columns,
+    columns,
+    encode_games,
     observation_space,
-    observe,
-    regular,
 )
-from stackroute.envs.games import GamesLike, Labels, count, find_games, in_relative_units
 
 if TYPE_CHECKING:
     from typing import Self, Unpack
 
     import numpy.typing as npt
+    from gymnasium import spaces
 
-    from stackroute.analytic.game import FloatArray, IntArray
+    from stackroute.analytic import Equilibrium, NashEquilibria
+    from stackroute.analytic.game import IntArray
 
-Observe = Literal["commitment", "history"]
-CommitmentLasts = Literal["task", "pass"]
-ActionKind = Literal["box", "grid"]
+Player = Literal["provider", "user"]
 RewardUnit = Literal["game", "relative"]
+Observe = Mapping[Player, Sequence[Block]]
 
 DEFAULT_MAX_PASSES = 1_000
 """A re-prompt after this many passes truncates the task; rarer than 1e-6 on the packaged games."""
@@ -41,34 +44,35 @@ DEFAULT_MAX_PASSES = 1_000
 MOST_PASSES = 2**31 - 1
 """The largest `max_passes`: passes are counted in 32 bits."""
 
-GRID_CASCADES = tuple(np.linspace(0, 1, 21).tolist())
-GRID_DELAYS = (0.0, 0.125, 0.25, 0.5, 1.0)
-"""The levels of `action="grid"`: cascade probabilities, and delays as fractions of the value."""
-
+DEFAULT_OBSERVE: dict[Player, tuple[Block, ...]] = {"provider": ("game",), "user": PAPER}
+"""What the players of the paper observe."""
 
 _ARGUMENTS = ("game", "user", "provider", "decision", "tasks_per_commitment", "lookahead", "max_cycles", "render_mode")
-"""What single faces accept besides, for the hint at a misspelt name."""
+"""What environments accept besides, for the hint at a misspelt name."""
 
 
 class Options(TypedDict, total=False):
     """The options that all environments share.
 
     Attributes:
-        throttling: Whether the provider's action has delays; default False.
-        observe: `"commitment"` (default): the players see the game and the commitment. `"history"`: also the model of
-            the last pass and the number of passes so far.
-        commitment: `"task"` (default): the provider commits once, before the first pass. `"pass"`: it chooses a model
-            and its delay anew before every pass, and the user does not see the choice beforehand: without the power to
-            commit. With the history the user sees which model has served.
-        action: `"box"` (default) or `"grid"`: the provider's action is one of a list of commitments.
+        routing: What the provider's action routes. `"cascade"` (default): it commits once, before the first pass, to a
+            start model and to the probabilities that a re-prompted task moves on to the next model. `"lottery"`: it
+            commits to a start model and to the probabilities with which each model serves a re-prompt. `"pass"`: it
+            chooses a model anew before every pass: without the power to commit.
+        throttling: Whether the provider's action has delays; default True.
+        observe: For each player the list of blocks that it observes, of `"game"`, `"commitment"` and `"history"` (the
+            model of the last pass and the number of passes). Default: those of the paper,
+            `{"provider": ["game"], "user": ["game", "commitment"]}`; a player that is left out has its default. The
+            blocks are described in `stackroute.envs.observation_space`.
+        action: `"box"` (default): actions are numbers in [0, 1]. `"grid"`: the number of one of a list of such actions.
         max_passes: Passes after which a re-prompt truncates the task; default 1000.
         reward_unit: `"game"` (default): the units of the game. `"relative"`: the user's reward in units of the value,
             the provider's in units of the largest cost plus the churn penalty.
     """
 
+    routing: Routing
     throttling: bool
     observe: Observe
-    commitment: CommitmentLasts
     action: ActionKind
     max_passes: int
     reward_unit: RewardUnit
@@ -80,15 +84,16 @@ class Variant:
 
     Attributes:
         games: The games that tasks are drawn from, in the unit of the rewards, shape (m,).
-        labels: What the two models of each game are called.
+        labels: What the models of each game are called.
+        units: What the numbers of each game are counted in.
+        actions: The provider's actions.
     """
 
     games: Game
     labels: list[Labels]
-    throttling: bool
-    observe: Observe
-    commitment: CommitmentLasts
-    action: ActionKind
+    units: list[DisplayUnits]
+    actions: ProviderActions
+    observe: dict[Player, tuple[Block, ...]]
     max_passes: int
     reward_unit: RewardUnit
 
@@ -107,165 +112,110 @@ class Variant:
             close = difflib.get_close_matches(unknown[0], known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(Options.__annotations__)}"
             raise TypeError(f"{unknown[0]}: no such option; {hint}")
-        throttling = options.get("throttling", False)
+        throttling = options.get("throttling", True)
         if not isinstance(throttling, bool | np.bool_):
             raise ValueError(f"throttling: {throttling!r} is not allowed; expected True or False")
         unit = choice("reward_unit", options.get("reward_unit", "game"), RewardUnit)
-        games, labels = find_games(game)
+        games, labels, units = find_games(game)
+        relative = unit == "relative"
         return cls(
-            games=in_relative_units(games) if unit == "relative" else games,
+            games=in_relative_units(games) if relative else games,
             labels=labels,
-            throttling=bool(throttling),
-            observe=choice("observe", options.get("observe", "commitment"), Observe),
-            commitment=choice("commitment", options.get("commitment", "task"), CommitmentLasts),
-            action=choice("action", options.get("action", "box"), ActionKind),
+            units=[DisplayUnits()] * len(units) if relative else units,
+            actions=ProviderActions(
+                games.models,
+                choice("routing", options.get("routing", "cascade"), Routing),
+                bool(throttling),
+                choice("action", options.get("action", "box"), ActionKind),
+            ),
+            observe=_observed(options.get("observe", {})),
             max_passes=count("max_passes", options.get("max_passes", DEFAULT_MAX_PASSES), most=MOST_PASSES),
             reward_unit=unit,
         )
 
     @property
-    def per_pass(self) -> bool:
-        """Whether the provider chooses anew before every pass, which hides its choices from the user."""
-        return self.commitment == "pass"
+    def models(self) -> int:
+        """The number of models of every game."""
+        return self.actions.models
+
+    @property
+    def routing(self) -> Routing:
+        """What the provider's action routes."""
+        return self.actions.routing
+
+    @property
+    def throttling(self) -> bool:
+        """Whether the provider's action has delays."""
+        return self.actions.throttling
 
     def select(self, index: IntArray | int) -> Game:
         """The games of tasks, from the rows of their games, shape (...)."""
-        return self._only if len(self.games) == 1 else self.games[index]
+        return self.games[index]
+
+    def equilibrium(self, game: Game) -> Equilibrium | NashEquilibria:
+        """The exact solution of games under these options: what play is compared with.
+
+        Args:
+            game: Games of the variant, shape (...).
+
+        Returns:
+            `stackroute.analytic.solve` with the variant's routing and throttling; where the provider routes pass by
+            pass and so cannot commit, `stackroute.analytic.nash_equilibria`, which are without delays.
+        """
+        if self.routing == "pass":
+            return nash_equilibria(game)
+        return solve(game, routing="cascade" if self.routing == "cascade" else "free", throttling=self.throttling)
+
+    @cached_property
+    def task_dtype(self) -> np.dtype[np.void]:
+        """The record of a task."""
+        return rules.task_dtype(self.models)
 
     @cached_property
     def table(self) -> npt.NDArray[np.void]:
-        """The games as rows of a `GAME` array, shape (m,)."""
-        rows = np.zeros(len(self.games), rules.GAME)
-        for k in (0, 1):
-            for name in ("success", "cost", "latency"):
-                rows[f"{name}_{k + 1}"] = getattr(self.games, name)[:, k]
-        rows["value"], rows["churn_penalty"] = self.games.value, self.games.churn_penalty
+        """The games as records, shape (m,)."""
+        dtype = rules.game_dtype(self.models)
+        rows = np.zeros(len(self.games), dtype)
+        for name in dtype.names or ():
+            rows[name] = getattr(self.games, name)
         return rows
 
     @cached_property
     def encoded_games(self) -> npt.NDArray[np.float32]:
-        """What both players see of each game, shape (m, 11)."""
-        return observe(self.games)
-
-    def encode(self, tasks: npt.NDArray[np.void], *, everything: bool = False) -> npt.NDArray[np.float32]:
-        """The observations of tasks.
-
-        Args:
-            tasks: Rows of a `TASK` array, shape (n,).
-            everything: Whether to include the history and what is hidden.
-
-        Returns:
-            Shape (n, 11) or, with the history, (n, 13).
-        """
-        space = observation_space(history=True) if everything else self.observation_space
-        observation = np.zeros((len(tasks), *space.shape), dtype=np.float32)
-        hidden = self.per_pass and not everything
-        kernels.encode(tasks, self.table, self.encoded_games, hidden, self.log_passes, observation)
-        return observation
+        """The block `"game"` of each game, shape (m, 3 models + 1)."""
+        return encode_games(self.games)
 
     @cached_property
-    def log_passes(self) -> float:
-        """The logarithm that scales the number of passes in observations."""
-        return float(np.log1p(self.max_passes))
+    def width(self) -> int:
+        """The length of an observation of all blocks."""
+        return block_columns(self.models, BLOCKS[-1]).stop
 
     @cached_property
-    def observation_space(self) -> spaces.Box:
-        """The observation space of both players."""
-        return observation_space(history=self.observe == "history")
+    def columns(self) -> dict[Player, slice | npt.NDArray[np.int64]]:
+        """Which columns of all blocks each player observes."""
+        return {player: columns(self.models, blocks) for player, blocks in self.observe.items()}
 
-    @cached_property
-    def provider_space(self) -> spaces.Box | spaces.Discrete[Any]:
-        """The provider's action space."""
-        if self.action == "grid":
-            return spaces.Discrete(len(self.grid))
-        return self._box
+    def observation_space(self, player: Player) -> spaces.Box:
+        """The observation space of a player."""
+        return observation_space(self.models, self.observe[player])
 
-    @cached_property
-    def grid(self) -> FloatArray:
-        """The actions of the box that the numbers of `action="grid"` stand for, shape (k, width of the box)."""
-        return provider_grid(self.throttling, per_pass=self.per_pass)
-
-    def box_action(self, action: npt.ArrayLike) -> FloatArray:
-        """The action of the box that an action of `provider_space`, or a batch of them, stands for.
-
-        Args:
-            action: One action or a batch, shape (..., *space shape).
-
-        Returns:
-            Shape (..., width of the box); not yet checked to lie in [0, 1].
-
-        Raises:
-            ValueError: The action has another shape or kind, or is not on the grid.
-        """
-        if self.action == "grid":
-            return listed(action, self.grid)
-        given = regular(action)
-        if given.dtype.kind not in "fiu":
-            raise ValueError(f"action: {action!r} is not allowed; expected numbers in [0, 1]")
-        if given.shape[-1:] != self._box.shape:
-            raise ValueError(f"action: shape {given.shape} is not allowed; expected (..., {self._box.shape[0]})")
-        return given.astype(np.float64, copy=False)
-
-    def box_rows(self, actions: npt.ArrayLike, size: int) -> FloatArray:
-        """`box_action` for one action in each of `size` slots, shape (size, width of the box).
-
-        Raises:
-            ValueError: There is another number of them, or as for `box_action`.
-        """
-        rows = self.box_action(actions)
-        if rows.shape != (size, *self._box.shape):
-            expected = (size, *self.provider_space.shape)  # type: ignore[misc]
-            raise ValueError(f"actions: shape {np.shape(actions)} is not allowed; expected {expected}")
-        return rows
-
-    def commitment_from(self, games: Game, action: npt.ArrayLike) -> Commitment:
-        """What the provider's action commits to; where it chooses anew before every pass, for the next pass.
-
-        Args:
-            games: The games of the tasks, shape (...).
-            action: Actions of `provider_space`, shape (..., *space shape).
-
-        Raises:
-            ValueError: The action is not allowed.
-        """
-        box = self.box_action(action)
-        check_unit_interval(box, action)
-        if not self.per_pass:
-            return commitment_from_action(games, box)
-        delay = box[..., 1:] if self.throttling else np.zeros((*box.shape[:-1], 1))
-        full = np.concatenate([box[..., :1], np.zeros_like(delay), delay, delay], axis=-1)
-        return commitment_from_action(games, full)
-
-    @cached_property
-    def _only(self) -> Game:
-        return self.games[0]
-
-    @cached_property
-    def _box(self) -> spaces.Box:
-        if self.per_pass:
-            return spaces.Box(0.0, 1.0, (2 if self.throttling else 1,), dtype=np.float64)
-        return commitment_space(self.throttling)
+    def commitment_in(self, rows: npt.NDArray[np.void]) -> Commitment:
+        """The commitments that hold in tasks, records of `task_dtype`, shape (n,)."""
+        return Commitment.of_valid(
+            start=np.eye(self.models)[rows["start"]], transition=rows["transition"].copy(), delay=rows["delay"].copy()
+        )
 
 
-def provider_grid(throttling: bool, *, per_pass: bool = False) -> FloatArray:
-    """The provider's actions in [0, 1] that the numbers of `action="grid"` stand for.
-
-    A start on model 2 uses neither the cascade probability nor the delay of model 1, and is listed without them.
-
-    Args:
-        throttling: Whether the actions have delays.
-        per_pass: Whether the provider chooses anew before every pass.
-
-    Returns:
-        Shape (k, width of the action).
-    """
-    delays = GRID_DELAYS if throttling else (0.0,)
-    if per_pass:
-        return np.array([(model, delay)[: 1 + throttling] for model in (0.0, 1.0) for delay in delays])
-    standard = [(0.0, s, first, second) for s in GRID_CASCADES for first in delays for second in delays]
-    rows = np.array([*standard, *((1.0, 0.0, 0.0, second) for second in delays)])
-    distinct: FloatArray = rows[:, : 4 if throttling else 2]
-    return distinct
+def _observed(given: Any) -> dict[Player, tuple[Block, ...]]:
+    """What each player observes, defaults filled in and blocks in their order."""
+    allowed = f"lists of {', '.join(BLOCKS)} by player, as in {{'user': ['game']}}"
+    if not isinstance(given, Mapping) or not set(given) <= set(DEFAULT_OBSERVE):
+        raise ValueError(f"observe: {given!r} is not allowed; expected {allowed}")
+    for blocks in given.values():
+        if isinstance(blocks, str) or not isinstance(blocks, Sequence) or not blocks or not set(blocks) <= set(BLOCKS):
+            raise ValueError(f"observe: {given!r} is not allowed; expected {allowed}")
+    chosen = {**DEFAULT_OBSERVE, **given}
+    return {player: tuple(block for block in BLOCKS if block in blocks) for player, blocks in chosen.items()}
 
 
 def choice(name: str, value: Any, allowed: Any) -> Any:

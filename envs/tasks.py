@@ -1,0 +1,472 @@
+"""The engine: n tasks in play. Every API is a thin adapter over it; a single environment is an engine of size one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+import numpy as np
+from gymnasium.utils import seeding
+
+from stackroute.analytic.game import probability
+from stackroute.envs import rules
+from stackroute.envs.actions import answers_from, for_kernel, regular
+from stackroute.envs.games import count
+from stackroute.envs.observations import ROUTINGS
+from stackroute.envs.policies import Outcome, Seen, commitment_by, is_stationary, patience_by_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from stackroute.analytic import Commitment, Game
+    from stackroute.analytic.game import BoolArray, FloatArray, IntArray
+    from stackroute.envs.policies import AnyUserPolicy, ProviderPolicy
+    from stackroute.envs.variant import Variant
+
+    Seeds = int | Sequence[int] | IntArray
+
+LOOKAHEAD = 16
+"""Tasks of a slot for which a provider's policy is asked to commit at once."""
+
+tasks_played = 0
+"""How many tasks this process has begun, through whatever API; one that is played with several patiences counts once."""
+
+
+def task_seed(seed: Any) -> int:
+    """The seed of a task's random numbers.
+
+    Args:
+        seed: A whole number of at least 0, as Gymnasium takes it; None for one from the system's entropy.
+
+    Returns:
+        A seed below 2^63.
+
+    Raises:
+        gymnasium.error.Error: The seed is not a whole number of at least 0.
+    """
+    if isinstance(seed, bool):
+        raise gymnasium.error.Error(f"seed: {seed!r} is not allowed; expected a whole number of at least 0")
+    given = int(seed) if isinstance(seed, np.integer) else seed
+    generator, _ = seeding.np_random(given)
+    return given % 2**63 if given is not None else int(generator.integers(2**63))
+
+
+def slot_seeds(seed: Seeds, size: int) -> IntArray:
+    """The seeds of all slots.
+
+    Args:
+        seed: The seed of slot 0, slot i then has seed + i; or one for each slot, shape (size,).
+        size: Number of slots.
+
+    Returns:
+        Below 2^63, shape (size,).
+
+    Raises:
+        ValueError: There is another number of them.
+        gymnasium.error.Error: One is not a whole number of at least 0.
+    """
+    if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str) and np.ndim(seed) > 0:
+        if len(seed) != size or None in list(seed):
+            raise ValueError(f"seed: {seed!r} is not allowed; expected a seed for each of {size} slots, or one number")
+        return np.array([task_seed(one) for one in seed], dtype=np.int64)
+    if seed is None:
+        raise gymnasium.error.Error("seed: None is not allowed; expected a whole number of at least 0")
+    return ((np.uint64(task_seed(seed)) + np.arange(size, dtype=np.uint64)) % np.uint64(2**63)).astype(np.int64)
+
+
+class Tasks:
+    """n tasks in play in a variant of the game, each in a slot with a seed of its own.
+
+    Args:
+        variant: The variant.
+        size: Number of slots n.
+        in_turn: Whether a step is one player's move where the provider routes pass by pass; otherwise its action counts
+            for the pass that a re-prompt asks for.
+        begins_anew: Whether a slot whose task ends begins the next one in the same step.
+
+    Attributes:
+        rows: The tasks, records of `stackroute.envs.rules.task_dtype`, shape (n,).
+        observation: All blocks of what can be observed of each, float32, shape (n, width).
+        final_observation: The same at the end of tasks, in rows where one ended and the next began; others are old.
+        parts: The parts of the last step's rewards, shape (n, 4), in the order of `stackroute.envs.rules.PARTS`.
+        rewards: Those of the providers and of the users, shape (2, n).
+        ends: Whether each task terminated with the last step, and whether it was truncated, shape (2, n).
+        over: The slots whose task ended with the last step.
+    """
+
+    def __init__(self, variant: Variant, size: int, *, in_turn: bool = False, begins_anew: bool = False) -> None:
+        self.variant = variant
+        self.size = count("size", size)
+        self.rows = np.zeros(self.size, variant.task_dtype)
+        self.observation = np.zeros((self.size, variant.width), dtype=np.float32)
+        self.final_observation = np.zeros_like(self.observation)
+        self.parts = np.zeros((self.size, len(rules.PARTS)))
+        self.rewards = np.zeros((2, self.size))
+        self.ends = np.zeros((2, self.size), dtype=bool)
+        # Lists of slots are written a place ahead.
+        self._slots = np.zeros((4, self.size + 1), dtype=np.int64)
+        self._ended = 0
+        self._all = np.arange(self.size)
+        self._routing = ROUTINGS.index(variant.routing)
+        self._no_actions = np.zeros((self.size, variant.actions.width))
+        self._no_answers = np.zeros(self.size, dtype=np.int64)
+        observed = {block for blocks in variant.observe.values() for block in blocks}
+        self._begins_anew = begins_anew
+        self._settings = (
+            *(self._routing, in_turn, begins_anew, variant.max_passes, variant.throttling),
+            "history" in observed,
+        )
+
+    @property
+    def over(self) -> IntArray:
+        """The slots whose task ended with the last step, shape (k,)."""
+        slots: IntArray = self._slots[3, : self._ended]
+        return slots
+
+    @property
+    def game(self) -> Game:
+        """The game of each task, shape (n,)."""
+        return self.variant.select(self.rows["game"])
+
+    def seed(self, seeds: Seeds) -> None:
+        """Give the slots new seeds; their next tasks are the first ones."""
+        self.rows["seed"] = slot_seeds(seeds, self.size)
+        self.rows["number"] = -1
+
+    def begin(self, slots: IntArray | None = None, *, numbers: IntArray | None = None) -> None:
+        """Begin tasks.
+
+        Args:
+            slots: In which slots, shape (k,); None for all.
+            numbers: Which tasks, shape (k,); None for the next ones.
+        """
+        global tasks_played
+        chosen = self._all if slots is None else slots
+        following = self.rows["number"][chosen] + 1 if numbers is None else numbers
+        tasks_played += len(chosen)
+        self._ended = 0
+        rules.begin_tasks(self.rows, following, chosen, self.variant.encoded_games, self.observation)
+
+    def step(self, actions: FloatArray | None = None, answers: IntArray | None = None) -> None:
+        """One move in every task that is in play: the provider's where it is to move, elsewhere the user's.
+
+        Args:
+            actions: The providers', rows of `ProviderActions.rows`, shape (n, width); None where none is to move.
+            answers: The users', of `answers_from`, shape (n,); None where none is to move.
+
+        Raises:
+            ValueError: One of them is not allowed; nothing has changed.
+        """
+        global tasks_played
+        variant = self.variant
+        given = self._no_actions if actions is None else actions
+        answered = self._no_answers if answers is None else answers
+        ended = rules.step(
+            self.rows,
+            variant.table,
+            variant.encoded_games,
+            given,
+            answered,
+            *self._settings,
+            self.observation,
+            self.final_observation,
+            self.parts,
+            self.rewards,
+            self.ends,
+            self._slots,
+        )
+        if ended < 0:
+            slot = -1 - ended
+            allowed = "numbers in [0, 1] of a provider, and 0 (re-prompt) or 1 (abandon) of a user"
+            where = f" of slot {slot}" if self.size > 1 else ""
+            raise ValueError(
+                f"action{where}: {given[slot]}, {answered[slot]} is not allowed; expected {allowed}"
+            )
+        self._ended = ended
+        if self._begins_anew:
+            tasks_played += ended
+
+    def answers_of(self, patience: FloatArray) -> IntArray:
+        """What users of a patience after a failure on each model, shape (n, models), answer to the last pass."""
+        answers = np.empty(self.size, dtype=np.int64)
+        rules.answers_of(self.rows, patience, answers)
+        return answers
+
+    def random_numbers(self) -> tuple[FloatArray, FloatArray]:
+        """The random numbers of the policies that play the tasks: the provider's, shape (n, 2 models + 1), the user's, (n,)."""
+        provider, user, _ = drawn_before_play(self.variant, self.rows["seed"], self.rows["number"])
+        return provider, user
+
+    def commitment(self) -> Commitment:
+        """The commitments that hold, shape (n,); meaningful after the providers have moved."""
+        return self.variant.commitment_in(self.rows)
+
+    def seen(self) -> Seen:
+        """What the users see of their tasks, by the variant's `observe`."""
+        blocks = self.variant.observe["user"]
+        history = "history" in blocks
+        return Seen(
+            self.game if "game" in blocks else None,
+            self.commitment() if "commitment" in blocks and self.variant.routing != "pass" else None,
+            self.rows["passes"].astype(np.int64),
+            self.rows["model"].astype(np.int64) if history else None,
+        )
+
+
+class UserTurns:
+    """How the users of n tasks answer: by a patience for the whole task, or by a policy with a state.
+
+    Args:
+        user: The policy.
+        tasks: The tasks.
+    """
+
+    def __init__(self, user: AnyUserPolicy, tasks: Tasks) -> None:
+        self._user, self._tasks = user, tasks
+        self._patience = np.zeros((tasks.size, tasks.variant.models))
+        self._state: npt.NDArray[Any] | None = None
+
+    def begin(self, slots: IntArray | None = None, numbers: FloatArray | None = None) -> None:
+        """See tasks that have begun; where the provider commits, after it has.
+
+        Args:
+            slots: In which slots; None for all.
+            numbers: The users' random numbers, shape (n,); None for those of the tasks.
+        """
+        tasks, user = self._tasks, self._user
+        chosen = slice(None) if slots is None else slots
+        numbers = tasks.random_numbers()[1] if numbers is None else numbers
+        seen = tasks.seen()
+        if is_stationary(user):
+            self._patience[chosen] = patience_by_model(user, tasks.game, seen.commitment, numbers)[chosen]
+        elif self._state is None:
+            self._state = user.begin(seen, numbers)
+        else:
+            self._state[chosen] = user.begin(seen, numbers)[chosen]
+
+    def answers(self) -> IntArray:
+        """The answers to the last pass of every task."""
+        tasks, user = self._tasks, self._user
+        if not is_stationary(user):
+            model = tasks.rows["model"].astype(np.int64)
+            row = np.arange(tasks.size)
+            waiting = tasks.game.latency[row, model] + tasks.rows["delay"][row, model]
+            self._state = user.update(self._state, Outcome(model, waiting))
+            self._patience[:] = probability("stay", user.stay(self._state, tasks.seen()))[:, None]
+        return tasks.answers_of(self._patience)
+
+    def play(
+        self, actions: FloatArray, numbers: FloatArray, after_step: Callable[[], None] | None = None
+    ) -> FloatArray:
+        """Let the providers commit in every task and play all to their end.
+
+        Args:
+            actions: Rows of `ProviderActions.rows`, shape (n, width).
+            numbers: The users' random numbers, shape (n,).
+            after_step: Called after every move.
+
+        Returns:
+            The sums of the parts of the rewards, shape (n, 4).
+        """
+        tasks = self._tasks
+        tasks.step(actions)
+        self.begin(numbers=numbers)
+        parts, over = tasks.parts.copy(), len(tasks.over)
+        while over < tasks.size:
+            if after_step is not None:
+                after_step()
+            tasks.step(answers=self.answers())
+            parts += tasks.parts
+            over += len(tasks.over)
+        if after_step is not None:
+            after_step()
+        return parts
+
+
+class FailedTasks(Tasks):
+    """Tasks whose first pass has failed, each under a commitment of a provider's policy, waiting for their users.
+
+    A task that is solved at once asks nothing of a user: the first pass is conditioned on failing. Attempts are
+    independent, so that this tells nothing about later passes. Where the user does not see the game, the game is drawn
+    together with the failure: one whose first pass often fails comes up more often.
+
+    Args:
+        variant: The variant; the provider commits (`routing` is not `"pass"`).
+        size: Number of slots n.
+        provider: The provider that commits anew for each task.
+        lookahead: Tasks of a slot for which it commits at once; 1 where it learns meanwhile.
+        stride: By how much the numbers of a slot's tasks differ; those between belong to the same commitment.
+    """
+
+    def __init__(
+        self, variant: Variant, size: int, provider: ProviderPolicy, *, lookahead: int = LOOKAHEAD, stride: int = 1
+    ) -> None:
+        if variant.routing == "pass":
+            raise ValueError("routing: 'pass' is not allowed; expected 'cascade' or 'lottery', to which a policy commits")
+        super().__init__(variant, size)
+        self.provider, self.lookahead, self.stride = provider, count("lookahead", lookahead), stride
+        n, ahead, models = self.size, self.lookahead, variant.models
+        self._first_ahead = np.zeros(n, dtype=np.int64)
+        self._game = np.zeros((n, ahead), dtype=np.int64)
+        self._start, self._delay = np.zeros((2, n, ahead, models))
+        self._transition = np.zeros((n, ahead, models, models))
+        self._first_parts = np.zeros_like(self.parts)
+
+    @property
+    def first_latency(self) -> FloatArray:
+        """What the first pass of each task in play took, utility, shape (n,)."""
+        return self._first_parts[:, rules.LATENCY].copy()
+
+    def seed(self, seeds: Seeds) -> None:
+        """Give the slots new seeds; their next tasks are the first ones."""
+        super().seed(seeds)
+        self.rows["number"] = -self.stride
+        self._first_ahead[:] = -self.lookahead * self.stride
+
+    def begin(self, slots: IntArray | None = None, *, numbers: IntArray | None = None) -> None:
+        """Begin the next task in all slots, or in some of them, shape (k,)."""
+        global tasks_played
+        chosen = self._all if slots is None else slots
+        tasks_played += len(chosen)
+        self._ended = 0
+        needy, waiting = len(chosen), self._slots[1]
+        waiting[:needy] = chosen
+        while needy > 0:
+            needy = rules.begin_after_failure(
+                self.rows,
+                self.variant.table,
+                self.variant.encoded_games,
+                self._first_ahead,
+                self.stride,
+                self._game,
+                self._start,
+                self._transition,
+                self._delay,
+                self._routing,
+                self.observation,
+                self._first_parts,
+                waiting,
+                needy,
+            )
+            if needy > 0:
+                self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Ask the provider for the commitments of the next tasks of all slots that have used up half of theirs."""
+        following = self.rows["number"] + self.stride
+        left = self.lookahead - (following - self._first_ahead) // self.stride
+        slots = np.flatnonzero(left <= self.lookahead // 2)
+        numbers: IntArray = following[slots, None] + self.stride * np.arange(self.lookahead)
+        seeds = np.repeat(self.rows["seed"][slots], self.lookahead)
+        random_numbers, _, game_number = drawn_before_play(self.variant, seeds, numbers.ravel())
+        game = (game_number * len(self.variant.games)).astype(np.int64)
+        if "game" not in self.variant.observe["user"]:
+            game = self._drawn_with_failure(random_numbers, game_number)
+        commitment = commitment_by(self.provider, self.variant.select(game), random_numbers)
+        self._first_ahead[slots] = following[slots]
+        self._game[slots] = game.reshape(numbers.shape)
+        for mine, made in (
+            (self._start, commitment.start),
+            (self._transition, commitment.transition),
+            (self._delay, commitment.delay),
+        ):
+            mine[slots] = made.reshape(*numbers.shape, *mine.shape[2:])
+
+    def _drawn_with_failure(self, random_numbers: FloatArray, game_number: FloatArray) -> IntArray:
+        """The games of tasks, drawn in proportion to how often their first pass fails, shape (k,)."""
+        games = self.variant.games
+        shape = (len(game_number), len(games), random_numbers.shape[-1])
+        start = commitment_by(self.provider, games, np.broadcast_to(random_numbers[:, None], shape)).start
+        failure = ((1.0 - games.success) * start).sum(axis=-1)
+        reached = np.cumsum(failure, axis=1) / failure.sum(axis=1, keepdims=True)
+        chosen: IntArray = (reached[:, :-1] <= game_number[:, None]).sum(axis=1)
+        return chosen
+
+
+def drawn_before_play(variant: Variant, seeds: IntArray, numbers: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The random numbers that are used before the first pass; see `stackroute.envs.rules.draw_before_play`."""
+    laid_out = (for_kernel(array, np.int64) for array in (seeds, numbers))
+    return rules.draw_before_play(*laid_out, 2 * variant.models + 1)  # type: ignore[no-any-return]
+
+
+def roll_out(
+    variant: Variant,
+    seeds: IntArray,
+    first_task: IntArray,
+    tasks: int,
+    game: IntArray,
+    commitment: Commitment,
+    patience: FloatArray,
+) -> dict[str, FloatArray]:
+    """Play each of n commitments over several tasks, with users of fixed patience.
+
+    Args:
+        variant: The variant of the game.
+        seeds: The seed of each commitment's random numbers, shape (n,).
+        first_task: Number of the first task of each commitment, shape (n,); the others follow.
+        tasks: Tasks played for each commitment.
+        game: The row of each commitment's game, shape (n,).
+        commitment: Shape (n,).
+        patience: The users' after a failed pass on each model, shape (n, models).
+
+    Returns:
+        Means over the tasks, each of shape (n,): "service_cost", "churn_penalty", "latency", "value", "passes",
+        "solved" and "abandoned".
+    """
+    outcome = _played(rules.roll_out, variant, seeds, first_task, tasks, game, commitment, patience)
+    names = (*rules.PARTS, "passes", "solved", "abandoned")
+    return {name: outcome[:, k] for k, name in enumerate(names)}
+
+
+def compare_patiences(
+    variant: Variant,
+    seeds: IntArray,
+    first_task: IntArray,
+    tasks: int,
+    game: IntArray,
+    commitment: Commitment,
+    patience: FloatArray,
+) -> FloatArray:
+    """What patiences are worth to the user after a failed first pass, all on the same tasks.
+
+    Args:
+        variant: The variant of the game.
+        seeds: The seed of each commitment's random numbers, shape (n,).
+        first_task: Number of the first task of each commitment, shape (n,); the others follow.
+        tasks: Tasks played for each commitment.
+        game: The row of each commitment's game, shape (n,).
+        commitment: Shape (n,).
+        patience: The patiences to compare under each commitment, shape (n, k).
+
+    Returns:
+        Mean utility after the first failure, shape (n, k).
+    """
+    return _played(rules.compare_patiences, variant, seeds, first_task, tasks, game, commitment, patience)
+
+
+def _played(
+    loop: Any,
+    variant: Variant,
+    seeds: IntArray,
+    first_task: IntArray,
+    tasks: int,
+    game: IntArray,
+    commitment: Commitment,
+    patience: FloatArray,
+) -> FloatArray:
+    global tasks_played
+    tasks_played += len(seeds) * tasks
+    outcome: FloatArray = loop(
+        for_kernel(seeds, np.int64),
+        for_kernel(first_task, np.int64),
+        tasks,
+        variant.table,
+        np.zeros(1, variant.task_dtype),
+        for_kernel(game, np.int64),
+        *(for_kernel(array) for array in (commitment.start, commitment.transition, commitment.delay, patience)),
+        variant.max_passes,
+    )
+    return outcome
