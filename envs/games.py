@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
-from typing import SupportsIndex
+from typing import NamedTuple, Self, SupportsIndex
 
 import numpy as np
 
@@ -26,7 +27,31 @@ Labels = tuple[str, str]
 NO_LABELS: Labels = ("standard model", "reasoning model")
 
 
-def find_games(game: GamesLike) -> tuple[Game, list[Labels]]:
+class DisplayUnits(NamedTuple):
+    """What the numbers of a game are counted in; empty where that is not known.
+
+    Attributes:
+        money: The unit of costs and churn penalties.
+        utility: The unit of utility.
+        time: The unit of time.
+        utility_per_time: What a unit of time costs the user who waits, utility; 1 without a unit of time.
+    """
+
+    money: str = ""
+    utility: str = ""
+    time: str = ""
+    utility_per_time: float = 1.0
+
+    @classmethod
+    def of(cls, config: GameConfig) -> Self:
+        """The units of a game that was loaded: utility is in money where time has a price."""
+        money = "" if config.units.money == "abstract" else config.units.money
+        if config.units.latency == "value":
+            return cls(money)
+        return cls(money, money, config.units.latency, config.utility_per_latency)
+
+
+def find_games(game: GamesLike) -> tuple[Game, list[Labels], list[DisplayUnits]]:
     """The games that an environment draws its tasks from.
 
     Args:
@@ -34,7 +59,7 @@ def find_games(game: GamesLike) -> tuple[Game, list[Labels]]:
             file, or a list of these.
 
     Returns:
-        A batch of shape (m,), and what the models of each are called.
+        A batch of shape (m,), what the models of each are called, and its units.
 
     Raises:
         TypeError: It is none of these.
@@ -44,16 +69,18 @@ def find_games(game: GamesLike) -> tuple[Game, list[Labels]]:
     if isinstance(game, Sequence) and not isinstance(game, str):
         if not game:
             raise ValueError("game: an empty list is not allowed; expected at least one game")
-        found_each = [find_games(one) for one in game]
-        return joined_games([games for games, _ in found_each]), [label for _, labels in found_each for label in labels]
+        games_each, labels_each, units_each = zip(*map(find_games, game), strict=True)
+        return joined_games(games_each), list(chain(*labels_each)), list(chain(*units_each))
     config = load_game(game) if isinstance(game, str | Path) else game
-    found, labels = (config.game, config.labels) if isinstance(config, GameConfig) else (config, NO_LABELS)
+    found, labels, units = config, NO_LABELS, DisplayUnits()
+    if isinstance(config, GameConfig):
+        found, labels, units = config.game, config.labels, DisplayUnits.of(config)
     if not isinstance(found, Game):
         raise TypeError(f"game: {game!r} is not allowed; expected a Game, or the name or file of one, or a list")
     if len(found.shape) > 1 or 0 in found.shape:
         raise ValueError(f"game: a batch of shape {found.shape} is not allowed; expected one game, or one axis of them")
     games = found if found.shape else found.reshape(1)
-    return games, [labels] * len(games)
+    return games, [labels] * len(games), [units] * len(games)
 
 
 def in_relative_units(games: Game) -> Game:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from math import fsum
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium.error import DependencyNotInstalled, ResetNeeded
 
-from stackroute.envs.timeline_text import transcript
+from stackroute.analytic import MarkovCommitment
+from stackroute.envs.games import DisplayUnits
 
 if TYPE_CHECKING:
     from stackroute.envs.task import Task
@@ -23,27 +27,176 @@ FRAMES_PER_SECOND = 2
 
 Image: TypeAlias = npt.NDArray[np.uint8]
 
-Frame: TypeAlias = str | Image | None
-"""What `render` returns: a text (`"ansi"`), an image (`"rgb_array"`), or None (`"human"`, or no render mode)."""
+Status: TypeAlias = Literal["provider", "user", "solved", "abandoned", "truncated"]
+"""How a task stands: which player is to move, or how it ended."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A pass that was played.
+
+    Attributes:
+        model: The model that served it, counted from 0.
+        service_cost: What it cost the provider, money.
+        latency: What the user waited without delay, utility.
+        delay: What the provider added, utility.
+        solved: Whether it solved the task.
+    """
+
+    model: int
+    service_cost: float
+    latency: float
+    delay: float
+    solved: bool
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A task as far as it has been played: all that is rendered.
+
+    Attributes:
+        number: The number of the task.
+        labels: What the n models are called.
+        passes: The passes played.
+        status: How the task stands.
+        commitment: The commitment in force, shape (); None before the provider has moved, or where it never commits.
+        value: What a solved task is worth to the user, utility.
+        churn_penalty: What an abandoned task costs the provider, money.
+        per_pass: Whether the provider chooses a model before every pass.
+        units: What money, utility and time are counted in.
+    """
+
+    number: int
+    labels: tuple[str, ...]
+    passes: tuple[Pass, ...]
+    status: Status
+    commitment: MarkovCommitment | None
+    value: float
+    churn_penalty: float
+    per_pass: bool
+    units: DisplayUnits
+
+    @classmethod
+    def of_task(cls, task: Task) -> Episode:
+        """The episode of a task in play."""
+        per_pass, commitment = task.variant.per_pass, task.commitment
+        ends: dict[Status, bool] = {
+            "solved": task.solved,
+            "abandoned": task.abandoned,
+            "truncated": task.truncated,
+            "provider": task.awaits_provider,
+        }
+        return cls(
+            number=task.number,
+            labels=task.labels,
+            passes=tuple(Pass(p.model - 1, p.service_cost, p.latency, p.delay, p.solved) for p in task.log),
+            status=next((status for status, holds in ends.items() if holds), "user"),
+            commitment=None if commitment is None or per_pass else MarkovCommitment.from_commitment(commitment),
+            value=float(task.game.value),
+            churn_penalty=float(task.game.churn_penalty),
+            per_pass=per_pass,
+            units=task.variant.units[task.game_row],
+        )
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The labels, each on one line."""
+        return tuple(" ".join(label.split()) for label in self.labels)
+
+    @cached_property
+    def totals(self) -> dict[str, float]:
+        """What both players have paid and gained so far: "service", "churn penalty", "value" and "waiting"."""
+        return {
+            "service": fsum(one.service_cost for one in self.passes),
+            "churn penalty": self.churn_penalty if self.status == "abandoned" else 0.0,
+            "value": self.value if self.status == "solved" else 0.0,
+            "waiting": fsum(one.latency + one.delay for one in self.passes),
+        }
+
+    def money(self, amount: float) -> str:
+        """An amount of money with its unit."""
+        return f"{number(amount)} {self.units.money}".rstrip()
+
+    def utility(self, amount: float) -> str:
+        """An amount of utility with its unit."""
+        return f"{number(amount)} {self.units.utility}".rstrip()
+
+    def time(self, amount: float) -> str:
+        """The time that costs the user so much utility, with its unit."""
+        return f"{number(amount / self.units.utility_per_time)} {self.units.time}".rstrip()
+
+    def standing_in_words(self) -> str:
+        """Who is to move, or how the task ended."""
+        return {
+            "provider": f"the provider is to {'choose' if self.per_pass else 'commit'}",
+            "user": "the user is to answer",
+            "solved": f"solved, worth {self.utility(self.value)}",
+            "abandoned": f"the user left, churn penalty {self.money(self.churn_penalty)}",
+            "truncated": f"truncated after {len(self.passes)} pass{'es' if len(self.passes) > 1 else ''}",
+        }[self.status]
+
+    def totals_in_words(self) -> tuple[str, str]:
+        """The provider's cost and the user's utility so far."""
+        service, penalty, value, waiting = self.totals.values()
+        cost, utility = self.money(service + penalty), self.utility(value - waiting)
+        return f"provider's cost {cost}", f"user's utility {utility}"
+
+    def commitment_in_words(self) -> str:
+        """Where a task starts, where re-prompts go and which models are slowed; before that, which models there are."""
+        commitment, names = self.commitment, self.names
+        if commitment is None:
+            return f"models: {' or '.join(names)}{', chosen before every pass' if self.per_pass else ''}"
+        start, transition = commitment.start, commitment.transition
+        reached = start > 0
+        for _ in names:
+            reached = reached | (transition[reached] > 0).any(axis=0)
+        moves = [(j, k) for j, k in np.argwhere(transition > 0).tolist() if reached[j] and j != k]
+        said = [f"starts {self._mixture(start)}"]
+        if not moves:
+            said.append("keeps a re-prompted task there")
+        elif np.ptp(transition[reached], axis=0).any():
+            ways = [f"{number(transition[j, k])} from {names[j]} to {names[k]}" for j, k in moves]
+            said.append(f"moves a re-prompted task with probability {', '.join(ways)}")
+        else:
+            said.append(f"serves a re-prompted task {self._mixture(transition[moves[0][0]])}")
+        slowed = [f"{names[k]} by {self.time(delay)}" for k, delay in enumerate(commitment.delay.tolist()) if delay > 0]
+        if slowed:
+            said.append(f"slows {', '.join(slowed)}")
+        return f"commitment: {', '.join(said)}"
+
+    def _mixture(self, probability: npt.NDArray[np.float64]) -> str:
+        positive = [(name, p) for name, p in zip(self.names, probability.tolist(), strict=True) if p > 0]
+        if len(positive) == 1:
+            return f"on {positive[0][0]}"
+        return f"with probability {', '.join(f'{number(p)} on {name}' for name, p in positive)}"
+
+
+def number(value: float) -> str:
+    """A number to four digits."""
+    return f"{value:.4g}"
+
+
+def transcript(episode: Episode) -> str:
+    """A task so far: the commitment, every pass, how it stands, and both players' totals, on lines of their own."""
+    lines = [f"task {episode.number}, {episode.commitment_in_words()}"]
+    for index, one in enumerate(episode.passes, start=1):
+        delay = f", delay {episode.time(one.delay)}" if one.delay > 0 else ""
+        lines.append(
+            f"pass {index} on {episode.names[one.model]}: cost {episode.money(one.service_cost)}, "
+            f"latency {episode.time(one.latency)}{delay}, {'solved' if one.solved else 'failed'}"
+        )
+    return "\n".join([*lines, episode.standing_in_words(), ", ".join(episode.totals_in_words())])
 
 
 def checked_mode(mode: Any) -> str | None:
-    """Validate a render mode.
-
-    Args:
-        mode: One of `MODES`, or None for no rendering.
-
-    Returns:
-        The mode.
+    """Validate a render mode: one of `MODES`, or None for no rendering.
 
     Raises:
         ValueError: It is none of these.
     """
-    if mode is None:
-        return None
-    if not isinstance(mode, str) or mode not in MODES:
-        raise ValueError(f"render_mode: {mode!r} is not allowed; expected None or one of {', '.join(MODES)}")
-    return mode
+    if mode is None or (isinstance(mode, str) and mode in MODES):
+        return mode
+    raise ValueError(f"render_mode: {mode!r} is not allowed; expected None or one of {', '.join(MODES)}")
 
 
 class Window:
@@ -68,7 +221,7 @@ class Window:
         Raises:
             gymnasium.error.DependencyNotInstalled: pygame is missing.
         """
-        pygame = _pygame()
+        pygame = _of_the_extra("pygame")
         height, width, _ = frame.shape
         if self._clock is None:
             pygame.display.init()
@@ -87,7 +240,7 @@ class Window:
     def close(self) -> None:
         """Close the window if it is open."""
         if self._clock is not None:
-            _pygame().display.quit()
+            _of_the_extra("pygame").display.quit()
             self._clock = None
 
 
@@ -107,8 +260,28 @@ class Rendered:
         self._window = Window()
 
     def render(self) -> Any:
-        """The task so far: a text (`"ansi"`), an image (`"rgb_array"`), or None (`"human"`: shown in a window)."""
-        return render(self.render_mode, self._task_in_play(), self._window)
+        """Render the task as it stands.
+
+        Returns:
+            A text (`"ansi"`), an image of shape (height, width, 3) (`"rgb_array"`), or None (`"human"`: it is shown in
+            a window; without a render mode there is a warning, as from the environments of the libraries).
+
+        Raises:
+            ResetNeeded: There is no task yet.
+            gymnasium.error.DependencyNotInstalled: matplotlib or pygame is needed and missing.
+        """
+        episode = Episode.of_task(self._task_in_play())
+        if self.render_mode is None:
+            gymnasium.logger.warn(
+                "You are calling render method without specifying any render mode. "
+                f"You can specify the render_mode at initialization: one of {', '.join(MODES)}."
+            )
+            return None
+        if self.render_mode == "ansi":
+            return transcript(episode)
+        # matplotlib is an extra, and slow to import for those who draw nothing.
+        image: Image = _of_the_extra("stackroute.envs.timeline").draw(episode)
+        return image if self.render_mode == "rgb_array" else self._window.show(image)
 
     def close(self) -> None:
         """Close the window, if there is one."""
@@ -125,42 +298,11 @@ class Rendered:
             self.render()
 
 
-def render(mode: str | None, task: Task, window: Window) -> Frame:
-    """Render a task as it stands.
-
-    Args:
-        mode: One of `MODES`, or None: then there is a warning, as from the environments of Gymnasium and PettingZoo.
-        task: The task.
-        window: Where `"human"` shows it.
-
-    Returns:
-        A text (`"ansi"`), an image of shape (height, width, 3) (`"rgb_array"`), otherwise None.
-
-    Raises:
-        gymnasium.error.DependencyNotInstalled: Pillow or pygame is needed and missing.
-    """
-    if mode is None:
-        gymnasium.logger.warn(
-            "You are calling render method without specifying any render mode. "
-            f"You can specify the render_mode at initialization: one of {', '.join(MODES)}."
-        )
-        return None
-    if mode == "ansi":
-        return transcript(task)
-    # Pillow is an extra, and slow to import for those who draw nothing.
-    from stackroute.envs import timeline
-
-    image = timeline.draw(task)
-    if mode == "rgb_array":
-        return image
-    window.show(image)
-    return None
-
-
-def _pygame() -> ModuleType:
+def _of_the_extra(module: str) -> Any:
+    """Import a module that needs the [render] extra."""
     try:
-        import pygame
+        return import_module(module)
     except ImportError as error:
-        message = "pygame is not installed; run \"pip install 'stackroute[render]'\""
+        missing = str(error.name).partition(".")[0]
+        message = f"{missing} is not installed; run \"pip install 'stackroute[render]'\""
         raise DependencyNotInstalled(message) from error
-    return pygame

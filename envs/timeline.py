@@ -1,201 +1,138 @@
-"""The timeline of a task: an image for talks, videos and windows.
+"""The picture of a task: a bar for every pass over the time waited, the commitment above, both players' totals below.
 
-Left is the commitment, right the passes that were played under it, below what they have brought both players. All of it
-can be read in grey: a model is told by its lane, a delay by its hatch, an end by its sign.
+It can be read in grey: every bar has its model's label, a delay its hatch, an outcome its sign and its word.
 """
 
 from __future__ import annotations
 
-from math import fsum
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from itertools import accumulate
+from math import floor, log10
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
-from stackroute.envs.timeline_canvas import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    PALE,
-    SMALL,
-    TEXT,
-    TITLE,
-    VERMILION,
-    WHITE,
-    Canvas,
-    fitted,
-    pale,
-    width_of,
-)
-from stackroute.envs.timeline_passes import LANES, LEFT, RIGHT, Lane, draw_passes
-from stackroute.envs.timeline_text import labels, number, totals
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from stackroute.envs.rendering import number
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from matplotlib.axes import Axes
 
-    from stackroute.envs.task import Task
+    from stackroute.envs.rendering import Episode, Image
 
-WIDTH, HEIGHT = 1280, 720
+WIDTH, HEIGHT = 960, 640
 """The size of every image, pixels; both even, as video formats want."""
 
-_MARGIN = 34.0
-_MODEL_LEFT, _MODEL_RIGHT, _MODEL_HEIGHT = 92.0, 326.0, 46.0
-_TOTALS, _ROW = 574.0, 38.0
+MOST_PASSES = 12
+"""So many of the last passes are drawn; those before are counted."""
+
+# Colours of Okabe and Ito, which colour-blind readers can tell apart; their green and vermilion tell how a pass ended.
+COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442")
+"""The colours of the models; a sixth has the first one's again."""
+
+_SOLVED, _FAILED, _INK, _GREY, _PALE = "#00805D", "#D55E00", "#222222", "#5F5F5F", "#E4E4E4"
+_DOTS_PER_INCH = 100
+_TITLE, _TEXT, _SMALL = 25, 19, 17
+_MARGIN = 22
+_LEFT, _RIGHT, _TOP, _BOTTOM = 232, 776, 192, 496
+_FEWEST_ROWS = 4
+_LONGEST_LABEL, _LINE_LENGTH, _LINES = 24, 90, 4
+_SHORTEST = 1e-300
+_ENDS = {"solved": (" solved", _SOLVED), "abandoned": (" user left", _FAILED), "truncated": (" truncated", _FAILED)}
 
 
-def draw(task: Task) -> npt.NDArray[np.uint8]:
+def draw(episode: Episode) -> Image:
     """Draw a task so far.
 
     Args:
-        task: The task.
+        episode: The task.
 
     Returns:
-        The image, shape (720, 1280, 3).
+        The image, shape (640, 960, 3).
     """
-    canvas = Canvas(WIDTH, HEIGHT)
-    _draw_title(canvas, task)
-    _draw_commitment(canvas, task)
-    draw_passes(canvas, task)
-    _draw_legend(canvas)
-    _draw_totals(canvas, task)
-    return canvas.array()
-
-
-def _draw_title(canvas: Canvas, task: Task) -> None:
-    title = f"Task {task.number}: {' or '.join(labels(task))}"
-    canvas.text((_MARGIN, 38), fitted(title, WIDTH - 2 * _MARGIN, TITLE, bold=True), TITLE, bold=True)
-    value, penalty = (number(float(amount)) for amount in (task.game.value, task.game.churn_penalty))
-    stakes = f"Solved, it is worth {value} to the user; abandoned, it costs the provider {penalty}."
-    canvas.text((_MARGIN, 72), stakes, colour=GREY)
-
-
-def _draw_commitment(canvas: Canvas, task: Task) -> None:
-    """Draw the two models and, once it is known, where a task starts and whether a re-prompt moves it."""
-    commitment = None if task.variant.per_pass else task.commitment
-    start = 0 if commitment is None else int(commitment.model)
-    heading = "Chosen before every pass" if task.variant.per_pass else "The provider's commitment"
-    canvas.text((_MARGIN, 123), heading, bold=True)
-    for model, lane in enumerate(LANES, start=1):
-        delay = 0.0 if commitment is None else float(commitment.delay[model - 1])
-        _draw_model(canvas, task, lane, model, delay, unused=model < start)
-        if model == start:
-            canvas.text((_MARGIN, lane.centre - 15), "start", SMALL)
-            canvas.arrow((_MARGIN, lane.centre), (_MODEL_LEFT - 3, lane.centre), INK)
-    if not task.variant.per_pass:
-        _draw_cascade(canvas, start, 0.0 if commitment is None else float(commitment.cascade))
-
-
-def _draw_cascade(canvas: Canvas, start: int, cascade: float) -> None:
-    standard, reasoning = LANES
-    x, middle = _MODEL_LEFT + 24, (standard.centre + reasoning.centre) / 2
-    if start == 1 and cascade > 0:
-        gap = _MODEL_HEIGHT / 2 + 2
-        canvas.arrow((x, standard.centre + gap), (x, reasoning.centre - gap), INK)
-        canvas.text((x + 14, middle - 10), number(cascade), bold=True)
-        canvas.text((x + 14, middle + 11), "of re-prompts move", SMALL, GREY)
-    else:
-        canvas.text((x, middle), "re-prompts stay" if start else "not made yet", SMALL, GREY)
-
-
-def _draw_model(canvas: Canvas, task: Task, lane: Lane, model: int, delay: float, unused: bool) -> None:
-    half, middle = _MODEL_HEIGHT / 2, (_MODEL_LEFT + _MODEL_RIGHT) / 2
-    box = (_MODEL_LEFT, lane.centre - half, _MODEL_RIGHT, lane.centre + half)
-    canvas.box(box, pale(lane.colour) if unused else lane.colour, radius=10)
-    lines, size = _wrapped(labels(task)[model - 1], _MODEL_RIGHT - _MODEL_LEFT - 20)
+    episode = replace(episode, labels=tuple(_shortened(name) for name in episode.names))
+    figure = Figure((WIDTH / _DOTS_PER_INCH, HEIGHT / _DOTS_PER_INCH), _DOTS_PER_INCH, facecolor="white")
+    canvas = FigureCanvasAgg(figure)
+    title = f"Task {episode.number}: {episode.standing_in_words()}"
+    _, colour = _ENDS.get(episode.status, ("", _INK))
+    _write(figure, _MARGIN, 34, title, size=_TITLE, weight="bold", color=colour)
+    lines = wrap(_capitalised(episode.commitment_in_words()), _LINE_LENGTH, max_lines=_LINES, placeholder=" …")
     for row, line in enumerate(lines):
-        y = lane.centre + (row - (len(lines) - 1) / 2) * (size + 3)
-        canvas.text((middle, y), line, size, INK if unused else lane.ink, bold=True, anchor="mm")
-    success, cost, latency = (
-        number(float(per_model[model - 1])) for per_model in (task.game.success, task.game.cost, task.game.latency)
-    )
-    slowed = f" + {number(delay)} delay" if delay > 0 else ""
-    away = -1 if model == 1 else 1
-    facts = [f"solves {success}, costs {cost}", f"takes {latency}{slowed}"]
-    for row, fact in enumerate(facts):
-        y = lane.centre + away * (half + 25) + (row - 0.5) * 20
-        x = min(middle, LEFT - 12 - width_of(fact, SMALL) / 2)
-        canvas.text((x, y), fact, SMALL, GREY, anchor="mm")
+        _write(figure, _MARGIN, 72 + 24 * row, line, size=_SMALL)
+    _draw_passes(figure, episode)
+    service, penalty, value, waiting = (f"{name} {number(amount)}" for name, amount in episode.totals.items())
+    parts = (f"{service} + {penalty}", f"{value} - {waiting}")
+    for x, total, part in zip((_MARGIN, WIDTH / 2), episode.totals_in_words(), parts, strict=True):
+        _write(figure, x, HEIGHT - 60, _capitalised(total), WIDTH / 2 - _MARGIN, weight="bold")
+        _write(figure, x, HEIGHT - 30, part, WIDTH / 2 - _MARGIN, size=_SMALL, color=_GREY)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.array(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
 
 
-def _wrapped(label: str, room: float) -> tuple[list[str], int]:
-    """A label on one line, or smaller on two, cut short where that is not enough; and the size of its letters."""
-    if width_of(label, bold=True) <= room:
-        return [label], TEXT
-    first, *rest = label.split(" ")
-    while rest and width_of(f"{first} {rest[0]}", SMALL, bold=True) <= room:
-        first = f"{first} {rest.pop(0)}"
-    lines = [first, " ".join(rest)] if rest else [first]
-    return [fitted(line, room, SMALL, bold=True) for line in lines], SMALL
+def _draw_passes(figure: Figure, episode: Episode) -> None:
+    """Draw a bar for each of the last passes, its number and model to the left, its cost to the right."""
+    waited = [0.0, *accumulate((one.latency + one.delay) / episode.units.utility_per_time for one in episode.passes)]
+    before = max(len(episode.passes) - MOST_PASSES, 0)
+    # matplotlib cannot draw the smallest and the largest numbers: the axis ends between 1 and 10 units.
+    unit = 10.0 ** floor(log10(waited[-1])) if waited[-1] >= _SHORTEST else 1.0
+    start, *ends = (time / unit for time in waited[before:])
+    axes = _draw_axes(figure, episode, start, ends[-1] if ends else start, unit)
+    height = (_BOTTOM - _TOP) / max(len(ends), _FEWEST_ROWS)
+    if before:
+        _write(figure, _LEFT, _TOP - 16, f"earlier passes, not shown: {before}", size=_SMALL, color=_GREY)
+    if ends:
+        _write(figure, WIDTH - _MARGIN, _TOP - 16, "cost", size=_SMALL, color=_GREY, ha="right")
+    for row, (one, end) in enumerate(zip(episode.passes[before:], ends, strict=True)):
+        y = _TOP + (row + 0.5) * height
+        delayed = one.delay / episode.units.utility_per_time / unit
+        look: dict[str, Any] = {"height": 0.72 * height, "edgecolor": _INK, "linewidth": 0.8}
+        axes.barh(y, end - delayed - start, left=start, color=COLOURS[one.model % len(COLOURS)], **look)
+        if one.delay > 0:
+            axes.barh(y, delayed, left=end - delayed, color="white", hatch="////", **look)
+        _write(figure, _MARGIN, y, f"{before + row + 1}  {episode.names[one.model]}", _LEFT - _MARGIN - 12)
+        _write(figure, WIDTH - _MARGIN, y, episode.money(one.service_cost), size=_SMALL, ha="right")
+        word, _ = _ENDS.get(episode.status, ("", _INK)) if row + 1 == len(ends) else ("", _INK)
+        sign, colour = ("✓", _SOLVED) if one.solved else ("✗", _FAILED)
+        _write(figure, axes.transData.transform((end, y))[0] + 7, y, sign + word, weight="bold", color=colour)
+        start = end
 
 
-def _draw_legend(canvas: Canvas) -> None:
-    x, y = LEFT, LANES[1].bottom + 70
-    for hatched, text in ((False, "served"), (True, "delayed by the provider")):
-        canvas.bar((x, y - 7, x + 30, y + 7), GREY, hatched)
-        canvas.text((x + 38, y), text, SMALL, GREY)
-        x += 38 + width_of(text, SMALL) + 28
-    for solved, text in ((False, "failed"), (True, "solved")):
-        canvas.verdict((x + 9, y), 9, solved)
-        canvas.text((x + 26, y), text, SMALL, GREY)
-        x += 26 + width_of(text, SMALL) + 28
+def _draw_axes(figure: Figure, episode: Episode, start: float, end: float, unit: float) -> Axes:
+    """The axis of time, with room on the right for how the last pass ended; heights on it are pixels of the image."""
+    place = (_LEFT / WIDTH, 1 - _BOTTOM / HEIGHT, (_RIGHT - _LEFT) / WIDTH, (_BOTTOM - _TOP) / HEIGHT)
+    axes = figure.add_axes(place, facecolor="white", axisbelow=True, ylim=(_BOTTOM, _TOP), yticks=[])
+    axes.set_xlim(start, start + 1.37 * ((end - start) or end or 1.0))
+    axes.spines[["left", "right", "top"]].set_visible(False)
+    axes.spines["bottom"].set_color(_GREY)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.tick_params(axis="x", bottom=False, labelbottom=False)
+    axes.grid(axis="x", color=_PALE, linewidth=1, linestyle="-")
+    for tick in axes.get_xticks():
+        if start <= tick <= axes.get_xlim()[1]:
+            x = axes.transData.transform((tick, 0))[0]
+            _write(figure, x, _BOTTOM + 16, f"{tick * unit:.10g}", size=_SMALL, color=_GREY, ha="center")
+    label = f"time waited, {episode.units.time or 'in utility'} (hatched: delay added by the provider)"
+    _write(figure, (_LEFT + _RIGHT) / 2, _BOTTOM + 41, label, size=_SMALL, color=_GREY, ha="center")
+    return axes
 
 
-class _Part(NamedTuple):
-    """A part of what a player has got or paid.
-
-    Attributes:
-        name: What it is.
-        amount: How much so far.
-        at_stake: What one move may make it, outlined while it is 0.
-        pieces: What adds up to the amount: how much, in which colour, and whether hatched.
-    """
-
-    name: str
-    amount: float
-    at_stake: float
-    pieces: list[tuple[float, str, bool]]
+def _write(
+    figure: Figure, x: float, y: float, text: str, room: float = WIDTH - 2 * _MARGIN, *, size: int = _TEXT, **look: Any
+) -> None:
+    """Write a line at a place in pixels from the upper left corner, cut short where it is wider than its room."""
+    look = {"color": _INK, "va": "center", "family": "DejaVu Sans", "usetex": False, "parse_math": False, **look}
+    line = figure.text(x / WIDTH, 1 - y / HEIGHT, text, fontsize=size * 72 / _DOTS_PER_INCH, **look)
+    while len(text) > 1 and line.get_window_extent().width > room:
+        text = text[:-1]
+        line.set_text(f"{text.rstrip()}…")
 
 
-def _draw_totals(canvas: Canvas, task: Task) -> None:
-    sums, game = totals(task), task.game
-    value, penalty = float(game.value), float(game.churn_penalty)
-    served, waited = [], []
-    for model, colour in enumerate((BLUE, ORANGE), start=1):
-        own = [one for one in task.log if one.model == model]
-        served.append((fsum(one.service_cost for one in own), colour, False))
-        waited.append((fsum(one.latency for one in own), colour, False))
-        waited.append((fsum(one.delay for one in own), colour, True))
-    provider = [
-        _Part("service", sums.service_cost, 0.0, served),
-        _Part("churn penalty", sums.churn_penalty, penalty, [(sums.churn_penalty, VERMILION, False)]),
-    ]
-    user = [
-        _Part("value", sums.value, value, [(sums.value, GREEN, False)]),
-        _Part("waiting", sums.waited, 0.0, waited),
-    ]
-    middle = WIDTH / 2
-    canvas.line([(_MARGIN, _TOTALS - 30), (RIGHT, _TOTALS - 30)], PALE, 1)
-    _draw_player(canvas, (_MARGIN, middle - 30), "The provider has paid", sums.provider_cost, provider)
-    _draw_player(canvas, (middle + 30, RIGHT), "The user has gained", sums.user_utility, user)
+def _shortened(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1].rstrip()}…"
 
 
-def _draw_player(canvas: Canvas, sides: tuple[float, float], heading: str, total: float, parts: list[_Part]) -> None:
-    left, right = sides
-    canvas.text((left, _TOTALS + 8), heading, bold=True)
-    canvas.text((right, _TOTALS + 8), number(total), TITLE, bold=True, anchor="rm")
-    bars = left + 220
-    largest = max(max(part.amount, part.at_stake) for part in parts) or 1.0
-    for row, part in enumerate(parts):
-        y = _TOTALS + 56 + row * _ROW
-        canvas.text((left, y), part.name)
-        canvas.text((bars - 16, y), number(part.amount), anchor="rm")
-        if part.amount == 0:
-            canvas.box(
-                (bars, y - 10, bars + max((right - bars) * (part.at_stake / largest), 1), y + 10), WHITE, GREY, 1
-            )
-        x = bars
-        for amount, colour, hatched in part.pieces:
-            if amount > 0:
-                length = (right - bars) * (amount / largest)
-                canvas.bar((x, y - 10, x + length, y + 10), colour, hatched)
-                x += length
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]

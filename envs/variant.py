@@ -21,7 +21,7 @@ from stackroute.envs.encoding import (
     observe,
     regular,
 )
-from stackroute.envs.games import GamesLike, Labels, count, find_games, in_relative_units
+from stackroute.envs.games import DisplayUnits, GamesLike, Labels, count, find_games, in_relative_units
 
 if TYPE_CHECKING:
     from typing import Self, Unpack
@@ -81,10 +81,12 @@ class Variant:
     Attributes:
         games: The games that tasks are drawn from, in the unit of the rewards, shape (m,).
         labels: What the two models of each game are called.
+        units: What the numbers of each game are counted in.
     """
 
     games: Game
     labels: list[Labels]
+    units: list[DisplayUnits]
     throttling: bool
     observe: Observe
     commitment: CommitmentLasts
@@ -111,10 +113,12 @@ class Variant:
         if not isinstance(throttling, bool | np.bool_):
             raise ValueError(f"throttling: {throttling!r} is not allowed; expected True or False")
         unit = choice("reward_unit", options.get("reward_unit", "game"), RewardUnit)
-        games, labels = find_games(game)
+        games, labels, units = find_games(game)
+        relative = unit == "relative"
         return cls(
-            games=in_relative_units(games) if unit == "relative" else games,
+            games=in_relative_units(games) if relative else games,
             labels=labels,
+            units=[DisplayUnits()] * len(units) if relative else units,
             throttling=bool(throttling),
             observe=choice("observe", options.get("observe", "commitment"), Observe),
             commitment=choice("commitment", options.get("commitment", "task"), CommitmentLasts),
