@@ -58,7 +58,7 @@ def make(name: str, **options: Any) -> Any:
 def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A screen that nobody sees, and frames that nobody waits for."""
     pygame = pytest.importorskip("pygame")
-    pytest.importorskip("PIL")
+    pytest.importorskip("matplotlib")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setattr(rendering, "FRAMES_PER_SECOND", 10_000)
     yield
@@ -162,7 +162,7 @@ def test_a_time_limit_truncates_and_the_next_episode_is_a_new_task() -> None:
 @pytest.mark.parametrize("decision", ["pass", "task"])
 def test_a_video_of_the_user_is_recorded(tmp_path: Path, decision: str) -> None:
     pytest.importorskip("moviepy", reason="RecordVideo writes with moviepy")
-    pytest.importorskip("PIL", reason="images are drawn with Pillow")
+    pytest.importorskip("matplotlib", reason="images are drawn with matplotlib")
     made = RecordVideo(
         make("User", render_mode="rgb_array", decision=decision, **ONE),
         str(tmp_path / "videos"),

@@ -87,7 +87,7 @@ def test_the_kits_hold_over_many_moves(throttling: bool) -> None:
 def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A screen that nobody sees, and frames that nobody waits for."""
     pygame = pytest.importorskip("pygame")
-    pytest.importorskip("PIL")
+    pytest.importorskip("matplotlib")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setattr(rendering, "FRAMES_PER_SECOND", 10_000)
     yield
