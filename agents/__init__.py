@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from stackroute.agents.providers import EquilibriumProvider as EquilibriumProvider
 from stackroute.agents.providers import RandomProvider as RandomProvider
 from stackroute.agents.providers import StaticProvider as StaticProvider
+from stackroute.agents.users import CountingUser as CountingUser
 from stackroute.agents.users import FixedPatienceUser as FixedPatienceUser
 from stackroute.agents.users import InformedUser as InformedUser
-from stackroute.agents.users import RandomUser as RandomUser
-from stackroute.agents.users import RationalUser as RationalUser
-from stackroute.agents.users import CountingUser as CountingUser
 from stackroute.agents.users import LearningUser as LearningUser
 from stackroute.agents.users import LogitUser as LogitUser
 from stackroute.agents.users import MixtureUser as MixtureUser
+from stackroute.agents.users import RandomUser as RandomUser
+from stackroute.agents.users import RationalUser as RationalUser
 from stackroute.agents.users import ShoppingUser as ShoppingUser
 from stackroute.envs.policies import register_provider, register_user
 

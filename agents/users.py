@@ -257,7 +257,8 @@ class MixtureUser:
         # What is left of the number is uniform again, for users that are random themselves.
         left = np.clip((number - (ends - self.shares)[drawn]) / self.shares[drawn], 0.0, np.nextafter(1.0, 0.0))
         answers = [np.broadcast_to(user.patience(game, commitment, left), number.shape) for user in self.users]
-        return np.choose(drawn, answers)
+        answer: FloatArray = np.choose(drawn, answers)
+        return answer
 
 
 def _seen(commitment: Commitment | None) -> Commitment:

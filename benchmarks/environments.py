@@ -212,7 +212,9 @@ def games_of(models: int, seed: int) -> Game:
     """Random games of more models, in the paper's orders."""
     rng = np.random.default_rng(seed)
     pairs = random_games(GAMES, seed)
-    drawn = [np.sort(rng.uniform(low, high, (GAMES, models)), axis=1) for low, high in ((0.1, 0.95), (0.01, 1), (0.01, 1))]
+    drawn = [
+        np.sort(rng.uniform(low, high, (GAMES, models)), axis=1) for low, high in ((0.1, 0.95), (0.01, 1), (0.01, 1))
+    ]
     return Game(*drawn, pairs.value, pairs.churn_penalty)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -41,7 +42,7 @@ def block_columns(models: int, block: Block) -> slice:
 def columns(models: int, blocks: Iterable[Block]) -> slice | npt.NDArray[np.int64]:
     """The columns of several blocks, in the order of `BLOCKS`; a slice where they are neighbours."""
     parts = [block_columns(models, block) for block in BLOCKS if block in blocks]
-    if all(one.stop == other.start for one, other in zip(parts, parts[1:], strict=False)):
+    if all(one.stop == other.start for one, other in pairwise(parts)):
         return slice(parts[0].start, parts[-1].stop)
     return np.concatenate([np.arange(part.start, part.stop) for part in parts])
 

@@ -89,7 +89,8 @@ class _TwoPlayers(SingleTask):
         self.agents = [PROVIDER, USER]
 
     def _observed(self, agent: str) -> Observation:
-        return self.tasks.observation[0, self._columns[agent]].copy()
+        observed: Observation = self.tasks.observation[0, self._columns[agent]].copy()
+        return observed
 
     def _move(self, provider: Any, user: Any) -> tuple[dict[str, float], bool, bool, dict[str, dict[str, Any]]]:
         """One step of the engine; None for a player whose action does not count."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeGuard, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -128,11 +128,6 @@ class StatefulUserPolicy(Protocol):
 
 
 AnyUserPolicy = UserPolicy | InformedUserPolicy | StatefulUserPolicy
-
-
-def is_stationary(user: AnyUserPolicy) -> TypeGuard[UserPolicy | InformedUserPolicy]:
-    """Whether a user answers with a patience for the whole task."""
-    return isinstance(user, UserPolicy | InformedUserPolicy)
 
 
 def patience_by_model(

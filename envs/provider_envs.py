@@ -9,7 +9,7 @@ import numpy as np
 
 from stackroute.envs import rendering, rules
 from stackroute.envs.games import count
-from stackroute.envs.policies import find_user, is_stationary, patience_by_model
+from stackroute.envs.policies import StatefulUserPolicy, find_user, patience_by_model
 from stackroute.envs.single import SingleTask
 from stackroute.envs.tasks import Tasks, UserTurns, roll_out
 from stackroute.envs.variant import Variant
@@ -72,7 +72,7 @@ class _ServedTasks:
         tasks, user = self.tasks, self.user
         variant, first, game = tasks.variant, tasks.rows["number"].copy(), tasks.rows["game"].copy()
         _, numbers = tasks.random_numbers()
-        if after_step is None and is_stationary(user):
+        if after_step is None and not isinstance(user, StatefulUserPolicy):
             commitment = variant.actions.decoded(tasks.game, actions)
             shown = commitment if "commitment" in variant.observe["user"] else None
             patience = patience_by_model(user, tasks.game, shown, numbers)

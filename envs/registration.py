@@ -12,9 +12,7 @@ def register_environments() -> None:
             gymnasium.register(
                 identifier, entry_point=f"{module}:{name}Env", vector_entry_point=f"{module}:{name}VectorEnv"
             )
-    for kind, registry, entry in (
-        ("aec", pettingzoo.aec_registry, "env"),
-        ("parallel", pettingzoo.parallel_registry, "parallel_env"),
-    ):
-        if "stackroute-v0" not in registry:
-            pettingzoo.register(kind, "stackroute-v0", f"stackroute.envs.pettingzoo_envs:{entry}")
+    if "stackroute-v0" not in pettingzoo.aec_registry:
+        pettingzoo.register("aec", "stackroute-v0", "stackroute.envs.pettingzoo_envs:env")
+    if "stackroute-v0" not in pettingzoo.parallel_registry:
+        pettingzoo.register("parallel", "stackroute-v0", "stackroute.envs.pettingzoo_envs:parallel_env")

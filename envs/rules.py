@@ -1,8 +1,8 @@
 """The rules of the game, once: compiled functions on tasks in play, and the loops over them that every API calls.
 
-One episode is one task. Randomness is counter-based: every random number is a hash of (seed, task, pass, stream), so the
-same seed and actions give the same episode in every API, at any batch size and in any order of play. All compiled code
-of this package is in this file.
+One episode is one task. Randomness is counter-based: every random number is a hash of (seed, task, pass, stream), so
+that the same seed and actions give the same episode in every API, at any batch size and in any order of play. All
+compiled code of this package is in this file.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ SUCCESS_STREAM, ROUTE_STREAM, USER_STREAM, START_STREAM = 0, 1, 2, 3
 """The random numbers of a pass: does it succeed, where does a re-prompt go, does the user stay, which model starts."""
 
 USER_NUMBER, GAME_NUMBER = 4, 5
-"""Streams of pass 0: the random number of the user's policy, and that of the game. Those of the provider's policy are the
-streams before them; policies that need more take them from passes with negative numbers."""
+"""Streams of pass 0: the random number of the user's policy, and that of the game.
+
+Those of the provider's policy are the streams before them; more come from passes with negative numbers."""
 
 HALF_DELAY, HALF_PASSES = 0.125, 5.0
 """The delay, as a share of the value, and the number of passes that observations show as about a half."""
@@ -65,7 +66,7 @@ _compiled = compiled(error_model="numpy")
 
 @cache
 def task_dtype(models: int) -> np.dtype[np.void]:
-    """A task in play with n models, as a record. What indexes is unsigned: a negative index would have to be looked for.
+    """A task in play with n models, as a record. What indexes is unsigned: negative indices would cost a comparison.
 
     The seed and the number fix its random numbers, and their key; then the commitment that holds, with the model that
     started; the row of the game; the passes so far, the model of the last (before the first: 0), how the task stands,
@@ -150,9 +151,7 @@ def begin(task: Row, number: int, games: int) -> None:
 
 
 @_inlined
-def decode(
-    action: FloatArray, row: int, value: float, routing: int, transition: FloatArray, delay: FloatArray
-) -> int:
+def decode(action: FloatArray, row: int, value: float, routing: int, transition: FloatArray, delay: FloatArray) -> int:
     """What an action of the provider commits to; see `stackroute.envs.actions` for its layout.
 
     Args:
@@ -186,7 +185,7 @@ def decode(
     for k in range(models):
         at = first_delay if routing == PASS else first_delay + k
         delay[k] = action[row, at] * value if at < width else 0.0
-    return min(int(action[row, 0] * models), models - 1)
+    return min(int(action[row, 0] * models), models - 1)  # type: ignore[no-any-return]
 
 
 @_inlined
@@ -279,9 +278,7 @@ def encode_new_task(task: Row, encoded_games: Observations, observation: Observa
 
 
 @_inlined
-def encode_commitment(
-    task: Row, value: float, routing: int, delays: bool, observation: Observations, row: int
-) -> None:
+def encode_commitment(task: Row, value: float, routing: int, delays: bool, observation: Observations, row: int) -> None:
     """Write the commitment, with or without delays; where the provider chooses pass by pass there is none."""
     if routing == PASS:
         return
@@ -347,9 +344,7 @@ def decode_actions(
 
 
 @_compiled
-def draw_before_play(
-    seeds: IntArray, numbers: IntArray, count: int
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def draw_before_play(seeds: IntArray, numbers: IntArray, count: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The random numbers that are used before the first pass of tasks.
 
     Args:
@@ -625,8 +620,9 @@ def compare_patiences(
 ) -> FloatArray:
     """What patiences are worth to the user after a failed first pass, over many tasks under each of n commitments.
 
-    The user's own random numbers are averaged out: a task is played on until it is solved, and the k-th re-prompt counts
-    with weight r^k, the probability that a user of patience r makes it. So all patiences are compared on the same tasks.
+    The user's own random numbers are averaged out: a task is played on until it is solved, and the k-th re-prompt
+    counts with weight r^k, the probability that a user of patience r makes it. So all patiences are compared on the
+    same tasks.
 
     Args:
         seeds: The seed of each commitment's random numbers, shape (n,).

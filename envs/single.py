@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stackroute.analytic import Equilibrium, Game, NashEquilibria
+    from stackroute.envs.rendering import Status
     from stackroute.envs.tasks import Tasks
     from stackroute.envs.variant import Variant
 
     Observation = npt.NDArray[np.float32]
 
-_STATUS = {rules.SOLVED: "solved", rules.ABANDONED: "abandoned", rules.TRUNCATED: "truncated"}
+_STATUS: dict[int, Status] = {rules.SOLVED: "solved", rules.ABANDONED: "abandoned", rules.TRUNCATED: "truncated"}
 
 
 class SingleTask(Rendered):
@@ -68,7 +69,7 @@ class SingleTask(Rendered):
 
     def _record(self) -> None:
         """Keep a pass that was played, where the task is rendered."""
-        row, parts = self.tasks.rows[0], self.tasks.parts[0]
+        row = self.tasks.rows[0]
         if self.render_mode is None or row["passes"] <= len(self._log):
             return
         model = int(row["model"])

@@ -11,10 +11,10 @@ from gymnasium.utils import seeding
 
 from stackroute.analytic.game import probability
 from stackroute.envs import rules
-from stackroute.envs.actions import answers_from, for_kernel, regular
+from stackroute.envs.actions import for_kernel
 from stackroute.envs.games import count
 from stackroute.envs.observations import ROUTINGS
-from stackroute.envs.policies import Outcome, Seen, commitment_by, is_stationary, patience_by_model
+from stackroute.envs.policies import Outcome, Seen, StatefulUserPolicy, commitment_by, patience_by_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stackroute.analytic import Commitment, Game
-    from stackroute.analytic.game import BoolArray, FloatArray, IntArray
+    from stackroute.analytic.game import FloatArray, IntArray
     from stackroute.envs.policies import AnyUserPolicy, ProviderPolicy
     from stackroute.envs.variant import Variant
 
@@ -32,7 +32,7 @@ LOOKAHEAD = 16
 """Tasks of a slot for which a provider's policy is asked to commit at once."""
 
 tasks_played = 0
-"""How many tasks this process has begun, through whatever API; one that is played with several patiences counts once."""
+"""How many tasks this process has begun in any API; one that is played with several patiences counts once."""
 
 
 def task_seed(seed: Any) -> int:
@@ -182,9 +182,7 @@ class Tasks:
             slot = -1 - ended
             allowed = "numbers in [0, 1] of a provider, and 0 (re-prompt) or 1 (abandon) of a user"
             where = f" of slot {slot}" if self.size > 1 else ""
-            raise ValueError(
-                f"action{where}: {given[slot]}, {answered[slot]} is not allowed; expected {allowed}"
-            )
+            raise ValueError(f"action{where}: {given[slot]}, {answered[slot]} is not allowed; expected {allowed}")
         self._ended = ended
         if self._begins_anew:
             tasks_played += ended
@@ -196,7 +194,7 @@ class Tasks:
         return answers
 
     def random_numbers(self) -> tuple[FloatArray, FloatArray]:
-        """The random numbers of the policies that play the tasks: the provider's, shape (n, 2 models + 1), the user's, (n,)."""
+        """The random numbers of the policies: the providers', shape (n, 2 models + 1), and the users', shape (n,)."""
         provider, user, _ = drawn_before_play(self.variant, self.rows["seed"], self.rows["number"])
         return provider, user
 
@@ -227,7 +225,7 @@ class UserTurns:
     def __init__(self, user: AnyUserPolicy, tasks: Tasks) -> None:
         self._user, self._tasks = user, tasks
         self._patience = np.zeros((tasks.size, tasks.variant.models))
-        self._state: npt.NDArray[Any] | None = None
+        self._state: npt.NDArray[Any] = np.zeros(tasks.size)
 
     def begin(self, slots: IntArray | None = None, numbers: FloatArray | None = None) -> None:
         """See tasks that have begun; where the provider commits, after it has.
@@ -240,21 +238,21 @@ class UserTurns:
         chosen = slice(None) if slots is None else slots
         numbers = tasks.random_numbers()[1] if numbers is None else numbers
         seen = tasks.seen()
-        if is_stationary(user):
+        if not isinstance(user, StatefulUserPolicy):
             self._patience[chosen] = patience_by_model(user, tasks.game, seen.commitment, numbers)[chosen]
-        elif self._state is None:
-            self._state = user.begin(seen, numbers)
+        elif slots is None:
+            self._state = np.array(user.begin(seen, numbers))
         else:
             self._state[chosen] = user.begin(seen, numbers)[chosen]
 
     def answers(self) -> IntArray:
         """The answers to the last pass of every task."""
         tasks, user = self._tasks, self._user
-        if not is_stationary(user):
+        if isinstance(user, StatefulUserPolicy):
             model = tasks.rows["model"].astype(np.int64)
             row = np.arange(tasks.size)
             waiting = tasks.game.latency[row, model] + tasks.rows["delay"][row, model]
-            self._state = user.update(self._state, Outcome(model, waiting))
+            self._state = np.array(user.update(self._state, Outcome(model, waiting)))
             self._patience[:] = probability("stay", user.stay(self._state, tasks.seen()))[:, None]
         return tasks.answers_of(self._patience)
 
@@ -305,7 +303,9 @@ class FailedTasks(Tasks):
         self, variant: Variant, size: int, provider: ProviderPolicy, *, lookahead: int = LOOKAHEAD, stride: int = 1
     ) -> None:
         if variant.routing == "pass":
-            raise ValueError("routing: 'pass' is not allowed; expected 'cascade' or 'lottery', to which a policy commits")
+            raise ValueError(
+                "routing: 'pass' is not allowed; expected 'cascade' or 'lottery', to which a policy commits"
+            )
         super().__init__(variant, size)
         self.provider, self.lookahead, self.stride = provider, count("lookahead", lookahead), stride
         n, ahead, models = self.size, self.lookahead, variant.models
@@ -386,7 +386,9 @@ class FailedTasks(Tasks):
         return chosen
 
 
-def drawn_before_play(variant: Variant, seeds: IntArray, numbers: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def drawn_before_play(
+    variant: Variant, seeds: IntArray, numbers: IntArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The random numbers that are used before the first pass; see `stackroute.envs.rules.draw_before_play`."""
     laid_out = (for_kernel(array, np.int64) for array in (seeds, numbers))
     return rules.draw_before_play(*laid_out, 2 * variant.models + 1)  # type: ignore[no-any-return]

@@ -188,7 +188,7 @@ class Variant:
     @cached_property
     def width(self) -> int:
         """The length of an observation of all blocks."""
-        return block_columns(self.models, BLOCKS[-1]).stop
+        return int(block_columns(self.models, BLOCKS[-1]).stop)
 
     @cached_property
     def columns(self) -> dict[Player, slice | npt.NDArray[np.int64]]:

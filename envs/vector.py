@@ -39,9 +39,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
 
-    def _set_up(
-        self, tasks: Tasks, player: Player, action_space: spaces.Space[Any], render_mode: str | None
-    ) -> None:
+    def _set_up(self, tasks: Tasks, player: Player, action_space: spaces.Space[Any], render_mode: str | None) -> None:
         if render_mode is not None:
             raise ValueError(
                 f"render_mode: {render_mode!r} is not allowed; expected None: only single environments render"
@@ -117,8 +115,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         """`step` without infos: rewards, terminations and truncations, each of shape (n,)."""
         if not self._ready:
             raise ResetNeeded("call reset before step")
-        result = self._advance(actions)
-        return result
+        return self._advance(actions)
 
     def _advance(self, actions: Any) -> tuple[FloatArray, BoolArray, BoolArray]:
         """Play the actions, set `step_infos` and `final_observation`, and begin anew where an episode ended."""
