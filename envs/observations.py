@@ -99,7 +99,7 @@ def observe(
     routing: Routing = "cascade",
     blocks: Iterable[Block] = PAPER,
 ) -> npt.NDArray[np.float32]:
-    """What a player observes of a game and a commitment before anything was played.
+    """What a player observes of a game and a commitment after the first pass, or of a game before the commitment.
 
     Args:
         game: One game or a batch.
@@ -120,7 +120,8 @@ def observe(
         tasks = np.zeros(len(flat), rules.task_dtype(models))
         made = commitment.broadcast_to(shape)
         tasks["game"] = np.arange(len(flat))
-        tasks["start"] = made.first_model.ravel()
+        tasks["start"] = tasks["model"] = made.first_model.ravel()
+        tasks["passes"] = 1
         tasks["transition"] = made.transition.reshape(-1, models, models)
         tasks["delay"] = made.delay.reshape(-1, models)
         games = np.ascontiguousarray(flat[:, block_columns(models, "game")])

@@ -77,7 +77,8 @@ class _TwoPlayers(SingleTask):
     def state(self) -> Observation:
         """All that can be observed of the task, also what the options hide from the agents."""
         self._check_begun()
-        return self.tasks.observation[0].copy()
+        everything: Observation = self.tasks.state()[0]
+        return everything
 
     def _check_begun(self) -> None:
         if not self._begun:

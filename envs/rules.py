@@ -320,9 +320,11 @@ def begin_tasks(
 def encode(
     tasks: Rows, encoded_games: Observations, value: FloatArray, routing: int, observation: Observations
 ) -> None:
-    """Write the observations of tasks after the provider has committed, shape (n, width)."""
+    """Write the observations of tasks, all blocks, shape (n, width)."""
     for i in range(tasks.shape[0]):
         encode_new_task(tasks[i], encoded_games, observation, i)
+        if tasks[i].passes == 0:
+            continue
         encode_commitment(tasks[i], value[tasks[i].game], routing, True, observation, i)
         encode_history(tasks[i], True, observation, i)
 
@@ -406,11 +408,11 @@ def step(
         final_observation: The same shape: rows whose task ended are written where slots begin anew.
         parts: Parts of the rewards, shape (n, 4): written.
         rewards: Of the providers and of the users, shape (2, n): written.
-        ends: Whether each task terminated with this move, and whether it was truncated, shape (2, n): written.
-        slots: Scratch, shape (4, n + 1); in the end its last row begins with the slots whose task ended.
+        ends: Whether each task has terminated, and whether it was truncated, shape (2, n): written.
+        slots: Scratch, shape (4, n + 1); in the end its last row begins with the slots whose task is over, ascending.
 
     Returns:
-        The number of slots whose task ended; or with nothing changed, -1 - i for the first slot i that was given an
+        The number of slots whose task is over; or with nothing changed, -1 - i for the first slot i that was given an
         action that is not allowed.
     """
     commits = re_prompts = abandons = ended = 0
@@ -431,7 +433,6 @@ def step(
         if plays & (not allowed):
             return -1 - i
     parts[:] = 0.0
-    ends[:] = False
     for j in range(commits):
         i = slots[0, j]
         task = tasks[i]
@@ -440,18 +441,12 @@ def step(
         serve(task, game, parts, i)
         encode_commitment(task, game.value, routing, delays, observation, i)
         encode_history(task, history, observation, i)
-        ends[0, i] = task.end == SOLVED
-        slots[3, ended] = i
-        ended += task.end == SOLVED
     for j in range(re_prompts):
         i = slots[1, j]
         task = tasks[i]
         game = games[task.game]
         if task.passes >= max_passes:
             task.end = TRUNCATED
-            ends[1, i] = True
-            slots[3, ended] = i
-            ended += 1
             continue
         if routing != PASS:
             move_on(task)
@@ -462,17 +457,16 @@ def step(
             commit(task, decode(actions, i, game.value, routing, task.transition, task.delay))
         serve(task, game, parts, i)
         encode_history(task, history, observation, i)
-        ends[0, i] = task.end == SOLVED
-        slots[3, ended] = i
-        ended += task.end == SOLVED
     for j in range(abandons):
         i = slots[2, j]
         tasks[i].end = ABANDONED
         parts[i, CHURN_PENALTY] = games[tasks[i].game].churn_penalty
-        ends[0, i] = True
-        slots[3, ended] = i
-        ended += 1
     for i in range(tasks.shape[0]):
+        end = tasks[i].end
+        slots[3, ended] = i
+        ended += end != IN_PLAY
+        ends[0, i] = (end == SOLVED) | (end == ABANDONED)
+        ends[1, i] = end == TRUNCATED
         rewards[0, i] = -(parts[i, SERVICE_COST] + parts[i, CHURN_PENALTY])
         rewards[1, i] = parts[i, VALUE] - parts[i, LATENCY]
     if begins_anew:

@@ -89,12 +89,13 @@ class Tasks:
 
     Attributes:
         rows: The tasks, records of `stackroute.envs.rules.task_dtype`, shape (n,).
-        observation: All blocks of what can be observed of each, float32, shape (n, width).
+        observation: All blocks of what can be observed, float32, shape (n, width); the history is written if a player
+            observes it.
         final_observation: The same at the end of tasks, in rows where one ended and the next began; others are old.
         parts: The parts of the last step's rewards, shape (n, 4), in the order of `stackroute.envs.rules.PARTS`.
         rewards: Those of the providers and of the users, shape (2, n).
-        ends: Whether each task terminated with the last step, and whether it was truncated, shape (2, n).
-        over: The slots whose task ended with the last step.
+        ends: Whether each task had terminated after the last step, and whether it was truncated, shape (2, n).
+        over: The slots whose task was over after the last step, ascending.
     """
 
     def __init__(self, variant: Variant, size: int, *, in_turn: bool = False, begins_anew: bool = False) -> None:
@@ -122,7 +123,7 @@ class Tasks:
 
     @property
     def over(self) -> IntArray:
-        """The slots whose task ended with the last step, shape (k,)."""
+        """The slots whose task was over after the last step, ascending."""
         slots: IntArray = self._slots[3, : self._ended]
         return slots
 
@@ -186,6 +187,12 @@ class Tasks:
         self._ended = ended
         if self._begins_anew:
             tasks_played += ended
+
+    def state(self) -> npt.NDArray[np.float32]:
+        """All blocks of what can be observed, also those that no player observes, shape (n, width)."""
+        variant, everything = self.variant, np.zeros_like(self.observation)
+        rules.encode(self.rows, variant.encoded_games, variant.games.value, self._routing, everything)
+        return everything
 
     def answers_of(self, patience: FloatArray) -> IntArray:
         """What users of a patience after a failure on each model, shape (n, models), answer to the last pass."""
@@ -272,13 +279,12 @@ class UserTurns:
         tasks = self._tasks
         tasks.step(actions)
         self.begin(numbers=numbers)
-        parts, over = tasks.parts.copy(), len(tasks.over)
-        while over < tasks.size:
+        parts = tasks.parts.copy()
+        while len(tasks.over) < tasks.size:
             if after_step is not None:
                 after_step()
             tasks.step(answers=self.answers())
             parts += tasks.parts
-            over += len(tasks.over)
         if after_step is not None:
             after_step()
         return parts
@@ -390,8 +396,7 @@ def drawn_before_play(
     variant: Variant, seeds: IntArray, numbers: IntArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The random numbers that are used before the first pass; see `stackroute.envs.rules.draw_before_play`."""
-    laid_out = (for_kernel(array, np.int64) for array in (seeds, numbers))
-    return rules.draw_before_play(*laid_out, 2 * variant.models + 1)  # type: ignore[no-any-return]
+    return rules.draw_before_play(for_kernel(seeds, np.int64), for_kernel(numbers, np.int64), 2 * variant.models + 1)
 
 
 def roll_out(
