@@ -18,7 +18,6 @@ from stackroute.envs.policies import UserPolicy as UserPolicy
 from stackroute.envs.policies import register_provider as register_provider
 from stackroute.envs.policies import register_user as register_user
 from stackroute.envs.provider_env import ProviderEnv as ProviderEnv
-from stackroute.envs.registration import register_environments
 from stackroute.envs.routing_batch import BatchStep as BatchStep
 from stackroute.envs.routing_batch import RoutingBatch as RoutingBatch
 from stackroute.envs.rules import ABANDON as ABANDON
@@ -31,4 +30,3 @@ from stackroute.envs.variant import Variant as Variant
 from stackroute.envs.vector_envs import ProviderVectorEnv as ProviderVectorEnv
 from stackroute.envs.vector_envs import UserVectorEnv as UserVectorEnv
 
-register_environments()
