@@ -29,4 +29,3 @@ from stackroute.envs.variant import Options as Options
 from stackroute.envs.variant import Variant as Variant
 from stackroute.envs.vector_envs import ProviderVectorEnv as ProviderVectorEnv
 from stackroute.envs.vector_envs import UserVectorEnv as UserVectorEnv
-

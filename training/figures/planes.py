@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullLocator
 
 from stackroute.analytic import Game
 from stackroute.configs import load_game
-from stackroute.training.figures.style import EXCLUDED, fill, mark, title
+from stackroute.training.figures.style import GREY, Look, fill, logarithmic, mark, title
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from stackroute.configs import GameConfig
 
 ROWS, COLUMNS = 300, 400
+
+PENALTY = "churn penalty, $P$ (\\$ per abandoned task)"
+"""The name of an axis."""
 
 SUCCESS = (0.3, 0.8)
 STANDARD_CHEAPER: dict[str, Any] = {"cost": (0.1, 0.8), "churn_penalty": 0.8}
@@ -121,12 +123,11 @@ def draw_net_value_planes(figure: SubFigure, paint: Callable[[Axes, Plane], None
         The two panels.
     """
     panels: list[Axes] = list(figure.subplots(1, 2, sharey=True))
-    for axes, pair, cheaper in zip(
-        panels, (STANDARD_CHEAPER, REASONING_CHEAPER), ("Standard", "Reasoning"), strict=True
-    ):
+    pairs = {"Standard": STANDARD_CHEAPER, "Reasoning": REASONING_CHEAPER}
+    for axes, (cheaper, pair) in zip(panels, pairs.items(), strict=True):
         plane = net_value_plane(**pair)
         paint(axes, plane)
-        fill(axes, plane.x, plane.y, ~plane.shown, EXCLUDED)
+        fill(axes, plane.x, plane.y, ~plane.shown, Look("", "", GREY))
         axes.axhline(0, color="black", linestyle="--", linewidth=0.8)
         axes.axvline(0, color="black", linestyle="--", linewidth=0.8)
         numbers = f"$p$ = {SUCCESS}, $c$ = {pair['cost']}, $P$ = {pair['churn_penalty']}"
@@ -157,7 +158,7 @@ def draw_market_planes(figure: SubFigure, paint: Callable[[Axes, Plane, GameConf
         paint(axes, plane, config)
         frame_market(axes, config)
         axes.set_title("standard: {}\nreasoning: {}".format(*config.labels))
-    panels[0].set_ylabel("churn penalty, $P$ (\\$ per abandoned task)")
+    panels[0].set_ylabel(PENALTY)
     return panels
 
 
@@ -173,14 +174,10 @@ def frame_market(axes: Axes, config: GameConfig) -> None:
     """
     axes.set(xscale="log", yscale="log")
     axes.set_xlabel(f"value of a solved task, $V$ (\\$)\nfor a user whose hour costs \\${hourly(config):g}")
-    time = axes.secondary_xaxis(
-        "top", functions=(lambda value: minutes(value, config), lambda time: money(time, config))
-    )
+    both_ways = (lambda value: minutes(value, config), lambda time: money(time, config))
+    time = axes.secondary_xaxis("top", functions=both_ways)
     time.set_xlabel("the same value in minutes of the user's time")
-    for axis in (axes.xaxis, axes.yaxis, time.xaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_locator(NullLocator())
+    logarithmic(axes.xaxis, axes.yaxis, time.xaxis)
     for name, (label, offset) in SCENARIOS.items():
         scenario = load_game(name)
         if scenario.models == config.models:
