@@ -63,13 +63,7 @@ def outcome_rows(config: GameConfig, outcome: Outcome) -> list[tuple[str, str]]:
 
 
 def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str) -> Table:
-    """What was learned beside the exact equilibrium.
-
-    Args:
-        config: The game, for labels and units.
-        evaluation: What was learned.
-        title: The table's title.
-    """
+    """What was learned beside the exact equilibrium, with the game's labels and units."""
     best = evaluation.equilibrium
     learned, equilibrium = (outcome_rows(config, one) for one in (evaluation.learned, best))
     rows = [(quantity, left, right) for (quantity, left), (_, right) in zip(learned, equilibrium, strict=True)]
@@ -119,15 +113,7 @@ def held_out_table(held_out: HeldOut) -> Table:
 
 @contextmanager
 def training_progress(console: Console, title: str) -> Iterator[OnProgress]:
-    """A progress bar for each stage of a training, with the current exact regret.
-
-    Args:
-        console: Where to draw.
-        title: What is being trained on.
-
-    Yields:
-        What the training calls after every update.
-    """
+    """A progress bar for each stage of a training, with the current exact regret; yields what reports to it."""
     with _progress(console, TaskProgressColumn()) as progress:
         bars = {}
 
@@ -142,15 +128,7 @@ def training_progress(console: Console, title: str) -> Iterator[OnProgress]:
 
 @contextmanager
 def sweep_progress(console: Console, title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar over the runs of a sweep.
-
-    Args:
-        console: Where to draw.
-        title: The sweep.
-
-    Yields:
-        What the sweep calls after every run.
-    """
+    """A progress bar over the runs of a sweep; yields what reports to it."""
     with _progress(console, MofNCompleteColumn()) as progress:
         bar = progress.add_task(title, total=None, last="")
         yield lambda done, total, last: progress.update(bar, completed=done, total=total, last=last)

@@ -125,20 +125,14 @@ def as_json(config: GameConfig, throttling: bool) -> dict[str, Any]:
         throttling: Whether delays are allowed at the equilibrium.
     """
     misaligned, gain = misalignment(config.game, throttling=throttling), throttling_gain(config.game)
-    low, high = (
-        bound if math.isfinite(bound) else None
-        for bound in (float(gain.churn_penalty_low), float(gain.churn_penalty_high))
-    )
+    numbers = ("provider_gain", "user_loss", "user_loss_worst", "churn_penalty_low", "churn_penalty_high")
+    found = {name: float(getattr(gain, name)) for name in numbers}
     return {
         "misalignment": {"preferred_model": int(misaligned.preferred_model), "gap": float(misaligned.gap)},
         "throttling_gain": {
             "pays": bool(gain.pays),
-            "provider_gain": float(gain.provider_gain),
-            "user_loss": float(gain.user_loss),
-            "user_loss_worst": float(gain.user_loss_worst),
-            "churn_penalty_low": low,
-            "churn_penalty_high": high,
-            "possible": high is not None,
+            **{name: number if math.isfinite(number) else None for name, number in found.items()},
+            "possible": math.isfinite(found["churn_penalty_high"]),
             "model": int(gain.least.model),
             "cascade": float(gain.least.cascade),
             "delay": gain.least.delay.tolist(),

@@ -99,7 +99,7 @@ def figures_command(out: FolderOption = Path("figures")) -> None:
     from stackroute.training.figures.catalogue import draw_figures
 
     with console.status("drawing"):
-        draw_figures(out, lambda path: print_written([path]))
+        print_written(draw_figures(out))
 
 
 def main() -> None:

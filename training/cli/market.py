@@ -11,7 +11,6 @@ import typer
 from stackroute.training.cli.console import FolderOption, JsonOption, SeedOption, app, console, print_json
 
 if TYPE_CHECKING:
-    from stackroute.training.market.market import Scenario
     from stackroute.training.market.report import Market
 
 _STEPS = 5
@@ -63,10 +62,15 @@ def calibrate_command(
     """
     from stackroute.configs.tables import read_models
     from stackroute.training.market import report
-    from stackroute.training.market.market import pairs_of
+    from stackroute.training.market.market import Scenario, pairs_of
 
     table = read_models(models, _mapping(columns))
-    scenario = _scenario(waiting_cost, value, churn_penalty, money)
+    scenario = Scenario(
+        _several("waiting-cost", waiting_cost, zero=False),
+        _several("value", value, zero=False),
+        _several("churn-penalty", churn_penalty, zero=True),
+        _unit(money),
+    )
     pairs = pairs_of(table, pair or ())
     market = report.market_of(table, pairs, scenario, limit=max(limit, len(pair or ())), draws=draws, seed=seed)
     written = _write(market, out)
@@ -131,20 +135,13 @@ def _mapping(text: str | None) -> dict[str, str]:
     return found
 
 
-def _scenario(waiting_cost: str, value: str, churn_penalty: str, money: str) -> Scenario:
+def _unit(money: str) -> str:
     from stackroute.configs import ConfigError
-    from stackroute.training.market.market import Scenario
 
     units = ("USD", "EUR", "GBP", "abstract")
-    scenario = Scenario(
-        _several("waiting-cost", waiting_cost, zero=False),
-        _several("value", value, zero=False),
-        _several("churn-penalty", churn_penalty, zero=True),
-        money,
-    )
     if money not in units:
         raise ConfigError(f"money: {money!r} is not allowed; expected one of {', '.join(units)}")
-    return scenario
+    return money
 
 
 def _several(option: str, text: str, *, zero: bool) -> tuple[float, ...]:

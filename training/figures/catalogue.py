@@ -12,7 +12,7 @@ from stackroute.training.figures.throttling import throttling_picture
 from stackroute.training.output import output_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from matplotlib.figure import Figure
@@ -26,27 +26,21 @@ PICTURES: dict[str, Callable[[], Figure]] = {
 """The pictures by the names of their files."""
 
 
-def draw_figures(folder: Path, on_figure: Callable[[Path], None] | None = None) -> list[Path]:
+def draw_figures(folder: Path) -> Iterator[Path]:
     """Draw the theory's pictures, each as PNG and SVG (Mahmood 2026, Theorems 1 to 5, Propositions 1 and 2).
 
     Args:
         folder: Where to write them; it is made if need be.
-        on_figure: Called with each file when it is complete.
 
-    Returns:
-        The files.
+    Yields:
+        Each file when it is complete.
 
     Raises:
         OutputError: The folder or a file cannot be written.
     """
     output_folder(folder)
-    files = []
-    with style():
-        for name, draw in PICTURES.items():
-            both = [folder / f"{name}{ending}" for ending in (".png", ".svg")]
-            save(draw(), *both)
-            for path in both:
-                files.append(path)
-                if on_figure is not None:
-                    on_figure(path)
-    return files
+    for name, draw in PICTURES.items():
+        files = [folder / f"{name}{ending}" for ending in (".png", ".svg")]
+        with style():
+            save(draw(), *files)
+        yield from files

@@ -24,7 +24,7 @@ _POINTS = 401
 
 
 def draw_run(folder: Path, out: Path) -> list[Path]:
-    """Draw all pictures of a finished run.
+    """Draw the learning curves and the learned response of a finished run.
 
     Args:
         folder: The run's folder.
@@ -37,23 +37,14 @@ def draw_run(folder: Path, out: Path) -> list[Path]:
         RunError: The folder holds no finished run.
         OutputError: A file cannot be written.
     """
-    curves, response = out / "learning_curves.png", out / "learned_response.png"
-    draw_learning_curves(folder, curves)
-    draw_response(folder, response)
-    return [curves, response]
+    files = [out / "learning_curves.png", out / "learned_response.png"]
+    draw_learning_curves(folder, files[0])
+    _draw_response(folder, files[1])
+    return files
 
 
 def draw_learning_curves(folder: Path, path: Path) -> None:
-    """Draw the exact regret in every stage of learning, with the equilibrium as the zero line.
-
-    Args:
-        folder: A finished run's folder.
-        path: The PNG file.
-
-    Raises:
-        RunError: The folder holds no finished run.
-        OutputError: The file cannot be written.
-    """
+    """Draw the exact regret in every stage of a finished run, with the equilibrium as the zero line; as `draw_run`."""
     curves: dict[str, Any] = read_json(folder / CURVES)
     columns = min(len(curves), _PANELS_IN_A_ROW)
     rows = -(-len(curves) // columns)
@@ -74,17 +65,8 @@ def draw_learning_curves(folder: Path, path: Path) -> None:
         save(figure, path)
 
 
-def draw_response(folder: Path, path: Path) -> None:
-    """Draw the user's learned probability of abandoning over the cascade probability, against the exact q*(s).
-
-    Args:
-        folder: A finished run's folder.
-        path: The PNG file.
-
-    Raises:
-        RunError: The folder holds no finished run.
-        OutputError: The file cannot be written.
-    """
+def _draw_response(folder: Path, path: Path) -> None:
+    """Draw the user's learned probability of abandoning over the cascade probability, against the exact q*(s)."""
     game = read_spec(folder).config.game
     learned = read_json(folder / REPORT)["learned"]
     try:

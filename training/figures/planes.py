@@ -47,14 +47,7 @@ SCENARIOS = {
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """A batch of games over two quantities.
-
-    Attributes:
-        x: The quantity along the columns, shape (m,).
-        y: The quantity along the rows, shape (n,).
-        games: The games, shape (n, m).
-        shown: Which of them have the paper's orders, shape (n, m).
-    """
+    """Games of shape (n, m) over quantities x, shape (m,), and y, shape (n,); those `shown` have the paper's orders."""
 
     x: FloatArray
     y: FloatArray
@@ -66,13 +59,6 @@ def net_value_plane(cost: tuple[float, float], churn_penalty: float) -> Plane:
     """Games over the user's net values of a pass, xi1 and xi2 (Mahmood 2026, section 3), with V = 1.
 
     Success and cost are fixed; the latencies follow from t = p - xi, and the axes end where they are 0.
-
-    Args:
-        cost: Cost of a pass on each model.
-        churn_penalty: Cost of an abandoned task.
-
-    Returns:
-        The games, and where the standard model is the faster one.
     """
     x, y = (np.linspace(-0.5, p, n) for p, n in zip(SUCCESS, (COLUMNS, ROWS), strict=True))
     first, second = np.broadcast_arrays(SUCCESS[0] - x, SUCCESS[1] - y[:, None])
@@ -81,16 +67,7 @@ def net_value_plane(cost: tuple[float, float], churn_penalty: float) -> Plane:
 
 
 def market_plane(config: GameConfig, values: tuple[float, float], penalties: tuple[float, float]) -> Plane:
-    """Games of a real pair over the value of a solved task and the churn penalty, both on logarithmic scales.
-
-    Args:
-        config: The pair and its user's waiting cost.
-        values: The least and the greatest value, money.
-        penalties: The least and the greatest churn penalty, money.
-
-    Returns:
-        The games.
-    """
+    """Games of a real pair over ranges of the value and of the churn penalty, money, both on logarithmic scales."""
     x, y = np.geomspace(*values, COLUMNS), np.geomspace(*penalties, ROWS)
     game = config.game
     games = Game(game.success, game.cost, game.latency, x, y[:, None])
@@ -113,15 +90,7 @@ def money(minutes: Any, config: GameConfig) -> Any:
 
 
 def draw_net_value_planes(figure: SubFigure, paint: Callable[[Axes, Plane], None]) -> list[Axes]:
-    """Draw the planes of the two made-up pairs side by side.
-
-    Args:
-        figure: Where to draw.
-        paint: Draws what is to be seen of a plane's games.
-
-    Returns:
-        The two panels.
-    """
+    """Draw the planes of the two made-up pairs side by side; `paint` draws what is to be seen of their games."""
     panels: list[Axes] = list(figure.subplots(1, 2, sharey=True))
     pairs = {"Standard": STANDARD_CHEAPER, "Reasoning": REASONING_CHEAPER}
     for axes, (cheaper, pair) in zip(panels, pairs.items(), strict=True):
@@ -139,15 +108,7 @@ def draw_net_value_planes(figure: SubFigure, paint: Callable[[Axes, Plane], None
 
 
 def draw_market_planes(figure: SubFigure, paint: Callable[[Axes, Plane, GameConfig], None]) -> list[Axes]:
-    """Draw the planes of the two real pairs side by side, with the packaged scenarios.
-
-    Args:
-        figure: Where to draw.
-        paint: Draws what is to be seen of a plane's games.
-
-    Returns:
-        The two panels.
-    """
+    """Draw the planes of the two real pairs side by side, with the packaged scenarios; `paint` as above."""
     panels: list[Axes] = list(figure.subplots(1, 2))
     for axes, name, values, penalties in (
         (panels[0], NANO, (0.08, 1.5), (0.01, 0.5)),
@@ -167,10 +128,6 @@ def frame_market(axes: Axes, config: GameConfig) -> None:
 
     Every quantity of the provider's depends on the value only through the time it is worth, so that a scenario with
     another waiting cost has its place by that time.
-
-    Args:
-        axes: Where to draw.
-        config: The pair and its user's waiting cost.
     """
     axes.set(xscale="log", yscale="log")
     axes.set_xlabel(f"value of a solved task, $V$ (\\$)\nfor a user whose hour costs \\${hourly(config):g}")

@@ -52,14 +52,7 @@ LOOKS = {
 
 
 def policies(game: Game) -> IntArray:
-    """The provider's optimal policy in words (Mahmood 2026, Theorems 3 to 5).
-
-    Args:
-        game: One game or a batch.
-
-    Returns:
-        `Policy` values as integers, shape (...).
-    """
+    """The `Policy` of each game, as integers of shape (...) (Mahmood 2026, Theorems 3 to 5)."""
     best = solve(game)
     cascades, standard = route(best) == Route.CASCADE, best.commitment.model == 1
     found: IntArray = np.select(

@@ -24,16 +24,7 @@ NAMES = ("g1", "g3", "g4b", "g6")
 
 
 def abandonment(game: Game, cascade: npt.ArrayLike, tie_breaking: TieBreaking = "strong") -> FloatArray:
-    """The user's response to a start on the standard model, q* = 1 - r (Mahmood 2026, Theorems 1 and 2).
-
-    Args:
-        game: One game.
-        cascade: The cascade probabilities s, any shape.
-        tie_breaking: For or against the provider.
-
-    Returns:
-        The probability to abandon after a failed pass, of the same shape.
-    """
+    """The user's response to cascade probabilities s, q* = 1 - r, of the same shape (Mahmood 2026, Theorems 1, 2)."""
     return np.asarray(1 - best_response(game, Commitment(1, cascade), tie_breaking))
 
 

@@ -65,14 +65,7 @@ _ROOM_PER_CHARACTER = 0.01
 
 
 class Look(NamedTuple):
-    """How a region is drawn.
-
-    Attributes:
-        name: What the region is, in words, for the legend.
-        label: The same in a word or two, written into the region.
-        colour: Its colour.
-        hatch: Its hatch, empty for none.
-    """
+    """How a region is drawn: its name in the legend, a label of a word or two inside it, its colour and its hatch."""
 
     name: str
     label: str
@@ -86,13 +79,7 @@ def style() -> AbstractContextManager[None]:
 
 
 def new_figure(height: float, headline: str = "", width: float = WIDTH) -> Figure:
-    """An empty picture.
-
-    Args:
-        height: Inches.
-        headline: Its finding, written above it from the left edge.
-        width: Inches.
-    """
+    """An empty picture, in inches, with its finding above it."""
     figure = Figure(figsize=(width, height), layout="constrained")
     if headline:
         figure.suptitle(headline, x=0.01, ha="left")
@@ -100,15 +87,7 @@ def new_figure(height: float, headline: str = "", width: float = WIDTH) -> Figur
 
 
 def save(figure: Figure, *paths: Path) -> None:
-    """Save a picture; the same version of matplotlib writes the same bytes every time.
-
-    Args:
-        figure: The picture.
-        *paths: Where; each ends in .png or .svg.
-
-    Raises:
-        OutputError: A file cannot be written.
-    """
+    """Save a picture as .png or .svg, atomically; the same version of matplotlib writes the same bytes every time."""
     # The layout is found once for all files.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -144,15 +123,7 @@ def draw_legend(figure: FigureBase, looks: list[Look], columns: int = 2) -> None
 
 
 def fill(axes: Axes, x: FloatArray, y: FloatArray, region: BoolArray, look: Look) -> None:
-    """Fill the part of a plane where something holds, and label it if there is room.
-
-    Args:
-        axes: Where to draw.
-        x: The columns, shape (m,).
-        y: The rows, shape (n,).
-        region: Where it holds, shape (n, m).
-        look: How it is drawn.
-    """
+    """Fill the part of a plane, with columns x and rows y, where something holds; label it if there is room."""
     if not region.any():
         return
     inside = region.astype(np.float64)
@@ -180,13 +151,9 @@ def label(axes: Axes, x: float, y: float, text: str, **options: Any) -> Text:
 
 
 def widest_place(region: BoolArray) -> tuple[int, int, float]:
-    """The place in a region with the most room for a label, which is wider than it is high.
+    """The row and column in a region with the most room for a label, which is wider than it is high.
 
-    Args:
-        region: Where something holds, shape (n, m).
-
-    Returns:
-        The row, the column, and the room to either side as a share of the plane's width.
+    The room to either side, the third number, is a share of the plane's width.
     """
     distance = distance_transform_edt(np.pad(region, 1), sampling=(_LABEL_SHAPE, 1))[1:-1, 1:-1]
     row, column = np.unravel_index(np.argmax(distance), region.shape)
@@ -194,15 +161,7 @@ def widest_place(region: BoolArray) -> tuple[int, int, float]:
 
 
 def mark(axes: Axes, x: float, y: float, text: str, offset: tuple[float, float]) -> None:
-    """Mark a point and name it beside it.
-
-    Args:
-        axes: Where to draw.
-        x: Its place.
-        y: Its place.
-        text: Its name.
-        offset: Where its name is, points from it; the name is on the side that the offset points to.
-    """
+    """Mark a point and name it beside it, so many points away to the side that the offset points to."""
     axes.plot(x, y, "o", color="black", markeredgecolor="white", markersize=8, clip_on=False, zorder=5)
     side = "left" if offset[0] > 0 else "right" if offset[0] < 0 else "center"
     box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "black", "linewidth": 0.6}

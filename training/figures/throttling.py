@@ -37,28 +37,13 @@ ON_THE_CURVE = ("gpt-4.1-o3-dev", "gpt-4.1-o3-dev-low-p")
 
 
 def throttling_over_penalties(config: GameConfig, penalties: npt.ArrayLike) -> ThrottlingGain:
-    """Throttling at the churn penalties of a scale (Mahmood 2026, Proposition 2; complete solution beyond the paper).
-
-    Args:
-        config: A game; its own churn penalty is not used.
-        penalties: The churn penalties, money, shape (m,).
-
-    Returns:
-        The gain and the loss at each of them.
-    """
+    """Throttling of a game at other churn penalties (Mahmood 2026, Proposition 2; complete beyond the paper)."""
     game = config.game
     return throttling_gain(Game(game.success, game.cost, game.latency, game.value, penalties))
 
 
 def how_it_pays(gain: ThrottlingGain) -> IntArray:
-    """How throttling makes users leave where it pays (beyond the paper).
-
-    Args:
-        gain: What throttling changes, shape (...).
-
-    Returns:
-        `Route.LEAVE_BY_THREAT`, `Route.LEAVE_BY_DELAY`, or `Route.STATIC` where it does not pay, shape (...).
-    """
+    """How throttling makes users leave where it pays, by threat or by delay; `Route.STATIC` where it does not."""
     how: IntArray = np.select(
         [gain.pays & gain.threat, gain.pays], [Route.LEAVE_BY_THREAT, Route.LEAVE_BY_DELAY], Route.STATIC
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product, starmap
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -36,8 +37,7 @@ _NO_GAP = 1e-9
 _SECONDS_PER_HOUR = 3600.0
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """Two models in the orders of the paper: the reasoning model is the better, dearer and slower one.
 
     Attributes:
@@ -119,7 +119,7 @@ def pairs_of(table: ModelTable, named: Sequence[str] = ()) -> list[Pair]:
     if named:
         return [_named(table, text) for text in named]
     models = table.models
-    pairs = [Pair(one, other) for one in models for other in models if not out_of_order(one, other)]
+    pairs = [pair for pair in starmap(Pair, product(models, models)) if not out_of_order(pair)]
     if not pairs:
         raise ConfigError(
             f"{table.name}: no two of its {len(models)} models are better, dearer and slower than another"
@@ -127,12 +127,13 @@ def pairs_of(table: ModelTable, named: Sequence[str] = ()) -> list[Pair]:
     return pairs
 
 
-def out_of_order(standard: MeasuredModel, reasoning: MeasuredModel) -> str:
+def out_of_order(pair: Pair) -> str:
     """What is wrong with a pair, empty if nothing: the reasoning model must be better, dearer and slower."""
     for column in ("success", "cost", "latency"):
-        low, high = getattr(standard, column), getattr(reasoning, column)
+        low, high = (getattr(model, column) for model in pair)
         if not low < high:
-            return f"{column}: {reasoning.label} has {high:g}; expected more than the {low:g} of {standard.label}"
+            one, other = pair.reasoning.label, pair.standard.label
+            return f"{column}: {one} has {high:g}; expected more than the {low:g} of {other}"
     return ""
 
 
@@ -140,13 +141,11 @@ def _named(table: ModelTable, text: str) -> Pair:
     models = {model.label: model for model in table.models}
     # Names may hold colons themselves.
     cuts = [(text[:k], text[k + 1 :]) for k, letter in enumerate(text) if letter == ":"]
-    for first, second in cuts:
-        if first in models and second in models:
-            wrong = out_of_order(models[first], models[second])
-            if wrong:
-                raise ConfigError(f"pair: {text!r} is not allowed; {wrong}")
-            return Pair(models[first], models[second])
-    raise ConfigError(f"pair: {text!r} is not allowed; expected STANDARD:REASONING, two of {', '.join(models)}")
+    pair = next((Pair(models[one], models[other]) for one, other in cuts if one in models and other in models), None)
+    wrong = f"expected STANDARD:REASONING, two of {', '.join(models)}" if pair is None else out_of_order(pair)
+    if pair is None or wrong:
+        raise ConfigError(f"pair: {text!r} is not allowed; {wrong}")
+    return pair
 
 
 def games_of(pairs: Sequence[Pair], scenario: Scenario) -> Game:
@@ -159,10 +158,8 @@ def games_of(pairs: Sequence[Pair], scenario: Scenario) -> Game:
     Returns:
         Shape (pairs, waiting costs, values, churn penalties).
     """
-    success, cost, latency = (
-        np.array([[getattr(pair.standard, name), getattr(pair.reasoning, name)] for pair in pairs])
-        for name in ("success", "cost", "latency")
-    )
+    names = ("success", "cost", "latency")
+    success, cost, latency = np.array([[[getattr(one, name) for one in pair] for pair in pairs] for name in names])
     return games_from(success, cost, latency, scenario)
 
 

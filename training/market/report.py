@@ -110,7 +110,7 @@ class Market:
         games = games_of(self.listed, self.scenario.middle)[:, 0, 0, 0]
         rows = []
         for k, pair in enumerate(self.listed):
-            measured = [m.second_success / m.success for m in (pair.standard, pair.reasoning) if m.second_success]
+            measured = [m.second_success / m.success for m in pair if m.second_success]
             ratios = [(ratio, ratio) for ratio in RATIOS] + ([tuple(measured)] if len(measured) == 2 else [])
             rows.append((pair.label, *_compared(routes(games[k], ratios))))
         return pd.DataFrame(rows, columns=["pair", *(f"ratio {ratio:g}" for ratio in RATIOS), "measured"])

@@ -79,8 +79,8 @@ def shares(pairs: Sequence[Pair], scenario: Scenario, regime: IntArray, *, draws
         slower; and, of these draws, `in_regime`, in which the regime is the given one, `misaligned`, in which the user
         would choose otherwise, and `throttles`, in which throttling pays; NaN where no draw is in order.
     """
-    models = list(dict.fromkeys(model for pair in pairs for model in (pair.standard, pair.reasoning)))
-    places = [[models.index(pair.standard), models.index(pair.reasoning)] for pair in pairs]
+    models = list(dict.fromkeys(model for pair in pairs for model in pair))
+    places = [[models.index(model) for model in pair] for pair in pairs]
     drawn = np.stack([values[:, places] for values in draw_models(models, draws, seed).values()])
     ordered = (drawn[..., 0] < drawn[..., 1]).all(axis=0)
     success, cost, latency = drawn[:, ordered]

@@ -48,30 +48,26 @@ def _coarse() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path], list[Path]]:
-    folder = tmp_path_factory.mktemp("figures") / "new"
-    seen: list[Path] = []
-    return folder, figures.draw_figures(folder, seen.append), seen
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return list(figures.draw_figures(tmp_path_factory.mktemp("figures") / "new"))
 
 
-def test_every_picture_is_written_as_png_and_svg(drawn: tuple[Path, list[Path], list[Path]]) -> None:
-    folder, files, seen = drawn
-    assert [path.name for path in files] == FILES
-    assert seen == files
-    assert sorted(folder.iterdir()) == sorted(files)
-    for path in files:
+def test_every_picture_is_written_as_png_and_svg(drawn: list[Path]) -> None:
+    assert [path.name for path in drawn] == FILES
+    assert sorted(drawn[0].parent.iterdir()) == sorted(drawn)
+    for path in drawn:
         start = b"\x89PNG" if path.suffix == ".png" else b"<?xml"
         assert path.read_bytes().startswith(start), path
 
 
-def test_a_second_run_writes_the_same_bytes(drawn: tuple[Path, list[Path], list[Path]], tmp_path: Path) -> None:
+def test_a_second_run_writes_the_same_bytes(drawn: list[Path], tmp_path: Path) -> None:
     # One picture with everything that could differ: hatches, clip paths and outlined text.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "PICTURES", {"throttling": figures.PICTURES["throttling"]})
-        files = figures.draw_figures(tmp_path)
+        files = list(figures.draw_figures(tmp_path))
     assert len(files) == 2
     for path in files:
-        assert path.read_bytes() == (drawn[0] / path.name).read_bytes(), path.name
+        assert path.read_bytes() == drawn[0].with_name(path.name).read_bytes(), path.name
 
 
 @pytest.mark.parametrize(

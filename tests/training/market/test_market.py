@@ -186,7 +186,7 @@ def test_later_passes_are_played_as_they_say() -> None:
     assert quick.cost == pytest.approx(0.1 * (1 + 0.6 / 0.996), rel=1e-9)
 
 
-def test_a_threat_is_told_from_a_cascade(aider: ModelTable) -> None:
+def test_a_threat_is_no_cascade(aider: ModelTable) -> None:
     (pair,) = pairs_of(aider, ["Grok 3 Beta:grok-4 (high)"])
     game = games_of([pair], DEV)[0, 0, 0, 0]
     found = assess(games_of([pair], DEV))
