@@ -21,7 +21,6 @@ from stackroute.envs.policies import register_provider as register_provider
 from stackroute.envs.policies import register_user as register_user
 from stackroute.envs.provider_envs import ProviderEnv as ProviderEnv
 from stackroute.envs.provider_envs import ProviderVectorEnv as ProviderVectorEnv
-from stackroute.envs.registration import register_environments
 from stackroute.envs.rules import ABANDON as ABANDON
 from stackroute.envs.rules import RE_PROMPT as RE_PROMPT
 from stackroute.envs.tasks import Tasks as Tasks
@@ -29,5 +28,3 @@ from stackroute.envs.user_envs import UserEnv as UserEnv
 from stackroute.envs.user_envs import UserVectorEnv as UserVectorEnv
 from stackroute.envs.variant import Options as Options
 from stackroute.envs.variant import Variant as Variant
-
-register_environments()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -258,14 +259,21 @@ def find_user(policy: str | AnyUserPolicy) -> AnyUserPolicy:
 
 
 def _named(player: str, name: str, registry: dict[str, _Create]) -> _Create:
+    _load_packaged()
     if name not in registry:
         raise ValueError(f"{player}: {name!r} is not allowed; expected one of {', '.join(sorted(registry))}")
     return registry[name]
 
 
 def _register(player: str, name: str, create: _Create, registry: dict[str, _Create]) -> None:
+    _load_packaged()
     if name in registry:
         raise ValueError(f"{player}: {name!r} is registered already")
     if not callable(create):
         raise TypeError(f"{player}: {create!r} is not allowed; expected what creates a policy")
     registry[name] = create
+
+
+def _load_packaged() -> None:
+    """The packaged policies register themselves; they build on the environments, which may not import them."""
+    importlib.import_module("stackroute.agents")

@@ -17,6 +17,7 @@ from gymnasium.wrappers import RecordEpisodeStatistics, RecordVideo, TimeLimit
 
 import stackroute
 from stackroute import Game, load_game
+from stackroute._registration import register_environments
 from stackroute.agents import EquilibriumProvider, FixedPatienceUser, RandomUser
 from stackroute.envs import RE_PROMPT, ProviderEnv, UserEnv, observation_space, raw_env, rendering
 
@@ -255,6 +256,6 @@ def test_large_seeds_are_seeds(cascade_game: Game) -> None:
 def test_importing_the_package_twice_registers_once() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        stackroute.envs.register_environments()
+        register_environments()
     specs = [spec for spec in gymnasium.registry if spec.startswith("stackroute/")]
     assert sorted(specs) == ["stackroute/Provider-v0", "stackroute/User-v0"]

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from stackroute.training.benchmark.running import OnProgress
 
-_NEEDED = ("stable_baselines3", "sb3_contrib", "tensorboard", "matplotlib", "joblib", "cma", "pyarrow")
-
 
 class BackendName(enum.StrEnum):
     """Where the runs of a benchmark are made."""
@@ -62,9 +60,9 @@ def benchmark_command(
 
     stackroute benchmark full --backend ray --jobs 64 --resume
     """
-    require("train,plot,benchmark", *_NEEDED)
+    require("train", "plot", "benchmark")
     if backend is BackendName.RAY:
-        require("cluster", "ray")
+        require("cluster")
     from stackroute.configs.benchmarks import Suite, load_suite, suite_names
     from stackroute.configs.loading import ConfigError, validated
     from stackroute.training.benchmark.algorithms import algorithm_names, find_algorithm
@@ -115,7 +113,7 @@ def report_command(
 
     Example: stackroute report benchmarks/quick
     """
-    require("train,plot,benchmark", *_NEEDED)
+    require("train", "plot", "benchmark")
     from stackroute.training.benchmark.report import write_report
 
     for path in write_report(results, out):

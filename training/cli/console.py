@@ -1,13 +1,19 @@
-"""What all commands share: the application, where it prints, and how it fails."""
+"""What all commands share: the application, its options, where it prints, and how it fails."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
-from typing import Annotated, Any, NoReturn
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,18 +27,49 @@ GameArgument = Annotated[
     str, typer.Argument(metavar="GAME", help="A packaged name (see 'stackroute games') or the path of a .yaml file.")
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Fixes everything; the same seed gives the same result.")]
+ThrottlingOption = Annotated[bool, typer.Option("--throttling/--no-throttling", help="Allow delays.")]
+FolderOption = Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 console = Console(markup=False)
 
+_PACKAGES = {
+    "train": ("stable_baselines3", "sb3_contrib", "tensorboard"),
+    "plot": ("matplotlib",),
+    "benchmark": ("joblib", "cma", "pyarrow"),
+    "cluster": ("ray",),
+}
+"""What the extras bring, as imported."""
 
-def require(extras: str, *names: str) -> None:
-    """End with an error that names the extras if a package is missing."""
-    missing = [name for name in names if not importlib.util.find_spec(name)]
+
+def require(*extras: str) -> None:
+    """End with an error that names the extras if one of their packages is missing."""
+    missing = [name for extra in extras for name in _PACKAGES[extra] if not importlib.util.find_spec(name)]
     if missing:
-        fail(f"this command needs {', '.join(missing)}: pip install 'stackroute[{extras}]'")
+        fail(f"this command needs {', '.join(missing)}: pip install 'stackroute[{','.join(extras)}]'")
 
 
 def fail(message: Any, code: int = 2) -> NoReturn:
     """End with one line on standard error."""
     print(f"error: {message}" if code == 2 else message, file=sys.stderr)
     raise SystemExit(code)
+
+
+@contextmanager
+def resumable(advice: str) -> Iterator[None]:
+    """On Ctrl-C, end with a line that says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        fail(f"stopped; {advice}", code=130)
+
+
+def print_json(content: Any) -> None:
+    """Print JSON for programs."""
+    print(json.dumps(content, indent=2, allow_nan=False))
+
+
+def print_written(paths: Iterable[Path]) -> None:
+    """Name the files that were written."""
+    for path in paths:
+        console.print(f"Wrote {path}")

@@ -6,13 +6,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from stackroute.analytic import Regime, misalignment, solve, throttling_gain
-from stackroute.training.cli.display import money, unit_of_latency, utility
+from stackroute.training.cli.units import money, percent, time, utility
+from stackroute.training.market.market import has_gap
+from stackroute.training.market.route import Route, route
 
 if TYPE_CHECKING:
-    from stackroute.analytic import Equilibrium, Misalignment
+    from stackroute.analytic import Equilibrium
     from stackroute.configs import GameConfig
 
-_NO_GAP = 1e-9
 _EXACT = 1e-12
 
 
@@ -29,32 +30,31 @@ def explain(config: GameConfig, throttling: bool) -> list[str]:
     """
     equilibrium = solve(config.game, throttling=throttling)
     return [
-        _route(config, equilibrium),
+        _serving(config, equilibrium),
         _users(config, equilibrium),
         _preference(config, equilibrium),
         _slowing(config),
     ]
 
 
-def _route(config: GameConfig, equilibrium: Equilibrium) -> str:
+def _serving(config: GameConfig, equilibrium: Equilibrium) -> str:
     standard, reasoning = config.labels
-    commitment = equilibrium.commitment
-    cascade = float(commitment.cascade)
-    if commitment.model == 2:
-        text = f"Serve {reasoning} to every prompt."
-    elif cascade == 0:
-        text = f"Serve {standard} to every prompt, and never move a task to {reasoning}."
-    elif cascade == 1:
-        text = f"Start with {standard} and announce that every re-prompt goes to {reasoning}."
-    else:
-        at_least = equilibrium.regime == Regime.ONLY_REASONING_WORTH
+    commitment, taken = equilibrium.commitment, route(equilibrium)
+    if taken == Route.CASCADE:
+        cascade, at_least = float(commitment.cascade), equilibrium.regime == Regime.ONLY_REASONING_WORTH
         text = (
             f"Cascade: start with {standard} and move each re-prompt to {reasoning} with probability "
             f"{_rounded(cascade, up=at_least)}, {'or' if at_least else 'and not'} a little more: "
             f"{'below' if at_least else 'above'} {cascade:.8g} users begin to leave."
         )
+    elif taken == Route.LEAVE_BY_THREAT:
+        text = f"Start with {standard} and announce that every re-prompt goes to {reasoning}."
+    elif commitment.model == 1:
+        text = f"Serve {standard} to every prompt, and never move a task to {reasoning}."
+    else:
+        text = f"Serve {reasoning} to every prompt."
     slowed = [
-        f"{label} by {_rounded(amount / config.utility_per_latency, up=True)} {unit_of_latency(config)}".strip()
+        f"{label} by {time(config, amount, lambda number: _rounded(number, up=True))}"
         for label, amount in zip(config.labels, commitment.delay.tolist(), strict=True)
         if amount > 0
     ]
@@ -81,28 +81,20 @@ def _users(config: GameConfig, equilibrium: Equilibrium) -> str:
     elif patience == 0:
         does = "give up after the first failed answer"
     else:
-        does = f"re-prompt after {patience:.0%} of the failed answers"
-    if worth < 0:
-        return f"Users will {does}; a task is a net loss of {utility(config, -worth)} to them."
-    return f"Users will {does}; a task is worth {utility(config, worth)} to them."
-
-
-def agree(config: GameConfig, misaligned: Misalignment) -> bool:
-    """Whether users would choose what the provider chooses: no gap, beyond rounding."""
-    return float(misaligned.gap) <= _NO_GAP * float(config.game.value)
+        does = f"re-prompt after {percent(patience, 0)} of the failed answers"
+    value = f"a net loss of {utility(config, -worth)}" if worth < 0 else f"worth {utility(config, worth)}"
+    return f"Users will {does}; a task is {value} to them."
 
 
 def _preference(config: GameConfig, equilibrium: Equilibrium) -> str:
     misaligned = misalignment(config.game, throttling=equilibrium.throttling)
-    if agree(config, misaligned):
+    if not has_gap(config.game, misaligned):
         return "Users would choose the same."
-    preferred = int(misaligned.preferred_model)
-    slowed = equilibrium.commitment.delay[preferred - 1] > 0
-    speed = ", at full speed" if slowed else ""
-    more = utility(config, float(misaligned.gap))
+    preferred = int(misaligned.preferred_model) - 1
+    speed = ", at full speed" if equilibrium.commitment.delay[preferred] > 0 else ""
     return (
-        f"Users would rather be served by {config.labels[preferred - 1]} at every prompt{speed}: worth {more} a task "
-        "more to them."
+        f"Users would rather be served by {config.labels[preferred]} at every prompt{speed}: worth "
+        f"{utility(config, float(misaligned.gap))} a task more to them."
     )
 
 
@@ -133,22 +125,14 @@ def as_json(config: GameConfig, throttling: bool) -> dict[str, Any]:
         throttling: Whether delays are allowed at the equilibrium.
     """
     misaligned, gain = misalignment(config.game, throttling=throttling), throttling_gain(config.game)
-    bounds = {
-        name: value if math.isfinite(value) else None
-        for name, value in (
-            ("churn_penalty_low", float(gain.churn_penalty_low)),
-            ("churn_penalty_high", float(gain.churn_penalty_high)),
-        )
-    }
+    numbers = ("provider_gain", "user_loss", "user_loss_worst", "churn_penalty_low", "churn_penalty_high")
+    found = {name: float(getattr(gain, name)) for name in numbers}
     return {
         "misalignment": {"preferred_model": int(misaligned.preferred_model), "gap": float(misaligned.gap)},
         "throttling_gain": {
             "pays": bool(gain.pays),
-            "provider_gain": float(gain.provider_gain),
-            "user_loss": float(gain.user_loss),
-            "user_loss_worst": float(gain.user_loss_worst),
-            **bounds,
-            "possible": math.isfinite(float(gain.churn_penalty_high)),
+            **{name: number if math.isfinite(number) else None for name, number in found.items()},
+            "possible": math.isfinite(found["churn_penalty_high"]),
             "model": int(gain.least.model),
             "cascade": float(gain.least.cascade),
             "delay": gain.least.delay.tolist(),

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
-import yaml
-from rich.table import Table
 
-from stackroute.configs import ConfigError
-from stackroute.configs.tables import read_models
-from stackroute.training.cli.console import SeedOption, app, console
-from stackroute.training.market.market import Scenario, pairs_of
-from stackroute.training.market.report import (
-    PAIR_COLUMNS,
-    as_json,
-    as_markdown,
-    game_configs,
-    in_words,
-    market_of,
-    pair_rows,
-    rejected_lines,
-)
-from stackroute.training.output import output_folder, write_json, write_text
+from stackroute.training.cli.console import FolderOption, JsonOption, SeedOption, app, console, print_json
+
+if TYPE_CHECKING:
+    from stackroute.training.market.report import Market
 
 _STEPS = 5
 _SHOWN = ("the provider serves", "users would choose", "share misaligned", "throttling pays", "share throttling")
-_RANGE = re.compile(r"^([^:,]+):([^:,]+)(?::(\d+))?$")
 
 
 @app.command("calibrate")
@@ -59,8 +42,8 @@ def calibrate_command(
     limit: Annotated[int, typer.Option(min=1, help="Pairs that are reported one by one.")] = 12,
     draws: Annotated[int, typer.Option(min=1, help="Draws of the numbers from their measurement errors.")] = 1_000,
     seed: SeedOption = 0,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("market"),
-    print_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    out: FolderOption = Path("market"),
+    as_json: JsonOption = False,
 ) -> None:
     """Turn measured models into games, and report on their market.
 
@@ -77,6 +60,10 @@ def calibrate_command(
 
     stackroute calibrate mine.csv --columns success=accuracy,latency=seconds --waiting-cost 12
     """
+    from stackroute.configs.tables import read_models
+    from stackroute.training.market import report
+    from stackroute.training.market.market import Scenario, pairs_of
+
     table = read_models(models, _mapping(columns))
     scenario = Scenario(
         _several("waiting-cost", waiting_cost, zero=False),
@@ -85,46 +72,62 @@ def calibrate_command(
         _unit(money),
     )
     pairs = pairs_of(table, pair or ())
-    market = market_of(table, pairs, scenario, limit=max(limit, len(pair or ())), draws=draws, seed=seed)
-    folder = output_folder(out)
-    games = output_folder(folder / "games")
-    picture = None
+    market = report.market_of(table, pairs, scenario, limit=max(limit, len(pair or ())), draws=draws, seed=seed)
+    written = _write(market, out)
+    if as_json:
+        print_json(report.as_json(market))
+        return
+    _show(market)
+    console.print(f"Wrote {written}")
+
+
+def _write(market: Market, folder: Path) -> str:
+    """Write the report, the picture and the games; gives what was written, in words."""
+    import yaml
+
+    from stackroute.training.market import report
+    from stackroute.training.output import output_folder, write_json, write_text
+
+    games, picture = output_folder(output_folder(folder) / "games"), None
     if importlib.util.find_spec("matplotlib"):
         from stackroute.training.market.picture import draw_market
 
         picture = draw_market(market, folder / "market.png").name
-    write_text(folder / "report.md", as_markdown(market, picture))
-    content = as_json(market)
-    write_json(folder / "report.json", content)
-    for config in game_configs(market):
+    write_text(folder / "report.md", report.as_markdown(market, picture))
+    write_json(folder / "report.json", report.as_json(market))
+    for config in report.game_configs(market):
         game = config.model_dump(mode="json", exclude_none=True)
         write_text(games / f"{config.name}.yaml", yaml.safe_dump(game, sort_keys=False, allow_unicode=True))
-    if print_json:
-        print(json.dumps(content, indent=2, allow_nan=False))
-        return
-    title = f"{table.name}: {len(table.models)} models, {len(pairs)} pairs"
-    shown = Table(title=title, title_justify="left")
-    for name in ("standard / reasoning", *_SHOWN):
-        shown.add_column(name, overflow="fold")
-    for row in pair_rows(market):
-        shown.add_row(f"{row[0]} / {row[1]}", *(row[PAIR_COLUMNS.index(name)] for name in _SHOWN))
-    shown.caption = f"The shares are of {draws:,} draws from what the measurements allow."
-    shown.caption_justify = "left"
+    return f"{folder / 'report.md'}, {picture or 'no picture (needs matplotlib)'}, report.json and {games}"
+
+
+def _show(market: Market) -> None:
+    """Print the listed pairs, the whole market in words, and the rows that were not used."""
+    from stackroute.training.cli.display import table_of
+    from stackroute.training.market import report
+
+    names = [pair.label for pair in market.listed]
+    cells = market.pair_table[list(_SHOWN)].itertuples(index=False)
+    rows = [(name, *row) for name, row in zip(names, cells, strict=True)]
+    title = f"{market.table.name}: {len(market.table.models)} models, {len(market.pairs)} pairs"
+    shown = table_of(("standard / reasoning", *_SHOWN), rows, title)
+    shown.caption = f"The shares are of {market.draws:,} draws from what the measurements allow."
     console.print(shown)
-    for line in in_words(market):
-        console.print(line)
-    if table.rejected:
-        console.print(f"{len(table.rejected)} rows were not used:")
-        for line in rejected_lines(table):
-            console.print(line)
-    console.print(
-        f"Wrote {folder / 'report.md'}, {picture or 'no picture (needs matplotlib)'}, report.json and {games}"
-    )
+    for line in report.in_words(market):
+        console.print(f"- {line}")
+    rejected = report.rejected_in_words(market.table)
+    if rejected:
+        console.print(f"{len(rejected)} rows were not used:")
+    for line in rejected:
+        console.print(f"- {line}")
 
 
 def _mapping(text: str | None) -> dict[str, str]:
+    """The option `columns`."""
+    from stackroute.configs import ConfigError
+
     found = {}
-    for part in (text or "").split(",") if text else ():
+    for part in text.split(",") if text else ():
         column, equals, name = part.partition("=")
         if not equals or not name.strip():
             raise ConfigError(f"columns: {part!r} is not allowed; expected COLUMN=NAME, as in success=p")
@@ -132,27 +135,31 @@ def _mapping(text: str | None) -> dict[str, str]:
     return found
 
 
-def _several(option: str, text: str, *, zero: bool) -> tuple[float, ...]:
-    """The values that an option lists: a number, several with commas, or LOW:HIGH and perhaps how many."""
-    expected = f"{'a number >= 0' if zero else 'a number > 0'}, several as in 1,5,15, or a range as in 1:15 or 1:15:3"
-    wrong = ConfigError(f"{option}: {text!r} is not allowed; expected {expected}")
-    try:
-        as_range = _RANGE.match(text)
-        if as_range:
-            low, high, steps = float(as_range[1]), float(as_range[2]), int(as_range[3] or _STEPS)
-            found = np.linspace(low, high, steps).tolist()
-        else:
-            found = [float(part) for part in text.split(",")]
-    except ValueError:
-        raise wrong from None
-    allowed = [np.isfinite(one) and (one >= 0 if zero else one > 0) for one in found]
-    if not found or not all(allowed) or sorted(found) != found:
-        raise wrong
-    return tuple(found)
-
-
 def _unit(money: str) -> str:
+    from stackroute.configs import ConfigError
+
     units = ("USD", "EUR", "GBP", "abstract")
     if money not in units:
         raise ConfigError(f"money: {money!r} is not allowed; expected one of {', '.join(units)}")
     return money
+
+
+def _several(option: str, text: str, *, zero: bool) -> tuple[float, ...]:
+    """The values that an option lists: a number, several with commas, or LOW:HIGH and perhaps how many."""
+    import numpy as np
+
+    from stackroute.configs import ConfigError
+
+    try:
+        low, *more = text.split(":")
+        if len(more) in (1, 2) and "," not in text:
+            found = np.linspace(float(low), float(more[0]), int(more[1]) if more[1:] else _STEPS)
+        else:
+            found = np.array([float(part) for part in text.split(",")])
+        allowed = np.isfinite(found) & ((found >= 0) if zero else (found > 0))
+        if not len(found) or not allowed.all() or (np.diff(found) < 0).any():
+            raise ValueError
+    except ValueError:
+        numbers = f"a number {'>=' if zero else '>'} 0, several as in 1,5,15, or a range as in 1:15 or 1:15:3"
+        raise ConfigError(f"{option}: {text!r} is not allowed; expected {numbers}") from None
+    return tuple(found.tolist())

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from stackroute.analytic import misalignment
 from stackroute.configs import load_game
 from stackroute.training.cli.display import evaluation_table, training_progress
-from stackroute.training.cli.explanation import agree
 from stackroute.training.figures.curves import draw_learning_curves
 from stackroute.training.learn.runs import REPORT, RunSpec, run_game
+from stackroute.training.market.market import has_gap
 from stackroute.training.output import output_folder, write_json
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def quickstart(folder: Path, settings: TrainingSettings, *, seed: int, console: 
             spec = RunSpec(config, settings, throttling=True, seed=seed)
             run = run_game(spec, folder / name, on_progress=on_progress)
         draw_learning_curves(folder / name, folder / f"{name}.png")
-        title = f"{name}: {config.description}"
-        console.print(evaluation_table(config, run.pair.evaluation, title))
+        console.print(evaluation_table(config, run.pair.evaluation, f"{name}: {config.description}"))
         console.print(_in_words(run), "")
         runs.append(run)
     write_json(folder / REPORT, {"games": [run.report() for run in runs]})
@@ -60,13 +59,10 @@ def _in_words(run: Run) -> str:
     learned, predicted = evaluation.learned, evaluation.equilibrium
     theory = "throttles" if predicted.throttled else "does not throttle"
     same = (learned.model, learned.throttled) == (predicted.model, predicted.throttled)
-    verdict = "learned the same" if same else "learned otherwise"
     misaligned = misalignment(config.game, throttling=run.spec.throttling)
     served, liked = (config.labels[model - 1] for model in (predicted.model, int(misaligned.preferred_model)))
-    full_speed = " at full speed" if predicted.throttled else ""
-    wish = (
-        "as the user would choose"
-        if agree(config, misaligned)
-        else f"although the user would rather have {liked}{full_speed}"
-    )
+    wish = "as the user would choose"
+    if has_gap(config.game, misaligned):
+        wish = f"although the user would rather have {liked}{' at full speed' if predicted.throttled else ''}"
+    verdict = "learned the same" if same else "learned otherwise"
     return f"In theory the provider {theory} and serves {served}, {wish}. The provider {verdict}."

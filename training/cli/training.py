@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,18 +9,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stackroute.configs import load_game
-from stackroute.configs.training import load_training_settings
-from stackroute.training.cli.console import SeedOption, app, console, fail, require
+from stackroute.training.cli.console import (
+    FolderOption,
+    JsonOption,
+    SeedOption,
+    ThrottlingOption,
+    app,
+    console,
+    fail,
+    print_json,
+    print_written,
+    require,
+    resumable,
+)
 
 if TYPE_CHECKING:
     from stackroute.training.learn.runs import RunSpec
 
 _DEFAULT_SETTINGS = "follower_first"
-_TRAINING = ("stable_baselines3", "sb3_contrib", "tensorboard", "matplotlib")
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run of 'stackroute train'.")]
-ThrottlingOption = Annotated[bool, typer.Option("--throttling/--no-throttling", help="Allow delays.")]
 SettingsOption = Annotated[
     str, typer.Option(metavar="SETTINGS", help="Packaged training settings or the path of a .yaml file.")
 ]
@@ -53,7 +60,7 @@ def train_command(
     ] = None,
     checkpoint_seconds: CheckpointOption = 5.0,
 ) -> None:
-    """Train a user and a provider on a game, and judge them exactly.
+    """Train a user and a provider on a game, and evaluate them exactly.
 
     Writes report.json, learning_curves.png, both policies, checkpoints and TensorBoard logs to the output folder,
     which must not hold a run already.
@@ -66,7 +73,9 @@ def train_command(
 
     stackroute train --resume runs/mine
     """
-    require("train,plot", *_TRAINING)
+    require("train", "plot")
+    from stackroute.configs import load_game
+    from stackroute.configs.training import load_training_settings
     from stackroute.training.cli.display import evaluation_table, held_out_table, stages_in_words, training_progress
     from stackroute.training.figures.curves import draw_learning_curves
     from stackroute.training.learn.runs import REPORT, RUN, RunSpec, go_on, read_spec, start
@@ -82,18 +91,15 @@ def train_command(
         if (folder / RUN).exists():
             fail(f"{folder}: holds a run already; go on with --resume {folder}, or choose another folder by --out")
         start(spec, folder)
-    try:
-        with training_progress(console, spec.config.name) as on_progress:
-            run = go_on(folder, on_progress=on_progress, checkpoint_seconds=checkpoint_seconds)
-    except KeyboardInterrupt:
-        fail(f"stopped; go on with: stackroute train --resume {folder}", code=130)
-    title = f"{spec.config.name}, seed {spec.seed}"
-    console.print(evaluation_table(spec.config, run.pair.evaluation, title))
+    advice = f"go on with: stackroute train --resume {folder}"
+    with resumable(advice), training_progress(console, spec.config.name) as on_progress:
+        run = go_on(folder, on_progress=on_progress, checkpoint_seconds=checkpoint_seconds)
+    console.print(evaluation_table(spec.config, run.pair.evaluation, f"{spec.config.name}, seed {spec.seed}"))
     console.print(stages_in_words(run.pair))
     if run.pair.held_out:
         console.print(held_out_table(run.pair.held_out))
     draw_learning_curves(folder, folder / "learning_curves.png")
-    console.print(f"Wrote {folder / REPORT}")
+    print_written([folder / REPORT])
 
 
 def _name(spec: RunSpec, settings: str, changes: list[str]) -> str:
@@ -107,42 +113,39 @@ def _name(spec: RunSpec, settings: str, changes: list[str]) -> str:
 def evaluate_command(
     run: RunArgument,
     provider: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Judge this provider instead: .npz, or .zip of SB3.")
+        Path | None, typer.Option(metavar="FILE", help="Evaluate this provider instead: .npz, or .zip of SB3.")
     ] = None,
     user: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Judge this user instead: .npz, or .zip of SB3.")
+        Path | None, typer.Option(metavar="FILE", help="Evaluate this user instead: .npz, or .zip of SB3.")
     ] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Load .zip files, which can run code of their author.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Judge the players of a run exactly, on the run's game: regrets for both tie-breakings, and what they chose.
+    """Evaluate the players of a run exactly, on the run's game: regrets for both tie-breakings, and what they chose.
 
     Examples:
     stackroute evaluate runs/mine
 
     stackroute evaluate runs/mine --provider model.zip --trust
     """
-    require("train", *_TRAINING[:2])
+    require("train")
     from stackroute.training.cli.display import evaluation_table
     from stackroute.training.learn.runs import evaluate_run, read_spec
 
     spec = read_spec(run)
     evaluation = evaluate_run(run, provider=provider, user=user, trust=trust)
     if as_json:
-        print(json.dumps(asdict(evaluation), indent=2, allow_nan=False))
+        print_json(asdict(evaluation))
         return
     console.print(evaluation_table(spec.config, evaluation, f"{spec.config.name}, {run}"))
-    error = (
-        ""
-        if evaluation.cascade_error is None
-        else f"; distance from the optimal cascade {evaluation.cascade_error:.4f}"
+    model, throttling = (
+        "right" if right else "wrong" for right in (evaluation.start_model_right, evaluation.throttling_right)
     )
-    right = {True: "right", False: "wrong"}
-    console.print(
-        f"Start model {right[evaluation.start_model_right]}, throttling {right[evaluation.throttling_right]}{error}."
-    )
+    distance = evaluation.cascade_error
+    error = "" if distance is None else f"; distance from the optimal cascade {distance:.4f}"
+    console.print(f"Start model {model}, throttling {throttling}{error}.")
 
 
 @app.command("plot")
@@ -158,7 +161,7 @@ def plot_command(
 
     Example: stackroute plot runs/mine
     """
-    require("train,plot", *_TRAINING)
+    require("train", "plot")
     from stackroute.training.benchmark.sweep import RESULTS
     from stackroute.training.benchmark.sweep_plot import draw_sweep
     from stackroute.training.figures.curves import draw_run
@@ -168,8 +171,7 @@ def plot_command(
     draw = draw_sweep if (run / RESULTS).exists() else draw_run
     if draw is draw_run:
         read_spec(run)
-    for path in draw(run, output_folder(out if out is not None else run)):
-        console.print(f"Wrote {path}")
+    print_written(draw(run, output_folder(out or run)))
 
 
 @app.command("sweep")
@@ -185,7 +187,7 @@ def sweep_command(
 
     Example: stackroute sweep throttling --jobs 2
     """
-    require("train,plot", *_TRAINING)
+    require("train", "plot")
     from stackroute.configs.sweeps import load_sweep
     from stackroute.training.benchmark.sweep import RESULTS, SUMMARY, read_results, run_sweep
     from stackroute.training.benchmark.sweep_table import summary
@@ -213,10 +215,11 @@ def sweep_command(
 @app.command("quickstart")
 def quickstart_command(
     seed: SeedOption = 0,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("runs/quickstart"),
+    out: FolderOption = Path("runs/quickstart"),
 ) -> None:
     """Train on two games of gpt-4.1 and o3, in one of which throttling pays; takes a minute or two."""
-    require("train,plot", *_TRAINING)
+    require("train", "plot")
+    from stackroute.configs.training import load_training_settings
     from stackroute.training.cli.quickstart import quickstart
 
     quickstart(out, load_training_settings(), seed=seed, console=console)

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullLocator
 
 from stackroute.analytic import Game
 from stackroute.configs import load_game
-from stackroute.training.figures.style import EXCLUDED, fill, mark, title
+from stackroute.training.figures.style import GREY, Look, fill, logarithmic, mark, title
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from stackroute.configs import GameConfig
 
 ROWS, COLUMNS = 300, 400
+
+PENALTY = "churn penalty, $P$ (\\$ per abandoned task)"
+"""The name of an axis."""
 
 SUCCESS = (0.3, 0.8)
 STANDARD_CHEAPER: dict[str, Any] = {"cost": (0.1, 0.8), "churn_penalty": 0.8}
@@ -45,14 +47,7 @@ SCENARIOS = {
 
 @dataclass(frozen=True, eq=False)
 class Plane:
-    """A batch of games over two quantities.
-
-    Attributes:
-        x: The quantity along the columns, shape (m,).
-        y: The quantity along the rows, shape (n,).
-        games: The games, shape (n, m).
-        shown: Which of them have the paper's orders, shape (n, m).
-    """
+    """Games of shape (n, m) over quantities x, shape (m,), and y, shape (n,); those `shown` have the paper's orders."""
 
     x: FloatArray
     y: FloatArray
@@ -64,13 +59,6 @@ def net_value_plane(cost: tuple[float, float], churn_penalty: float) -> Plane:
     """Games over the user's net values of a pass, xi1 and xi2 (Mahmood 2026, section 3), with V = 1.
 
     Success and cost are fixed; the latencies follow from t = p - xi, and the axes end where they are 0.
-
-    Args:
-        cost: Cost of a pass on each model.
-        churn_penalty: Cost of an abandoned task.
-
-    Returns:
-        The games, and where the standard model is the faster one.
     """
     x, y = (np.linspace(-0.5, p, n) for p, n in zip(SUCCESS, (COLUMNS, ROWS), strict=True))
     first, second = np.broadcast_arrays(SUCCESS[0] - x, SUCCESS[1] - y[:, None])
@@ -79,16 +67,7 @@ def net_value_plane(cost: tuple[float, float], churn_penalty: float) -> Plane:
 
 
 def market_plane(config: GameConfig, values: tuple[float, float], penalties: tuple[float, float]) -> Plane:
-    """Games of a real pair over the value of a solved task and the churn penalty, both on logarithmic scales.
-
-    Args:
-        config: The pair and its user's waiting cost.
-        values: The least and the greatest value, money.
-        penalties: The least and the greatest churn penalty, money.
-
-    Returns:
-        The games.
-    """
+    """Games of a real pair over ranges of the value and of the churn penalty, money, both on logarithmic scales."""
     x, y = np.geomspace(*values, COLUMNS), np.geomspace(*penalties, ROWS)
     game = config.game
     games = Game(game.success, game.cost, game.latency, x, y[:, None])
@@ -111,22 +90,13 @@ def money(minutes: Any, config: GameConfig) -> Any:
 
 
 def draw_net_value_planes(figure: SubFigure, paint: Callable[[Axes, Plane], None]) -> list[Axes]:
-    """Draw the planes of the two made-up pairs side by side.
-
-    Args:
-        figure: Where to draw.
-        paint: Draws what is to be seen of a plane's games.
-
-    Returns:
-        The two panels.
-    """
+    """Draw the planes of the two made-up pairs side by side; `paint` draws what is to be seen of their games."""
     panels: list[Axes] = list(figure.subplots(1, 2, sharey=True))
-    for axes, pair, cheaper in zip(
-        panels, (STANDARD_CHEAPER, REASONING_CHEAPER), ("Standard", "Reasoning"), strict=True
-    ):
+    pairs = {"Standard": STANDARD_CHEAPER, "Reasoning": REASONING_CHEAPER}
+    for axes, (cheaper, pair) in zip(panels, pairs.items(), strict=True):
         plane = net_value_plane(**pair)
         paint(axes, plane)
-        fill(axes, plane.x, plane.y, ~plane.shown, EXCLUDED)
+        fill(axes, plane.x, plane.y, ~plane.shown, Look("", "", GREY))
         axes.axhline(0, color="black", linestyle="--", linewidth=0.8)
         axes.axvline(0, color="black", linestyle="--", linewidth=0.8)
         numbers = f"$p$ = {SUCCESS}, $c$ = {pair['cost']}, $P$ = {pair['churn_penalty']}"
@@ -138,15 +108,7 @@ def draw_net_value_planes(figure: SubFigure, paint: Callable[[Axes, Plane], None
 
 
 def draw_market_planes(figure: SubFigure, paint: Callable[[Axes, Plane, GameConfig], None]) -> list[Axes]:
-    """Draw the planes of the two real pairs side by side, with the packaged scenarios.
-
-    Args:
-        figure: Where to draw.
-        paint: Draws what is to be seen of a plane's games.
-
-    Returns:
-        The two panels.
-    """
+    """Draw the planes of the two real pairs side by side, with the packaged scenarios; `paint` as above."""
     panels: list[Axes] = list(figure.subplots(1, 2))
     for axes, name, values, penalties in (
         (panels[0], NANO, (0.08, 1.5), (0.01, 0.5)),
@@ -157,7 +119,7 @@ def draw_market_planes(figure: SubFigure, paint: Callable[[Axes, Plane, GameConf
         paint(axes, plane, config)
         frame_market(axes, config)
         axes.set_title("standard: {}\nreasoning: {}".format(*config.labels))
-    panels[0].set_ylabel("churn penalty, $P$ (\\$ per abandoned task)")
+    panels[0].set_ylabel(PENALTY)
     return panels
 
 
@@ -166,21 +128,13 @@ def frame_market(axes: Axes, config: GameConfig) -> None:
 
     Every quantity of the provider's depends on the value only through the time it is worth, so that a scenario with
     another waiting cost has its place by that time.
-
-    Args:
-        axes: Where to draw.
-        config: The pair and its user's waiting cost.
     """
     axes.set(xscale="log", yscale="log")
     axes.set_xlabel(f"value of a solved task, $V$ (\\$)\nfor a user whose hour costs \\${hourly(config):g}")
-    time = axes.secondary_xaxis(
-        "top", functions=(lambda value: minutes(value, config), lambda time: money(time, config))
-    )
+    both_ways = (lambda value: minutes(value, config), lambda time: money(time, config))
+    time = axes.secondary_xaxis("top", functions=both_ways)
     time.set_xlabel("the same value in minutes of the user's time")
-    for axis in (axes.xaxis, axes.yaxis, time.xaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_locator(NullLocator())
+    logarithmic(axes.xaxis, axes.yaxis, time.xaxis)
     for name, (label, offset) in SCENARIOS.items():
         scenario = load_game(name)
         if scenario.models == config.models:

@@ -6,26 +6,16 @@ import enum
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from stackroute.analytic import Regime, solve
+from stackroute.training.figures import style
 from stackroute.training.figures.planes import draw_market_planes, draw_net_value_planes
-from stackroute.training.figures.style import (
-    BLUE,
-    GREEN,
-    ORANGE,
-    PALE_BLUE,
-    VERMILION,
-    WIDTH,
-    YELLOW,
-    Look,
-    draw_legend,
-    fill,
-    headline,
-)
+from stackroute.training.figures.style import Look, draw_legend, fill, new_figure
+from stackroute.training.market.route import Route, route
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from stackroute.analytic import Game
     from stackroute.analytic.game import IntArray
@@ -44,53 +34,50 @@ class Policy(enum.IntEnum):
 
 
 LOOKS = {
-    Policy.STANDARD: Look("serve the standard model; the user stays", "standard", PALE_BLUE),
-    Policy.REASONING: Look("serve the reasoning model; the user stays", "reasoning", ORANGE),
-    Policy.CASCADE_TO_KEEP: Look("cascade at $s_0$, just enough for the user to stay", "cascade,\njust enough", YELLOW),
+    Policy.STANDARD: Look("serve the standard model; the user stays", "standard", style.PALE_BLUE),
+    Policy.REASONING: Look("serve the reasoning model; the user stays", "reasoning", style.ORANGE),
+    Policy.CASCADE_TO_KEEP: Look(
+        "cascade at $s_0$, just enough for the user to stay", "cascade,\njust enough", style.YELLOW
+    ),
     Policy.CASCADE_TO_THE_LIMIT: Look(
-        "cascade at $s_L$, as much as the user stays for", "cascade,\nto the limit", GREEN, ".."
+        "cascade at $s_L$, as much as the user stays for", "cascade,\nto the limit", style.GREEN, ".."
     ),
     Policy.STANDARD_ABANDONED: Look(
-        "one standard pass; if it fails, the user leaves", "one standard\npass", BLUE, "//"
+        "one standard pass; if it fails, the user leaves", "one standard\npass", style.BLUE, "//"
     ),
     Policy.REASONING_ABANDONED: Look(
-        "one reasoning pass; if it fails, the user leaves", "one reasoning\npass", VERMILION, "\\\\"
+        "one reasoning pass; if it fails, the user leaves", "one reasoning\npass", style.VERMILION, "\\\\"
     ),
 }
 
 
 def policies(game: Game) -> IntArray:
-    """The provider's optimal policy in words (Mahmood 2026, Theorems 3 to 5).
-
-    Args:
-        game: One game or a batch.
-
-    Returns:
-        `Policy` values as integers, shape (...).
-    """
-    equilibrium = solve(game)
-    standard = equilibrium.commitment.model == 1
-    cascades = standard & (equilibrium.commitment.cascade > 0)
-    found = np.select(
+    """The `Policy` of each game, as integers of shape (...) (Mahmood 2026, Theorems 3 to 5)."""
+    best = solve(game)
+    cascades, standard = route(best) == Route.CASCADE, best.commitment.model == 1
+    found: IntArray = np.select(
         [
-            equilibrium.patience == 0,
-            cascades & (equilibrium.regime == Regime.ONLY_REASONING_WORTH),
+            cascades & (best.regime == Regime.ONLY_REASONING_WORTH),
             cascades,
+            (best.patience > 0) & standard,
+            best.patience > 0,
+            standard,
         ],
         [
-            np.where(standard, Policy.STANDARD_ABANDONED, Policy.REASONING_ABANDONED),
-            np.asarray(Policy.CASCADE_TO_KEEP),
-            np.asarray(Policy.CASCADE_TO_THE_LIMIT),
+            Policy.CASCADE_TO_KEEP,
+            Policy.CASCADE_TO_THE_LIMIT,
+            Policy.STANDARD,
+            Policy.REASONING,
+            Policy.STANDARD_ABANDONED,
         ],
-        np.where(standard, Policy.STANDARD, Policy.REASONING),
+        Policy.REASONING_ABANDONED,
     )
-    return found.astype(np.int64)[()]
+    return found[()]
 
 
 def policy_picture() -> Figure:
     """The provider's optimal policy over net values, and over the value and churn penalty of real pairs."""
-    figure = Figure(figsize=(WIDTH, 9.4), layout="constrained")
-    headline(figure, "The provider cascades only where just one model is worth the wait")
+    figure = new_figure(9.4, "The provider cascades only where just one model is worth the wait")
     above, below, words = figure.subfigures(3, 1, squeeze=False, height_ratios=[4, 4, 0.8])[:, 0]
 
     def paint(axes: Axes, plane: Plane, _: object = None) -> None:

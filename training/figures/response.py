@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from stackroute.analytic import Commitment, Regime, best_response, cascade_thresholds, regime
 from stackroute.configs import load_game
-from stackroute.training.figures.style import BLUE, GREY, WIDTH, headline, title
+from stackroute.training.figures.style import BLUE, GREY, new_figure, title
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from stackroute.analytic import Game
     from stackroute.analytic.game import FloatArray
@@ -24,23 +24,13 @@ NAMES = ("g1", "g3", "g4b", "g6")
 
 
 def abandonment(game: Game, cascade: npt.ArrayLike, tie_breaking: TieBreaking = "strong") -> FloatArray:
-    """The user's response to a start on the standard model, q* = 1 - r (Mahmood 2026, Theorems 1 and 2).
-
-    Args:
-        game: One game.
-        cascade: The cascade probabilities s, any shape.
-        tie_breaking: For or against the provider.
-
-    Returns:
-        The probability to abandon after a failed pass, of the same shape.
-    """
+    """The user's response to cascade probabilities s, q* = 1 - r, of the same shape (Mahmood 2026, Theorems 1, 2)."""
     return np.asarray(1 - best_response(game, Commitment(1, cascade), tie_breaking))
 
 
 def response_picture() -> Figure:
     """The user's response in the four regimes, with its thresholds."""
-    figure = Figure(figsize=(WIDTH, 5.6), layout="constrained")
-    headline(figure, "Cascading moves the user only where just one of the models is worth the wait")
+    figure = new_figure(5.6, "Cascading moves the user only where just one of the models is worth the wait")
     panels = figure.subplots(2, 2, sharex=True, sharey=True, height_ratios=[1, 1.6])
     for axes, name in zip(panels.flat, NAMES, strict=True):
         _draw_response(axes, load_game(name).game)
@@ -65,8 +55,9 @@ def _draw_response(axes: Axes, game: Game) -> None:
     axes.plot(s, q, color=BLUE, linewidth=2.5)
     if rule == Regime.ONLY_STANDARD_WORTH:
         axes.axvspan(low, high, color=GREY, zorder=0)
-        _threshold(axes, low, f"$s_L$ = {low:.3f}", 0.75, "right")
-        _threshold(axes, high, f"$s_H$ = {high:.3f}", 0.25, "right")
+        for place, name, height in ((low, "L", 0.75), (high, "H", 0.25)):
+            axes.axvline(place, color="black", linestyle=":", linewidth=1)
+            axes.text(place - 0.02, height, f"$s_{name}$ = {place:.3f}", ha="right", va="center")
         axes.text(high - 0.02, 0.07, "mixes: $0 < q^* < 1$", ha="right", va="center")
     else:
         words, height = ("stays", 0.2) if q[0] == 0 else ("leaves", 0.8)
@@ -77,15 +68,11 @@ def _draw_jump(axes: Axes, game: Game, threshold: float) -> None:
     taken, refused = (float(abandonment(game, threshold, rule)) for rule in ("strong", "pessimistic"))
     before, after = (float(abandonment(game, side)) for side in (threshold / 2, (1 + threshold) / 2))
     axes.hlines([before, after], [0, threshold], [threshold, 1], color=BLUE, linewidth=2.5)
-    _threshold(axes, threshold, f"$s_0$ = {threshold:.3f}", 0.5, "left")
+    axes.axvline(threshold, color="black", linestyle=":", linewidth=1)
+    axes.text(threshold + 0.02, 0.5, f"$s_0$ = {threshold:.3f}", va="center")
     for q, colour, words in (
         (taken, BLUE, "taken, for the provider's sake"),
         (refused, "white", "just as good for the user"),
     ):
         axes.plot(threshold, q, "o", color=colour, markeredgecolor=BLUE, markeredgewidth=2, markersize=8)
         axes.text(threshold + 0.03, 0.88 if q > 0.5 else 0.12, f"tie: {words}", va="center")
-
-
-def _threshold(axes: Axes, place: float, text: str, height: float, side: str) -> None:
-    axes.axvline(place, color="black", linestyle=":", linewidth=1)
-    axes.text(place + (0.02 if side == "left" else -0.02), height, text, ha=side, va="center")

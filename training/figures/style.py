@@ -1,4 +1,4 @@
-"""What the theory's pictures share: colours, fonts, filled regions and labelled points.
+"""What all pictures share: the style, how they are saved, filled regions and labelled points.
 
 The colours are those of Okabe and Ito, which colour-blind readers can tell apart, with their sky blue made paler; each
 region also has a hatch or a lightness of its own and a label in it, so that the pictures can be read in grey.
@@ -6,28 +6,40 @@ region also has a hatch or a lightness of its own and a label in it, so that the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import matplotlib.style
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import LogLocator, NullLocator
+from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
+from stackroute.training.output import replacing
+
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, FigureBase
+    from matplotlib.axis import Axis
+    from matplotlib.figure import FigureBase
     from matplotlib.text import Text
 
     from stackroute.analytic.game import BoolArray, FloatArray
 
 WIDTH = 9.0
-"""The width of every picture, inches."""
+"""The width of a picture, inches."""
+
+DOTS_PER_INCH = 150
 
 BLUE, ORANGE, VERMILION = "#0072B2", "#E69F00", "#D55E00"
 GREEN, YELLOW = "#009E73", "#F0E442"
 PALE_BLUE, GREY = "#8CCDF1", "#ECECEC"
 
-RC = {
+_RC = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
@@ -44,20 +56,16 @@ RC = {
     "hatch.color": "white",
     "hatch.linewidth": 0.9,
     "savefig.facecolor": "white",
+    # Makes the names inside an SVG the same every time.
     "svg.hashsalt": "stackroute",
 }
-"""Settings of matplotlib on top of its defaults; the salt makes the names inside an SVG the same every time."""
+
+_LABEL_SHAPE = 2.5
+_ROOM_PER_CHARACTER = 0.01
 
 
 class Look(NamedTuple):
-    """How a region is drawn.
-
-    Attributes:
-        name: What the region is, in words, for the legend.
-        label: The same in a word or two, written into the region.
-        colour: Its colour.
-        hatch: Its hatch, empty for none.
-    """
+    """How a region is drawn: its name in the legend, a label of a word or two inside it, its colour and its hatch."""
 
     name: str
     label: str
@@ -65,22 +73,44 @@ class Look(NamedTuple):
     hatch: str = ""
 
 
-_LABEL_SHAPE = 2.5
-_ROOM_PER_CHARACTER = 0.01
-
-EXCLUDED = Look("not in the game: the reasoning model would be the faster one", "", GREY)
-"""Latencies in the wrong order."""
+def style() -> AbstractContextManager[None]:
+    """The style of all pictures, within which they are drawn and saved."""
+    return matplotlib.style.context(["default", _RC, {"figure.dpi": DOTS_PER_INCH}])
 
 
-def headline(figure: Figure, text: str) -> None:
-    """Write a picture's finding above it, from the left edge."""
-    figure.suptitle(text, x=0.01, ha="left")
+def new_figure(height: float, headline: str = "", width: float = WIDTH) -> Figure:
+    """An empty picture, in inches, with its finding above it."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    if headline:
+        figure.suptitle(headline, x=0.01, ha="left")
+    return figure
+
+
+def save(figure: Figure, *paths: Path) -> None:
+    """Save a picture as .png or .svg, atomically; the same version of matplotlib writes the same bytes every time."""
+    # The layout is found once for all files.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for path in paths:
+        with replacing(path) as unfinished:
+            figure.savefig(unfinished, metadata={"Date": None} if path.suffix == ".svg" else None)
+            if path.suffix == ".png":
+                # 256 colours look as good and take a third of the space.
+                Image.open(unfinished).convert("RGB").quantize(256).save(unfinished, optimize=True)
 
 
 def title(axes: Axes, text: str, detail: str) -> None:
     """Give a panel its title, with what it is for in a lighter line below."""
     axes.set_title(f"{text}\n")
     axes.text(0, 1.03, detail, transform=axes.transAxes)
+
+
+def logarithmic(*scales: Axis) -> None:
+    """Number logarithmic scales 1, 2, 5, 10 and so on."""
+    for scale in scales:
+        scale.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        scale.set_major_formatter("{x:g}")
+        scale.set_minor_locator(NullLocator())
 
 
 def draw_legend(figure: FigureBase, looks: list[Look], columns: int = 2) -> None:
@@ -93,15 +123,7 @@ def draw_legend(figure: FigureBase, looks: list[Look], columns: int = 2) -> None
 
 
 def fill(axes: Axes, x: FloatArray, y: FloatArray, region: BoolArray, look: Look) -> None:
-    """Fill the part of a plane where something holds, and label it if there is room.
-
-    Args:
-        axes: Where to draw.
-        x: The columns, shape (m,).
-        y: The rows, shape (n,).
-        region: Where it holds, shape (n, m).
-        look: How it is drawn.
-    """
+    """Fill the part of a plane, with columns x and rows y, where something holds; label it if there is room."""
     if not region.any():
         return
     inside = region.astype(np.float64)
@@ -109,62 +131,44 @@ def fill(axes: Axes, x: FloatArray, y: FloatArray, region: BoolArray, look: Look
     if not region.all():
         axes.contour(x, y, inside, levels=[0.5], colors="black", linewidths=0.6)
     if look.label:
-        name(axes, x, y, region, look.label)
+        label_region(axes, x, y, region, look.label)
 
 
-def name(axes: Axes, x: FloatArray, y: FloatArray, region: BoolArray, label: str) -> None:
-    """Write a label into the part of a plane where something holds, if there is room.
-
-    Args:
-        axes: Where to draw.
-        x: The columns, shape (m,).
-        y: The rows, shape (n,).
-        region: Where it holds, shape (n, m).
-        label: What to write.
-    """
+def label_region(axes: Axes, x: FloatArray, y: FloatArray, region: BoolArray, text: str) -> None:
+    """Write a label into the part of a plane where something holds, if there is room; arguments as of `fill`."""
     # The dashed lines where a net value is zero would run through the label.
     row, column, room = widest_place(region & ~_crosses_zero(x) & ~_crosses_zero(y)[:, None])
-    if room >= _ROOM_PER_CHARACTER * max(map(len, label.split("\n"))):
-        outlined(axes.text(x[column], y[row], label, ha="center", va="center", fontsize=9, fontweight="bold"))
+    if room >= _ROOM_PER_CHARACTER * max(map(len, text.split("\n"))):
+        label(axes, x[column], y[row], text)
 
 
-def _crosses_zero(values: FloatArray) -> BoolArray:
-    return np.asarray(np.diff(values > 0, prepend=values[0] > 0))
+def label(axes: Axes, x: float, y: float, text: str, **options: Any) -> Text:
+    """Write a text with a white outline, so that it can be read on any colour; options of `matplotlib.text.Text`."""
+    centred: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9, "fontweight": "bold"}
+    written = axes.text(x, y, text, **(centred | options))
+    written.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+    return written
 
 
 def widest_place(region: BoolArray) -> tuple[int, int, float]:
-    """The place in a region with the most room for a label, which is wider than it is high.
+    """The row and column in a region with the most room for a label, which is wider than it is high.
 
-    Args:
-        region: Where something holds, shape (n, m).
-
-    Returns:
-        The row, the column, and the room to either side as a share of the plane's width.
+    The room to either side, the third number, is a share of the plane's width.
     """
     distance = distance_transform_edt(np.pad(region, 1), sampling=(_LABEL_SHAPE, 1))[1:-1, 1:-1]
     row, column = np.unravel_index(np.argmax(distance), region.shape)
     return int(row), int(column), float(distance[row, column]) / region.shape[1]
 
 
-def outlined(text: Text) -> Text:
-    """Give a text a white outline, so that it can be read on any colour."""
-    text.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
-    return text
-
-
 def mark(axes: Axes, x: float, y: float, text: str, offset: tuple[float, float]) -> None:
-    """Mark a point and name it beside it.
-
-    Args:
-        axes: Where to draw.
-        x: Its place.
-        y: Its place.
-        text: Its name.
-        offset: Where its name is, points from it; the name is on the side that the offset points to.
-    """
+    """Mark a point and name it beside it, so many points away to the side that the offset points to."""
     axes.plot(x, y, "o", color="black", markeredgecolor="white", markersize=8, clip_on=False, zorder=5)
     side = "left" if offset[0] > 0 else "right" if offset[0] < 0 else "center"
     box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "black", "linewidth": 0.6}
     axes.annotate(
         text, (x, y), offset, textcoords="offset points", ha=side, va="center", fontsize=9, bbox=box, zorder=6
     )
+
+
+def _crosses_zero(values: FloatArray) -> BoolArray:
+    return np.asarray(np.diff(values > 0, prepend=values[0] > 0))

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import product, starmap
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from stackroute.analytic import Game, Regime, misalignment, solve, throttling_gain
 from stackroute.configs import ConfigError
+from stackroute.training.market.route import Route, route
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from stackroute.analytic import Misalignment
     from stackroute.analytic.game import BoolArray, FloatArray, IntArray
     from stackroute.configs.tables import MeasuredModel, ModelTable
 
 STANDARD, REASONING, CASCADE, ANNOUNCED = range(4)
-"""Routes: model 1 alone, model 2 alone, a true cascade, and model 1 with every re-prompt sent to model 2."""
+"""What is served: model 0 alone, model 1 alone, a cascade, or model 0 and for every re-prompt model 1."""
 
 ROUTES = ("standard", "reasoning", "cascade", "all re-prompts to reasoning")
-"""What the routes are called."""
+"""What these are called."""
 
 REGIMES = {
     Regime.BOTH_WORTH: "both",
@@ -34,8 +37,7 @@ _NO_GAP = 1e-9
 _SECONDS_PER_HOUR = 3600.0
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """Two models in the orders of the paper: the reasoning model is the better, dearer and slower one.
 
     Attributes:
@@ -75,16 +77,15 @@ class Scenario:
         return Scenario((w,), (v,), (p,), self.money)
 
 
-@dataclass(frozen=True, eq=False)
-class Assessment:
+class Assessment(NamedTuple):
     """What theory says about games of any batch shape.
 
     Attributes:
         regime: `Regime` values.
-        route: What the provider serves without delays, one of the routes above.
+        route: What the provider serves without delays, an index of `ROUTES`.
         cascade: The probability of moving on in a cascade, NaN elsewhere.
         stays: Whether the user re-prompts.
-        preferred: The model that the user would choose, 1 or 2.
+        preferred: The model that the user would choose, 0 or 1.
         gap: The misalignment gap, utility.
         misaligned: Whether it is more than rounding.
         threshold: P*, the churn penalty below which throttling pays; NaN where it never does.
@@ -118,7 +119,7 @@ def pairs_of(table: ModelTable, named: Sequence[str] = ()) -> list[Pair]:
     if named:
         return [_named(table, text) for text in named]
     models = table.models
-    pairs = [Pair(one, other) for one in models for other in models if not out_of_order(one, other)]
+    pairs = [pair for pair in starmap(Pair, product(models, models)) if not out_of_order(pair)]
     if not pairs:
         raise ConfigError(
             f"{table.name}: no two of its {len(models)} models are better, dearer and slower than another"
@@ -126,12 +127,13 @@ def pairs_of(table: ModelTable, named: Sequence[str] = ()) -> list[Pair]:
     return pairs
 
 
-def out_of_order(standard: MeasuredModel, reasoning: MeasuredModel) -> str:
+def out_of_order(pair: Pair) -> str:
     """What is wrong with a pair, empty if nothing: the reasoning model must be better, dearer and slower."""
     for column in ("success", "cost", "latency"):
-        low, high = getattr(standard, column), getattr(reasoning, column)
+        low, high = (getattr(model, column) for model in pair)
         if not low < high:
-            return f"{column}: {reasoning.label} has {high:g}; expected more than the {low:g} of {standard.label}"
+            one, other = pair.reasoning.label, pair.standard.label
+            return f"{column}: {one} has {high:g}; expected more than the {low:g} of {other}"
     return ""
 
 
@@ -139,13 +141,11 @@ def _named(table: ModelTable, text: str) -> Pair:
     models = {model.label: model for model in table.models}
     # Names may hold colons themselves.
     cuts = [(text[:k], text[k + 1 :]) for k, letter in enumerate(text) if letter == ":"]
-    for first, second in cuts:
-        if first in models and second in models:
-            wrong = out_of_order(models[first], models[second])
-            if wrong:
-                raise ConfigError(f"pair: {text!r} is not allowed; {wrong}")
-            return Pair(models[first], models[second])
-    raise ConfigError(f"pair: {text!r} is not allowed; expected STANDARD:REASONING, two of {', '.join(models)}")
+    pair = next((Pair(models[one], models[other]) for one, other in cuts if one in models and other in models), None)
+    wrong = f"expected STANDARD:REASONING, two of {', '.join(models)}" if pair is None else out_of_order(pair)
+    if pair is None or wrong:
+        raise ConfigError(f"pair: {text!r} is not allowed; {wrong}")
+    return pair
 
 
 def games_of(pairs: Sequence[Pair], scenario: Scenario) -> Game:
@@ -158,18 +158,14 @@ def games_of(pairs: Sequence[Pair], scenario: Scenario) -> Game:
     Returns:
         Shape (pairs, waiting costs, values, churn penalties).
     """
-    numbers = {
-        name: np.array([[getattr(one.standard, name), getattr(one.reasoning, name)] for one in pairs])
-        for name in ("success", "cost", "latency")
-    }
-    return games_from(numbers["success"], numbers["cost"], numbers["latency"], scenario)
+    names = ("success", "cost", "latency")
+    success, cost, latency = np.array([[[getattr(one, name) for one in pair] for pair in pairs] for name in names])
+    return games_from(success, cost, latency, scenario)
 
 
 def games_from(success: FloatArray, cost: FloatArray, seconds: FloatArray, scenario: Scenario) -> Game:
     """As `games_of`, from arrays of shape (..., 2): the games have shape (..., waiting costs, values, penalties)."""
-    waiting, value, penalty = np.meshgrid(
-        scenario.waiting_costs, scenario.values, scenario.churn_penalties, indexing="ij"
-    )
+    waiting, value, penalty = np.ix_(scenario.waiting_costs, scenario.values, scenario.churn_penalties)
     spread = np.s_[..., None, None, None, :]
     latency = seconds[spread] * waiting[..., None] / _SECONDS_PER_HOUR
     return Game(success[spread], cost[spread], latency, value, penalty)
@@ -178,16 +174,39 @@ def games_from(success: FloatArray, cost: FloatArray, seconds: FloatArray, scena
 def assess(game: Game) -> Assessment:
     """What theory says about a batch of games (Mahmood 2026, Theorems 1 to 5, Propositions 1 and 2)."""
     best, aligned, gain = solve(game), misalignment(game), throttling_gain(game)
-    s = best.commitment.cascade
-    route = np.select([best.commitment.model == 2, s == 0, s < 1], [REASONING, STANDARD, CASCADE], default=ANNOUNCED)
+    routes = route(best)
     return Assessment(
         regime=best.regime,
-        route=route,
-        cascade=np.where(route == CASCADE, s, np.nan),
+        route=np.select(
+            [routes == Route.CASCADE, routes == Route.LEAVE_BY_THREAT],
+            [CASCADE, ANNOUNCED],
+            np.where(best.commitment.model == 1, STANDARD, REASONING),
+        ),
+        cascade=np.where(routes == Route.CASCADE, best.commitment.cascade, np.nan),
         stays=best.patience > 0,
-        preferred=aligned.preferred_model,
+        preferred=aligned.preferred_model - 1,
         gap=aligned.gap,
-        misaligned=aligned.gap > _NO_GAP * game.value,
+        misaligned=has_gap(game, aligned),
         threshold=gain.churn_penalty_high,
         throttles=gain.pays,
     )
+
+
+def has_gap(game: Game, aligned: Misalignment) -> BoolArray:
+    """Whether users would choose otherwise than the provider: a misalignment gap beyond rounding, shape (...)."""
+    found: BoolArray = aligned.gap > _NO_GAP * game.value
+    return found
+
+
+def route_in_words(route: int, cascade: float, stays: bool) -> str:
+    """What is served.
+
+    Args:
+        route: An index of `ROUTES`.
+        cascade: The probability of moving on in a cascade.
+        stays: Whether the user re-prompts.
+    """
+    if route == ANNOUNCED and not stays:
+        return "standard, once: all re-prompts would go to reasoning"
+    text = f"cascade, s = {cascade:.3g}" if route == CASCADE else ROUTES[route]
+    return text if stays else f"{text}, once"

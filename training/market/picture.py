@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
 
-from stackroute.training.figures.style import BLUE, GREEN, ORANGE, RC, VERMILION
+from stackroute.training.figures.style import BLUE, GREEN, ORANGE, VERMILION, logarithmic, new_figure, save, style
 from stackroute.training.market.market import ROUTES, assess, games_of
-from stackroute.training.output import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,57 +33,31 @@ def draw_market(market: Market, path: Path) -> Path:
         The path.
 
     Raises:
-        ImportError: matplotlib is not installed (the [plot] extra).
         OutputError: The file cannot be written.
     """
-    import matplotlib as mpl
-    from matplotlib.colors import ListedColormap
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
-    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
-
-    middle = market.scenario.middle
-    given = market.scenario.values
-    low, high = (min(given), max(given)) if len(given) > 1 else (given[0] / _AROUND, given[0] * _AROUND)
+    middle, given, count = market.scenario.middle, market.scenario.values, len(market.listed)
+    low, high = (given[0], given[-1]) if len(given) > 1 else (given[0] / _AROUND, given[0] * _AROUND)
     values = np.geomspace(low, high, _VALUES)
-    found = assess(games_of(market.listed, replace(middle, values=tuple(values.tolist()))))
-    shape = (len(market.listed), _VALUES)
-    with mpl.rc_context(RC):  # type: ignore[arg-type]
-        figure = Figure(figsize=(9, 1.9 + 0.34 * len(market.listed)), layout="constrained")
+    found = assess(games_of(market.listed, replace(middle, values=tuple(values.tolist())))[:, 0, :, 0])
+    with style():
+        figure = new_figure(1.9 + 0.34 * count)
         axes = figure.subplots()
-        edges = np.geomspace(low, high, _VALUES + 1)
-        rows = np.arange(len(market.listed) + 1) - 0.5
-        axes.pcolormesh(
-            edges, rows, found.route.reshape(shape), cmap=ListedColormap(_COLOURS), vmin=-0.5, vmax=len(ROUTES) - 0.5
-        )
-        for marked, hatch in ((found.misaligned, "///"), (found.throttles, "...")):
-            for row, strip in enumerate(marked.reshape(shape)):
-                axes.fill_between(
-                    values,
-                    row - 0.5,
-                    row + 0.5,
-                    where=strip.tolist(),
-                    facecolor="none",
-                    edgecolor="white",
-                    hatch=hatch,
-                    linewidth=0,
-                )
-        for row in range(1, len(market.listed)):
-            axes.axhline(row - 0.5, color="white", linewidth=2)
+        edges, rows = np.geomspace(low, high, _VALUES + 1), np.arange(count + 1) - 0.5
+        axes.pcolormesh(edges, rows, found.route, cmap=ListedColormap(_COLOURS), vmin=-0.5, vmax=len(ROUTES) - 0.5)
+        for row in range(count):
+            for strip, hatch in ((found.misaligned[row], "///"), (found.throttles[row], "...")):
+                hatched: dict[str, Any] = {"facecolor": "none", "edgecolor": "white", "linewidth": 0, "hatch": hatch}
+                axes.fill_between(values, row - 0.5, row + 0.5, where=strip.tolist(), **hatched)
+        axes.hlines(rows[1:-1], low, high, color="white", linewidth=2)
         axes.axvline(middle.values[0], color="black", linestyle=":", linewidth=1)
-        axes.set_yticks(range(len(market.listed)), [pair.label for pair in market.listed], fontsize="small")
+        axes.set_yticks(range(count), [pair.label for pair in market.listed], fontsize="small")
         axes.invert_yaxis()
         axes.set(xscale="log", xlabel=f"what a solved task is worth to the user, {market.scenario.money}")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        logarithmic(axes.xaxis)
         axes.set_title(f"What the provider serves, {market.table.name}")
-        looks = [Patch(facecolor=colour, label=name) for colour, name in zip(_COLOURS, ROUTES, strict=True)]
-        looks += [
-            Patch(facecolor="grey", edgecolor="white", hatch="////", label="users would choose otherwise"),
-            Patch(facecolor="grey", edgecolor="white", hatch="....", label="throttling pays"),
-        ]
-        figure.legend(handles=looks, loc="outside lower center", ncols=3)
-        with replacing(path) as unfinished:
-            figure.savefig(unfinished, dpi=150)
+        handles = [Patch(facecolor=colour, label=name) for colour, name in zip(_COLOURS, ROUTES, strict=True)]
+        for hatch, name in (("////", "users would choose otherwise"), ("....", "throttling pays")):
+            handles.append(Patch(facecolor="grey", edgecolor="white", hatch=hatch, label=name))
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        save(figure, path)
     return path

@@ -6,8 +6,7 @@ failed, and less often where only hard tasks are left.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -28,12 +27,11 @@ _MOST = 0.999
 _SAME = 1e-9
 
 
-@dataclass(frozen=True)
-class Route:
-    """What the provider serves.
+class Best(NamedTuple):
+    """The provider's best route.
 
     Attributes:
-        route: As in `stackroute.training.market.market`.
+        route: An index of `stackroute.training.market.market.ROUTES`.
         cascade: The cascade probability, on a grid of 51.
         stays: Whether the user re-prompts.
         cost: The provider's cost of a task, money.
@@ -45,11 +43,11 @@ class Route:
     cost: float
 
 
-def routes(game: Game, ratios: npt.ArrayLike = RATIOS) -> list[Route]:
+def routes(game: Game, ratios: npt.ArrayLike = RATIOS) -> list[Best]:
     """The provider's best route without delays where later passes succeed more or less often.
 
     A chain of four models, of which two serve first passes and two the later ones; the best of 51 cascade
-    probabilities and of a start on model 2, each judged by the user's exact best response.
+    probabilities and of a start on model 1, each against the user's exact best response.
 
     Args:
         game: A single game; its success is that of first passes.
@@ -74,7 +72,7 @@ def routes(game: Game, ratios: npt.ArrayLike = RATIOS) -> list[Route]:
 
 def _transitions(cascade: FloatArray) -> FloatArray:
     transition = np.zeros((len(cascade), 4, 4))
-    # Models 1 and 2 on a first pass, then on later ones.
+    # The two models on a first pass, then on later ones.
     for row in (0, 2):
         transition[:, row, 2], transition[:, row, 3] = 1 - cascade, cascade
     for row in (1, 3):
@@ -82,11 +80,11 @@ def _transitions(cascade: FloatArray) -> FloatArray:
     return transition
 
 
-def _best(cost: FloatArray, patience: FloatArray) -> Route:
+def _best(cost: FloatArray, patience: FloatArray) -> Best:
     # Where no re-prompt is made several commitments cost the same: a model alone counts before a threat.
     last = len(_CASCADES)
     same = np.flatnonzero(cost <= cost.min() * (1 + _SAME)).tolist()
     best = next((k for k in (0, last, last - 1) if k in same), same[0])
     route = {0: STANDARD, last: REASONING, last - 1: ANNOUNCED}.get(best, CASCADE)
     cascade = 0.0 if best == last else float(_CASCADES[best])
-    return Route(route, cascade, bool(patience[best] > 0), float(cost[best]))
+    return Best(route, cascade, bool(patience[best] > 0), float(cost[best]))

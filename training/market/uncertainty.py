@@ -1,42 +1,22 @@
-"""What measurement errors leave open: the market, drawn again and again from what the measurements allow."""
+"""What measurement errors leave open: the market with numbers drawn many times from what the measurements allow."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from stackroute.training.market.market import REGIMES, ROUTES, assess, games_from
+from stackroute.training.market.market import assess, games_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stackroute.analytic.game import FloatArray
+    from stackroute.analytic.game import FloatArray, IntArray
     from stackroute.configs.tables import MeasuredModel
     from stackroute.training.market.market import Pair, Scenario
 
 _EDGE = 1e-9
-
-
-@dataclass(frozen=True)
-class Shares:
-    """In which shares of the draws something holds for a pair.
-
-    Attributes:
-        in_order: The reasoning model is better, dearer and slower; all other shares are of these draws, and NaN if
-            there are none.
-        regimes: Each regime, in the order of `REGIMES`.
-        routes: Each route of the provider, in the order of `ROUTES`.
-        misaligned: The user would choose otherwise.
-        throttles: Throttling pays.
-    """
-
-    in_order: float
-    regimes: tuple[float, ...]
-    routes: tuple[float, ...]
-    misaligned: float
-    throttles: float
 
 
 def draw_models(models: Sequence[MeasuredModel], draws: int, seed: int) -> dict[str, FloatArray]:
@@ -84,40 +64,36 @@ def _positive(mean: float, error: float | None, draws: int, generator: np.random
     return generator.lognormal(np.log(mean) - spread / 2, np.sqrt(spread), size=draws)
 
 
-def shares(pairs: Sequence[Pair], scenario: Scenario, *, draws: int, seed: int) -> list[Shares]:
+def shares(pairs: Sequence[Pair], scenario: Scenario, regime: IntArray, *, draws: int, seed: int) -> pd.DataFrame:
     """Assess pairs in many draws of their models' numbers; a model has the same numbers in all its pairs.
 
     Args:
         pairs: The pairs.
         scenario: One value of each kind.
+        regime: The regime of each pair by its measured numbers, shape (pairs,).
         draws: How many draws.
         seed: Fixes them.
 
     Returns:
-        For each pair.
+        A row for each pair: `in_order`, the share of the draws in which the reasoning model is better, dearer and
+        slower; and, of these draws, `in_regime`, in which the regime is the given one, `misaligned`, in which the user
+        would choose otherwise, and `throttles`, in which throttling pays; NaN where no draw is in order.
     """
-    models = list(dict.fromkeys(model for pair in pairs for model in (pair.standard, pair.reasoning)))
-    drawn = draw_models(models, draws, seed)
-    place = {model: k for k, model in enumerate(models)}
-    return [
-        _shares_of(
-            {name: values[:, [place[pair.standard], place[pair.reasoning]]] for name, values in drawn.items()}, scenario
-        )
-        for pair in pairs
-    ]
-
-
-def _shares_of(drawn: dict[str, FloatArray], scenario: Scenario) -> Shares:
-    ordered = np.all([values[:, 0] < values[:, 1] for values in drawn.values()], axis=0)
-    if not ordered.any():
-        nothing = float("nan")
-        return Shares(0.0, (nothing,) * len(REGIMES), (nothing,) * len(ROUTES), nothing, nothing)
-    success, cost, latency = (drawn[name][ordered] for name in ("success", "cost", "latency"))
+    models = list(dict.fromkeys(model for pair in pairs for model in pair))
+    places = [[models.index(model) for model in pair] for pair in pairs]
+    drawn = np.stack([values[:, places] for values in draw_models(models, draws, seed).values()])
+    ordered = (drawn[..., 0] < drawn[..., 1]).all(axis=0)
+    success, cost, latency = drawn[:, ordered]
     found = assess(games_from(success, cost, latency, scenario))
-    return Shares(
-        in_order=float(ordered.mean()),
-        regimes=tuple(float(np.mean(found.regime == regime)) for regime in REGIMES),
-        routes=tuple(float(np.mean(found.route == route)) for route in range(len(ROUTES))),
-        misaligned=float(found.misaligned.mean()),
-        throttles=float(found.throttles.mean()),
+    pair = np.nonzero(ordered)[1]
+    holds = pd.DataFrame(
+        {
+            "in_regime": found.regime.ravel() == regime[pair],
+            "misaligned": found.misaligned.ravel(),
+            "throttles": found.throttles.ravel(),
+        },
+        dtype=float,
     )
+    table = holds.groupby(pair).mean().reindex(range(len(pairs)))
+    table.insert(0, "in_order", ordered.mean(axis=0))
+    return table

@@ -2,12 +2,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-from stackroute.training.cli.main import main
 
 GOOD = """
 name: mine
@@ -22,30 +19,7 @@ churn_penalty: 0.2
 sources: [invented]
 """
 
-
-@dataclass
-class Result:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command line in the test's own folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["stackroute", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return Result(int(ended.value.code or 0), captured.out, captured.err)
-
-    return call
+Stackroute = Callable[..., tuple[int, str, str]]
 
 
 def files(folder: Path) -> set[str]:
@@ -64,15 +38,13 @@ def files(folder: Path) -> set[str]:
 )
 @pytest.mark.parametrize("command", ["solve", "train"])
 def test_a_bad_game_file_is_one_line_and_nothing_is_written(
-    run: Run, tmp_path: Path, command: str, old: str, new: str, names: list[str]
+    stackroute: Stackroute, tmp_path: Path, command: str, old: str, new: str, names: list[str]
 ) -> None:
     (tmp_path / "mine.yaml").write_text(GOOD.replace(old, new))
-    result = run(command, "mine.yaml")
-    assert result.returncode == 2
-    assert result.stdout == ""
-    assert len(result.stderr.splitlines()) == 1
+    code, shown, errors = stackroute(command, "mine.yaml")
+    assert (code, shown, errors.count("\n")) == (2, "", 1)
     for name in ["mine.yaml", *names]:
-        assert name in result.stderr
+        assert name in errors
     assert files(tmp_path) == {"mine.yaml"}
 
 
@@ -83,56 +55,70 @@ def test_a_bad_game_file_is_one_line_and_nothing_is_written(
         (["solve", "gpt-4.1-o3-def"], "did you mean 'gpt-4.1-o3-dev'?"),
         (["train", "g1", "--out", "taken"], "taken: not a folder that can be written to"),
         (["train", "g1", "--out", "taken/below"], "taken/below: not a folder that can be written to"),
+        (["train"], "GAME: give either a game or --resume DIR"),
         (["quickstart", "--out", "taken"], "taken: not a folder that can be written to"),
         (["train", "g1", "--settings", "fast"], "'fast' is not a packaged name"),
+        (["figures", "--out", "taken"], "taken: not a folder that can be written to"),
     ],
 )
 def test_bad_arguments_are_one_line_and_nothing_is_written(
-    run: Run, tmp_path: Path, arguments: list[str], message: str
+    stackroute: Stackroute, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "taken").write_text("a file")
-    result = run(*arguments)
-    assert result.returncode == 2
-    assert len(result.stderr.splitlines()) == 1
-    assert message in result.stderr
+    code, _, errors = stackroute(*arguments)
+    assert (code, errors.count("\n")) == (2, 1)
+    assert message in errors
     assert files(tmp_path) == {"taken"}
 
 
-def test_solve_prints_a_table_and_json(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text(GOOD)
-    table = run("solve", "mine.yaml")
-    assert table.returncode == 0
-    assert "both models are worth the wait" in table.stdout
-    assert "small" in table.stdout
-
-    result = run("solve", "gpt-4.1-o3-dev-low-p", "--throttling", "--json")
-    found = json.loads(result.stdout)
+def test_solve_prints_a_table_and_json(stackroute: Stackroute, tmp_path: Path) -> None:
+    # Brackets in texts are texts.
+    (tmp_path / "mine.yaml").write_text(GOOD.replace("two models", '"x [/b] [red] y"').replace("small", '"[/x]"'))
+    code, shown, _ = stackroute("solve", "mine.yaml")
+    assert code == 0
+    for text in ("both models are worth the wait", "x [/b] [red] y", "[/x]"):
+        assert text in shown
+    _, shown, _ = stackroute("solve", "gpt-4.1-o3-dev-low-p", "--throttling", "--json")
+    found = json.loads(shown)
     assert (found["model"], found["throttled"], found["regime"]) == (1, True, "both_worth")
     assert found["provider_cost"] == pytest.approx(0.024335 + 0.05 * 0.8)
 
 
-def test_brackets_in_texts_are_texts(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text(GOOD.replace("two models", '"x [/b] [red] y"').replace("small", '"[/x]"'))
-    shown = run("solve", "mine.yaml").stdout
-    assert "x [/b] [red] y" in shown
-    assert "[/x]" in shown
-
-
-def test_games_lists_every_packaged_game(run: Run) -> None:
-    result = run("games")
+def test_games_lists_every_packaged_game(stackroute: Stackroute) -> None:
+    _, shown, _ = stackroute("games")
     for name in ("g1", "g4b", "gpt-4.1-o3-cascade", "claude-3.7-sonnet-thinking-dev", "gpt-4.1-nano-gpt-4.1-cascade"):
-        assert name in result.stdout
+        assert name in shown
 
 
-@pytest.mark.parametrize("command", ["solve", "train", "games", "figures", "quickstart"])
-def test_help_teaches(run: Run, command: str) -> None:
-    result = run(command, "--help")
-    assert result.returncode == 0
-    assert "Usage" in result.stdout
+@pytest.mark.parametrize(
+    "command",
+    ["solve", "games", "figures", "calibrate", "train", "evaluate", "plot", "quickstart", "benchmark", "report"],
+)
+def test_every_command_has_help(stackroute: Stackroute, command: str) -> None:
+    code, shown, _ = stackroute(command, "--help")
+    assert code == 0
+    assert f"stackroute {command} [OPTIONS]" in shown
+
+
+def run(script: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", f"{script}; from stackroute.training.cli.main import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+
+
+def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    heavy = ["numba", "scipy", "pandas", "pydantic", "matplotlib", "torch", "stable_baselines3"]
+    result = run(f"import sys; sys.modules.update(dict.fromkeys({heavy!r}))", "--help", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
 
 
 def test_solving_does_not_need_the_training_extra(tmp_path: Path) -> None:
-    block = "import sys; sys.modules.update(dict.fromkeys(['torch', 'stable_baselines3', 'matplotlib', 'tensorboard']))"
-    command = [sys.executable, "-c", f"{block}; from stackroute.training.cli.main import main; main()"]
-    result = subprocess.run([*command, "solve", "g1"], capture_output=True, text=True, cwd=tmp_path, check=False)
+    heavy = ["torch", "stable_baselines3", "matplotlib", "tensorboard"]
+    result = run(f"import sys; sys.modules.update(dict.fromkeys({heavy!r}))", "solve", "g1", folder=tmp_path)
     assert result.returncode == 0, result.stderr
+
+
+def test_a_missing_extra_is_named(tmp_path: Path) -> None:
+    hide = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, p=None: n != 'sb3_contrib' and f(n, p)"
+    result = run(hide, "train", "g1", folder=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr == "error: this command needs sb3_contrib: pip install 'stackroute[train,plot]'\n"

@@ -55,10 +55,10 @@ from stackroute.training.cli.explanation import as_json, explain
     ],
 )
 def test_the_equilibrium_in_words(name: str, throttling: bool, sentences: list[str]) -> None:
-    told = explain(load_game(name), throttling)
-    assert len(told) == 4
+    said = explain(load_game(name), throttling)
+    assert len(said) == 4
     for text in sentences:
-        assert any(text in sentence for sentence in told), told
+        assert any(text in sentence for sentence in said), said
 
 
 @pytest.mark.parametrize("name", [name for name in game_names() if name not in ("g1", "g2", "g3", "g6", "g8")])
@@ -82,11 +82,11 @@ def test_the_advice_works_at_the_digits_that_are_printed(name: str) -> None:
 def test_users_can_gain_from_slowing_down() -> None:
     changes = ["models.standard.latency=0.01", "models.reasoning.success=0.9", "models.standard.cost=0.3"]
     changes += ["models.reasoning.cost=0.35", "models.reasoning.latency=1.5", "churn_penalty=0.1"]
-    told = explain(with_changes(load_game("g1"), changes), throttling=True)[-1]
-    assert "In the kindest way users gain 0.6567 by it; in the cruellest" in told
+    said = explain(with_changes(load_game("g1"), changes), throttling=True)[-1]
+    assert "In the kindest way users gain 0.6567 by it; in the cruellest" in said
 
 
-def test_who_agrees_is_told_so() -> None:
+def test_users_who_agree_are_said_to() -> None:
     assert "Users would choose the same." in explain(load_game("claude-3.7-sonnet-thinking-dev"), throttling=False)
 
 
@@ -94,8 +94,8 @@ def test_two_bounds_where_only_the_reasoning_model_is_worth_it() -> None:
     config = with_changes(
         load_game("g4b"), ["models.standard.cost=0.5", "models.reasoning.cost=0.6", "churn_penalty=0.6"]
     )
-    told = explain(config, throttling=True)[-1]
-    assert told.startswith("Slowing down pays below a churn penalty of 0.75 and above 0.3333 (now 0.6)")
+    said = explain(config, throttling=True)[-1]
+    assert said.startswith("Slowing down pays below a churn penalty of 0.75 and above 0.3333 (now 0.6)")
 
 
 @pytest.mark.parametrize("name", ["g4b", "g7", "gpt-4.1-o3-dev"])

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from stackroute.analytic import Game, Regime, cascade_thresholds, misalignment, regime
+from stackroute.analytic import Game, Regime, cascade_thresholds, misalignment, regime, throttling_gain
 from stackroute.configs import load_game
 from stackroute.training.figures import catalogue as figures
-from stackroute.training.figures import planes as figures_planes
+from stackroute.training.figures import planes, style
 from stackroute.training.figures.planes import (
     DEVELOPER,
     REASONING_CHEAPER,
@@ -23,8 +23,8 @@ from stackroute.training.figures.planes import (
 from stackroute.training.figures.policy import LOOKS, Policy, policies
 from stackroute.training.figures.response import NAMES, abandonment
 from stackroute.training.figures.style import widest_place
-from stackroute.training.figures.throttling import served_when_throttling, throttling_over_penalties
-from stackroute.training.output import OutputError
+from stackroute.training.figures.throttling import how_it_pays, throttling_over_penalties
+from stackroute.training.market.route import Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,43 +41,33 @@ FILES = [
 def _coarse() -> Iterator[None]:
     """Pictures of few dots over planes of few games: the same code in less time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "DOTS_PER_INCH", 40)
-        patch.setattr(figures_planes, "ROWS", 30)
-        patch.setattr(figures_planes, "COLUMNS", 40)
+        patch.setattr(style, "DOTS_PER_INCH", 40)
+        patch.setattr(planes, "ROWS", 30)
+        patch.setattr(planes, "COLUMNS", 40)
         yield
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path], list[Path]]:
-    folder = tmp_path_factory.mktemp("figures") / "new"
-    told: list[Path] = []
-    return folder, figures.draw_figures(folder, told.append), told
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return list(figures.draw_figures(tmp_path_factory.mktemp("figures") / "new"))
 
 
-def test_every_picture_is_written_as_png_and_svg(drawn: tuple[Path, list[Path], list[Path]]) -> None:
-    folder, files, told = drawn
-    assert [path.name for path in files] == FILES
-    assert told == files
-    assert sorted(folder.iterdir()) == sorted(files)
-    for path in files:
+def test_every_picture_is_written_as_png_and_svg(drawn: list[Path]) -> None:
+    assert [path.name for path in drawn] == FILES
+    assert sorted(drawn[0].parent.iterdir()) == sorted(drawn)
+    for path in drawn:
         start = b"\x89PNG" if path.suffix == ".png" else b"<?xml"
         assert path.read_bytes().startswith(start), path
 
 
-def test_a_second_run_writes_the_same_bytes(drawn: tuple[Path, list[Path], list[Path]], tmp_path: Path) -> None:
+def test_a_second_run_writes_the_same_bytes(drawn: list[Path], tmp_path: Path) -> None:
     # One picture with everything that could differ: hatches, clip paths and outlined text.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "PICTURES", {"throttling": figures.PICTURES["throttling"]})
-        files = figures.draw_figures(tmp_path)
+        files = list(figures.draw_figures(tmp_path))
     assert len(files) == 2
     for path in files:
-        assert path.read_bytes() == (drawn[0] / path.name).read_bytes(), path.name
-
-
-def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="not a folder"):
-        figures.draw_figures(tmp_path / "file")
+        assert path.read_bytes() == drawn[0].with_name(path.name).read_bytes(), path.name
 
 
 @pytest.mark.parametrize(
@@ -99,8 +89,8 @@ def test_the_policy_of_a_packaged_game(name: str, policy: Policy) -> None:
 
 
 def test_the_planes_show_all_policies_and_each_cascade_in_one_pair_only() -> None:
-    planes = [net_value_plane(**pair) for pair in (STANDARD_CHEAPER, REASONING_CHEAPER)]
-    seen = [{Policy(policy) for policy in policies(plane.games)[plane.shown]} for plane in planes]
+    pairs = [net_value_plane(**pair) for pair in (STANDARD_CHEAPER, REASONING_CHEAPER)]
+    seen = [{Policy(policy) for policy in policies(plane.games)[plane.shown]} for plane in pairs]
     assert seen[0] | seen[1] == set(Policy) == set(LOOKS)
     assert Policy.CASCADE_TO_THE_LIMIT not in seen[0]
     assert Policy.CASCADE_TO_KEEP not in seen[1]
@@ -127,7 +117,8 @@ def test_a_scenario_has_its_place_by_the_time_its_value_is_worth() -> None:
     game = pair.game
     moved = Game(game.success, game.cost, game.latency, value, scenario.churn_penalty)
     assert policies(moved) == policies(scenario.game)
-    assert served_when_throttling(moved) == served_when_throttling(scenario.game) == 0
+    assert not throttling_gain(moved).pays
+    assert not throttling_gain(scenario.game).pays
     gaps = [minutes(misalignment(g).gap, c) for g, c in ((moved, pair), (scenario.game, scenario))]
     assert gaps[0] == pytest.approx(gaps[1])
 
@@ -170,14 +161,13 @@ def test_throttling_pays_below_the_least_cost_of_a_solved_task() -> None:
     assert (gain.user_loss <= gain.user_loss_worst).all()
 
 
-def test_the_model_served_under_throttling_changes_with_the_churn_penalty() -> None:
+def test_how_throttling_pays_changes_with_the_churn_penalty() -> None:
     game = load_game(DEVELOPER).game
     slope = np.diff(game.cost)[0] / np.diff(game.success)[0]
-    plane = market_plane(load_game(DEVELOPER), (0.5, 20), (0.01, 1))
-    served = served_when_throttling(plane.games)
-    both = (plane.games.net_value > 0).all(axis=-1)
-    pays = both & (plane.games.churn_penalty < game.cost_of_pass.min())
-    assert (served == np.where(pays, np.where(plane.games.churn_penalty <= slope, 1, 2), 0)).all()
+    games = market_plane(load_game(DEVELOPER), (0.5, 20), (0.01, 1)).games
+    pays = (games.net_value > 0).all(axis=-1) & (games.churn_penalty < game.cost_of_pass.min())
+    how = np.where(games.churn_penalty <= slope, Route.LEAVE_BY_THREAT, Route.LEAVE_BY_DELAY)
+    assert (how_it_pays(throttling_gain(games)) == np.where(pays, how, Route.STATIC)).all()
 
 
 def test_a_label_goes_where_there_is_room() -> None:

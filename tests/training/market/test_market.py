@@ -4,11 +4,12 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from stackroute import Game, Regime, best_response, load_game, misalignment, provider_cost, solve, throttling_gain
-from stackroute.analytic import random_games
+from stackroute.analytic import random_games, stratified_games
 from stackroute.configs import ConfigError
 from stackroute.configs.tables import MeasuredModel, ModelTable, read_models
 from stackroute.envs.encoding import commitment_from_action
@@ -25,6 +26,7 @@ from stackroute.training.market.market import (
 )
 from stackroute.training.market.report import as_json, as_markdown, game_configs, market_of
 from stackroute.training.market.robustness import RATIOS, routes
+from stackroute.training.market.route import Route, route
 from stackroute.training.market.uncertainty import draw_models, shares
 
 DEV = Scenario((64.0,), (5.0,), (0.1,), "USD")
@@ -39,11 +41,9 @@ def aider() -> ModelTable:
 def test_pairs_are_those_in_the_three_orders(aider: ModelTable) -> None:
     pairs = pairs_of(aider)
     assert len(pairs) == 682
-    for pair in pairs[::50]:
-        one, other = pair.standard, pair.reasoning
-        assert one.success < other.success
-        assert one.cost < other.cost
-        assert one.latency < other.latency
+    games = games_of(pairs, DEV)
+    for values in (games.success, games.cost, games.latency):
+        assert (values[..., 0] < values[..., 1]).all()
     (named,) = pairs_of(aider, ["gpt-4.1:o3"])
     assert named.label == "gpt-4.1 / o3"
     assert named in pairs
@@ -87,7 +87,7 @@ def test_every_game_of_the_grid_is_assessed_as_by_itself(aider: ModelTable) -> N
         assert found.stays[index] == (float(best.patience) > 0)
         gap = misalignment(one)
         assert found.gap[index] == pytest.approx(float(gap.gap), abs=1e-12)
-        assert found.preferred[index] == gap.preferred_model
+        assert found.preferred[index] == gap.preferred_model - 1
         assert found.throttles[index] == throttling_gain(one).pays
 
 
@@ -95,7 +95,7 @@ def test_a_known_pair_reads_as_in_its_packaged_game(aider: ModelTable) -> None:
     found = assess(games_of(pairs_of(aider, ["gpt-4.1:o3"]), DEV))
     game = load_game("gpt-4.1-o3-dev").game
     assert Regime(int(found.regime.item())) == Regime(int(solve(game).regime))
-    assert (found.route.item(), bool(found.misaligned.item()), found.preferred.item()) == (REASONING, True, 1)
+    assert (found.route.item(), bool(found.misaligned.item()), found.preferred.item()) == (REASONING, True, 0)
     assert found.threshold.item() == pytest.approx(float(throttling_gain(game).churn_penalty_high))
     assert not found.throttles.item()
 
@@ -121,31 +121,46 @@ def test_draws_follow_the_posterior() -> None:
     assert all((drawn[name] == again[name]).all() for name in drawn)
 
 
+def shares_of(pair: Pair, scenario: Scenario, draws: int, seed: int = 0) -> pd.Series:
+    regime = assess(games_of([pair], scenario)[:, 0, 0, 0]).regime
+    return shares([pair], scenario, regime, draws=draws, seed=seed).loc[0]
+
+
 def test_shares_say_how_sure_a_regime_is() -> None:
     # xi1 = 5 p1 - t1: with p1 = .2 and t1 = 1 exactly at the border, so that half of the draws lie on either side.
     standard = MeasuredModel("border", 0.2, 0.02, 3600.0, success_error=0.01)
     reasoning = MeasuredModel("good", 0.6, 0.03, 3601.0)
-    (found,) = shares([Pair(standard, reasoning)], Scenario((1.0,), (5.0,), (0.1,), "USD"), draws=4_000, seed=1)
+    found = shares_of(Pair(standard, reasoning), Scenario((1.0,), (5.0,), (0.1,), "USD"), draws=4_000, seed=1)
     assert found.in_order == 1
-    both, neither, only_reasoning, only_standard = found.regimes
     # Four standard errors of a share of one half.
-    assert both == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(4_000))
-    assert both + only_reasoning == pytest.approx(1)
-    assert neither == only_standard == 0
-    assert sum(found.routes) == pytest.approx(1)
-    exact = Pair(MeasuredModel("one", 0.2, 0.02, 10.0), reasoning)
-    (certain,) = shares([exact], DEV, draws=10, seed=0)
-    assert sorted(certain.regimes) == [0, 0, 0, 1]
+    assert found.in_regime == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(4_000))
+    certain = shares_of(Pair(MeasuredModel("one", 0.2, 0.02, 10.0), reasoning), DEV, draws=10)
+    assert certain.in_regime == 1
     hopeless = Pair(MeasuredModel("same", 0.6, 0.02, 1.0, count=10), MeasuredModel("close", 0.61, 0.03, 2.0, count=10))
-    (uncertain,) = shares([hopeless], DEV, draws=2_000, seed=0)
-    assert 0.4 < uncertain.in_order < 0.65
+    assert 0.4 < shares_of(hopeless, DEV, draws=2_000).in_order < 0.65
 
 
-def test_a_pair_that_is_never_in_order_has_no_shares() -> None:
+def test_a_pair_that_is_never_in_order_has_no_shares(aider: ModelTable) -> None:
     pair = Pair(MeasuredModel("one", 0.6, 0.02, 10.0), MeasuredModel("other", 0.5, 0.03, 11.0))
-    (found,) = shares([pair], DEV, draws=5, seed=0)
-    assert found.in_order == 0
-    assert math.isnan(found.misaligned)
+    known = pairs_of(aider, ["gpt-4.1:o3"])[0]
+    for others in ([], [known]):
+        found = shares([pair, *others], DEV, np.zeros(1 + len(others), dtype=int), draws=20, seed=0)
+        assert found.in_order[0] == 0
+        assert found.loc[0, ["in_regime", "misaligned", "throttles"]].isna().all()
+        assert not found.loc[1:].isna().any(axis=None)
+
+
+@pytest.mark.parametrize("throttling", [False, True])
+def test_a_route_says_who_serves_and_why_users_leave(throttling: bool) -> None:
+    best = solve(stratified_games(1_200, seed=5), throttling=throttling)
+    routes, s, delay = route(best), best.commitment.cascade, best.commitment.delay
+    first = best.commitment.model == 1
+    assert ((routes == Route.CASCADE) == (first & (s > 0) & (s < 1))).all()
+    assert ((routes == Route.LEAVE_BY_THREAT) == (first & (s == 1))).all()
+    assert ((routes == Route.LEAVE_BY_DELAY) == (~first & (delay[:, 1] > 0))).all()
+    made_to_leave = np.isin(routes, (Route.LEAVE_BY_THREAT, Route.LEAVE_BY_DELAY))
+    assert (best.patience[made_to_leave] == 0).all()
+    assert (routes == Route.LEAVE_BY_DELAY).any() == throttling
 
 
 def test_at_ratio_1_the_route_is_that_of_the_theory() -> None:
@@ -171,7 +186,7 @@ def test_later_passes_are_played_as_they_say() -> None:
     assert quick.cost == pytest.approx(0.1 * (1 + 0.6 / 0.996), rel=1e-9)
 
 
-def test_a_threat_is_told_from_a_cascade(aider: ModelTable) -> None:
+def test_a_threat_is_no_cascade(aider: ModelTable) -> None:
     (pair,) = pairs_of(aider, ["Grok 3 Beta:grok-4 (high)"])
     game = games_of([pair], DEV)[0, 0, 0, 0]
     found = assess(games_of([pair], DEV))
@@ -187,14 +202,14 @@ def test_the_report_and_the_games(aider: ModelTable, tmp_path: Path) -> None:
     for words in (
         "51 models, 2 pairs",
         "an hour of waiting costs the user 64 USD, a solved task is worth 5 USD",
-        "| gpt-4.1 | o3 |",
         "![What the provider serves](market.png)",
-        "| pair | an hour | P | V = 1 | V = 5 | V = 15 |",
         "## If later passes succeed more or less often",
     ):
         assert words in text
-    assert "| nan" not in text
-    assert len(market.robustness[0]) == len(RATIOS) + 1
+    assert "nan" not in text.replace("nano", "")
+    assert list(market.range_table) == ["pair", "an hour", "P", "V = 1", "V = 5", "V = 15"]
+    assert len(market.range_table) == 2 * 2 * 2
+    assert market.robustness_table.shape == (2, 1 + len(RATIOS) + 1)
     content = as_json(market)
     assert {row["standard"] for row in content["listed"]} == {"gpt-4.1", "gpt-4.1-nano"}
     names = [config.name for config in game_configs(market)]
