@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from pettingzoo import AECEnv, ParallelEnv
-from pettingzoo.utils import wrappers
+from pettingzoo.utils.env import AECIterable
 
 from stackroute.envs import rendering
 from stackroute.envs.actions import answers_from
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PROVIDER, USER = "provider_0", "user_0"
 
-_PARTS = {PROVIDER: ("service_cost", "churn_penalty"), USER: ("latency", "value")}
+_AFTER_RESET = ("rewards", "terminations", "truncations", "infos", "agent_selection", "_cumulative_rewards")
 
 
 class _TwoPlayers(SingleTask):
@@ -172,6 +172,17 @@ class RoutingGameEnv(_TwoPlayers, AECEnv[str, Any, Any]):
 
     _in_turn = True
 
+    def __getattr__(self, name: str) -> Any:
+        """Of what does not exist before the first reset."""
+        if name in _AFTER_RESET:
+            raise AttributeError(f"{name} does not exist before reset; call reset first")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def agent_iter(self, max_iter: int = 2**63) -> AECIterable[str, Any, Any]:
+        """Iterate over the agents that are to move."""
+        self._check_begun()
+        return super().agent_iter(max_iter)
+
     def observe(self, agent: str) -> Observation:
         """What an agent observes."""
         self._check_begun()
@@ -299,14 +310,16 @@ raw_env = RoutingGameEnv
 parallel_env = ParallelRoutingGameEnv
 
 
-def env(*args: Any, **kwargs: Any) -> AECEnv[str, Any, Any]:
-    """The routing game with PettingZoo's usual wrapper against calls out of order.
+def env(*args: Any, **kwargs: Any) -> RoutingGameEnv:
+    """The routing game, as PettingZoo's environments are usually made.
+
+    There is no wrapper: the environment itself refuses calls out of order.
 
     Args:
         *args: The game, as for `RoutingGameEnv`.
         **kwargs: The other arguments of `RoutingGameEnv`.
 
     Returns:
-        The wrapped environment.
+        The environment.
     """
-    return wrappers.OrderEnforcingWrapper(raw_env(*args, **kwargs))
+    return RoutingGameEnv(*args, **kwargs)

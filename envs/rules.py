@@ -268,13 +268,16 @@ def encode_new_task(task: Row, encoded_games: Observations, observation: Observa
     """Write the observation of a task that begins; see `stackroute.envs.observations` for the layout."""
     # Known when compiling, unlike the arrays' shapes.
     models = task.delay.shape[0]
-    commitment, width = 3 * models + 1, 7 * models - 1
+    commitment, history = 3 * models + 1, 6 * models - 1
     # Read once: for all that the compiler knows, writing an observation might change it.
     game = task.game
     for k in range(commitment):
         observation[row, k] = encoded_games[game, k]
-    for k in range(commitment, width):
+    for k in range(commitment, history):
         observation[row, k] = 0.0
+    if observation.shape[1] > history:
+        for k in range(history, history + models):
+            observation[row, k] = 0.0
 
 
 @_inlined
@@ -294,12 +297,12 @@ def encode_commitment(task: Row, value: float, routing: int, delays: bool, obser
 
 
 @_inlined
-def encode_history(task: Row, history: bool, observation: Observations, row: int) -> None:
-    """Write the model of the last pass and the number of passes, in the last columns, if they are observed."""
-    if not history:
-        return
+def encode_history(task: Row, observation: Observations, row: int) -> None:
+    """Write the model of the last pass and the number of passes, if the observation has columns for them."""
     models = task.delay.shape[0]
     first = 6 * models - 1
+    if observation.shape[1] == first:
+        return
     for k in range(models - 1):
         observation[row, first + k] = 1.0 if task.model == k + 1 else 0.0
     observation[row, first + models - 1] = task.passes / (task.passes + HALF_PASSES)
@@ -326,7 +329,7 @@ def encode(
         if tasks[i].passes == 0:
             continue
         encode_commitment(tasks[i], value[tasks[i].game], routing, True, observation, i)
-        encode_history(tasks[i], True, observation, i)
+        encode_history(tasks[i], observation, i)
 
 
 @_compiled
@@ -379,7 +382,6 @@ def step(
     begins_anew: bool,
     max_passes: int,
     delays: bool,
-    history: bool,
     observation: Observations,
     final_observation: Observations,
     parts: FloatArray,
@@ -403,7 +405,6 @@ def step(
         begins_anew: Whether slots whose task ends begin their next one.
         max_passes: After this many passes a re-prompt truncates a task.
         delays: Whether commitments can have delays.
-        history: Whether a player observes the history.
         observation: Shape (n, width): updated where it changes.
         final_observation: The same shape: rows whose task ended are written where slots begin anew.
         parts: Parts of the rewards, shape (n, 4): written.
@@ -440,7 +441,7 @@ def step(
         commit(task, decode(actions, i, game.value, routing, task.transition, task.delay))
         serve(task, game, parts, i)
         encode_commitment(task, game.value, routing, delays, observation, i)
-        encode_history(task, history, observation, i)
+        encode_history(task, observation, i)
     for j in range(re_prompts):
         i = slots[1, j]
         task = tasks[i]
@@ -456,7 +457,7 @@ def step(
         else:
             commit(task, decode(actions, i, game.value, routing, task.transition, task.delay))
         serve(task, game, parts, i)
-        encode_history(task, history, observation, i)
+        encode_history(task, observation, i)
     for j in range(abandons):
         i = slots[2, j]
         tasks[i].end = ABANDONED
@@ -546,7 +547,7 @@ def begin_after_failure(
         first_parts[i, VALUE] = 0.0
         encode_new_task(task, encoded_games, observation, i)
         encode_commitment(task, games[task.game].value, routing, True, observation, i)
-        encode_history(task, True, observation, i)
+        encode_history(task, observation, i)
     return needy
 
 

@@ -13,7 +13,7 @@ from stackroute.analytic.game import probability
 from stackroute.envs import rules
 from stackroute.envs.actions import for_kernel
 from stackroute.envs.games import count
-from stackroute.envs.observations import ROUTINGS
+from stackroute.envs.observations import BLOCKS, ROUTINGS, block_columns
 from stackroute.envs.policies import Outcome, Seen, StatefulUserPolicy, commitment_by, patience_by_model
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ class Tasks:
 
     Attributes:
         rows: The tasks, records of `stackroute.envs.rules.task_dtype`, shape (n,).
-        observation: All blocks of what can be observed, float32, shape (n, width); the history is written if a player
-            observes it.
+        observation: What the players observe, float32, shape (n, width): all blocks up to the last that one observes.
         final_observation: The same at the end of tasks, in rows where one ended and the next began; others are old.
         parts: The parts of the last step's rewards, shape (n, 4), in the order of `stackroute.envs.rules.PARTS`.
         rewards: Those of the providers and of the users, shape (2, n).
@@ -108,24 +107,19 @@ class Tasks:
         self.rewards = np.zeros((2, self.size))
         self.ends = np.zeros((2, self.size), dtype=bool)
         # Lists of slots are written a place ahead.
-        self._slots = np.zeros((4, self.size + 1), dtype=np.int64)
+        self._slots = np.zeros((4, self.size + 1), dtype=np.uint32)
         self._ended = 0
         self._all = np.arange(self.size)
         self._routing = ROUTINGS.index(variant.routing)
         self._no_actions = np.zeros((self.size, variant.actions.width))
         self._no_answers = np.zeros(self.size, dtype=np.int64)
-        observed = {block for blocks in variant.observe.values() for block in blocks}
         self._begins_anew = begins_anew
-        self._settings = (
-            *(self._routing, in_turn, begins_anew, variant.max_passes, variant.throttling),
-            "history" in observed,
-        )
+        self._settings = (self._routing, in_turn, begins_anew, variant.max_passes, variant.throttling)
 
     @property
     def over(self) -> IntArray:
         """The slots whose task was over after the last step, ascending."""
-        slots: IntArray = self._slots[3, : self._ended]
-        return slots
+        return self._slots[3, : self._ended].astype(np.int64)
 
     @property
     def game(self) -> Game:
@@ -190,7 +184,8 @@ class Tasks:
 
     def state(self) -> npt.NDArray[np.float32]:
         """All blocks of what can be observed, also those that no player observes, shape (n, width)."""
-        variant, everything = self.variant, np.zeros_like(self.observation)
+        variant = self.variant
+        everything = np.zeros((self.size, block_columns(variant.models, BLOCKS[-1]).stop), dtype=np.float32)
         rules.encode(self.rows, variant.encoded_games, variant.games.value, self._routing, everything)
         return everything
 

@@ -187,8 +187,9 @@ class Variant:
 
     @cached_property
     def width(self) -> int:
-        """The length of an observation of all blocks."""
-        return int(block_columns(self.models, BLOCKS[-1]).stop)
+        """The length of an observation of all blocks up to the last one that a player observes, and the commitment."""
+        observed = {"commitment", *(block for blocks in self.observe.values() for block in blocks)}
+        return max(int(block_columns(self.models, block).stop) for block in BLOCKS if block in observed)
 
     @cached_property
     def columns(self) -> dict[Player, slice | npt.NDArray[np.int64]]:
