@@ -21,7 +21,7 @@ GamesLike = GameLike | Sequence[GameLike]
 """What tasks are drawn from: one game, a batch of games, or a list of what stands for a game."""
 
 
-Labels = tuple[str, str]
+Labels = tuple[str, ...]
 """What the two models of a game are called."""
 
 NO_LABELS: Labels = ("standard model", "reasoning model")
