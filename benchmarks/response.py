@@ -15,8 +15,8 @@ import numpy as np
 
 from stackroute.analytic import Commitment, best_response
 from stackroute.configs import load_game
+from stackroute.configs.learners import USER
 from stackroute.configs.loading import read_settings
-from stackroute.configs.training import UserSettings
 from stackroute.training.learn.follower_first import learn_user
 from stackroute.training.learn.learning import one_thread
 
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--user", default="user_ppo_box", metavar="LEARNER", help="packaged name, or a YAML file")
     parser.add_argument("--throttling", action="store_true", help="train on commitments with delays, too")
     options = parser.parse_args()
-    settings = read_settings(options.user, "learners", UserSettings)
+    settings = read_settings(options.user, "learners", USER)
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for name in options.games:
         game = load_game(name).game

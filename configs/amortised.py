@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from stackroute.analytic.sampling import random_games
 from stackroute.configs.loading import Settings
 
-if TYPE_CHECKING:
-    from typing import Self
 
-    from stackroute.analytic.sampling import Ranges
+def _ascending(given: list[float]) -> list[float]:
+    if given[0] > given[1]:
+        raise ValueError(f"{given} is not allowed; expected [lowest, highest]")
+    return given
 
-Range = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+def _apart(given: list[float]) -> list[float]:
+    if given[0] >= given[1]:
+        raise ValueError(f"{given} is not allowed; expected [lowest, highest] with different numbers")
+    return given
+
+
+_TWO = Field(min_length=2, max_length=2)
+Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
 class GamesSettings(Settings):
@@ -30,36 +38,13 @@ class GamesSettings(Settings):
     """
 
     count: Annotated[int, Field(ge=100)]
-    success: Range
-    cost: Range
-    latency: Range
-    values: Annotated[list[Range], Field(min_length=1)]
-    churn_penalties: Annotated[list[Range], Field(min_length=1)]
-
-    @property
-    def parts(self) -> list[Ranges]:
-        """The ranges of each part, as `stackroute.analytic.random_games` takes them."""
-
-        def pair(given: list[float]) -> tuple[float, float]:
-            return given[0], given[1]
-
-        return [
-            {
-                "success": pair(self.success),
-                "cost": pair(self.cost),
-                "latency": pair(self.latency),
-                "value": pair(value),
-                "churn_penalty": pair(penalty),
-            }
-            for value in self.values
-            for penalty in self.churn_penalties
-        ]
-
-    @model_validator(mode="after")
-    def _ranges_hold_games(self) -> Self:
-        for ranges in self.parts:
-            random_games(0, seed=0, **ranges)
-        return self
+    success: Annotated[list[Probability], _TWO, AfterValidator(_apart)]
+    cost: Annotated[list[NonNegativeFloat], _TWO, AfterValidator(_apart)]
+    latency: Annotated[list[NonNegativeFloat], _TWO, AfterValidator(_apart)]
+    values: Annotated[list[Annotated[list[PositiveFloat], _TWO, AfterValidator(_ascending)]], Field(min_length=1)]
+    churn_penalties: Annotated[
+        list[Annotated[list[NonNegativeFloat], _TWO, AfterValidator(_ascending)]], Field(min_length=1)
+    ]
 
 
 class AllActionSettings(Settings):

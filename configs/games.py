@@ -1,4 +1,4 @@
-"""Games as YAML: two models with units and sources, a user, and a churn penalty."""
+"""Games as YAML: models with units and sources, a user, and a churn penalty."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Model(Settings):
     """One model.
 
     Attributes:
-        label: What to call it in tables.
+        label: What to call it in tables; different for each model of a game.
         success: Probability that a pass solves the task, in (0, 1).
         cost: Cost of a pass, money.
         latency: Latency of a pass, in the game's unit of latency.
@@ -48,13 +48,6 @@ class Model(Settings):
     latency: NonNegative
 
 
-class Models(Settings):
-    """The provider's two models; the reasoning model is better, dearer and slower."""
-
-    standard: Model
-    reasoning: Model
-
-
 class GameConfig(Settings):
     """A game with its units and sources.
 
@@ -62,7 +55,7 @@ class GameConfig(Settings):
         name: The game's name: letters, digits, dots, dashes and underscores.
         description: What the game shows, one line.
         units: The units of the numbers.
-        models: The two models.
+        models: The provider's models.
         value: What a solved task is worth to the user.
         churn_penalty: What an abandoned task costs the provider, money.
         waiting_cost_per_hour: What an hour of waiting costs the user, money; exactly when latency is in time.
@@ -72,11 +65,11 @@ class GameConfig(Settings):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     description: str
     units: Units
-    models: Models
+    models: Annotated[list[Model], Field(min_length=1)]
     value: Positive
     churn_penalty: NonNegative
     waiting_cost_per_hour: Positive | None = None
-    sources: Annotated[list[str], Field(min_length=1)]
+    sources: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -87,14 +80,13 @@ class GameConfig(Settings):
         if not in_time and self.waiting_cost_per_hour is not None:
             allowed = " or ".join(map(repr, _SECONDS))
             raise ValueError(f"waiting_cost_per_hour: unknown key; allowed only when units.latency is {allowed}")
+        for position, label in enumerate(self.labels):
+            if label in self.labels[:position]:
+                raise ValueError(f"models.{position}.label: {label!r} is not allowed; expected a label of its own")
         try:
             _ = self.game
         except InvalidGameError as error:
-            field = error.field.partition("[")[0]
-            low, high = getattr(self.models.standard, field), getattr(self.models.reasoning, field)
-            key = f"models.reasoning.{field}"
-            allowed = f"more than the standard model's {low!r}"
-            raise ValueError(f"{key}: {high!r} is not allowed; expected {allowed}") from None
+            raise ValueError(f"models: {error}") from None
         return self
 
     @property
@@ -105,18 +97,17 @@ class GameConfig(Settings):
         return self.waiting_cost_per_hour * _SECONDS[self.units.latency] / _SECONDS_PER_HOUR
 
     @property
-    def labels(self) -> tuple[str, str]:
-        """What the two models are called."""
-        return self.models.standard.label, self.models.reasoning.label
+    def labels(self) -> tuple[str, ...]:
+        """What the models are called."""
+        return tuple(model.label for model in self.models)
 
     @property
     def game(self) -> Game:
         """The game in one unit of utility: latency is converted by the waiting cost."""
-        pair = (self.models.standard, self.models.reasoning)
         return Game(
-            success=[model.success for model in pair],
-            cost=[model.cost for model in pair],
-            latency=[model.latency * self.utility_per_latency for model in pair],
+            success=[model.success for model in self.models],
+            cost=[model.cost for model in self.models],
+            latency=[model.latency * self.utility_per_latency for model in self.models],
             value=self.value,
             churn_penalty=self.churn_penalty,
         )

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import math
+import io
+import re
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Sequence
     from importlib.resources.abc import Traversable
 
     from pydantic_core import ErrorDetails
 
+    Classes = list[type["Settings"]]
+
+_T = TypeVar("_T")
 _Settings = TypeVar("_Settings", bound="Settings")
+
+_DEEPEST = 20
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")
 
 
 class ConfigError(ValueError):
@@ -31,7 +39,7 @@ class ConfigError(ValueError):
 class Settings(BaseModel):
     """The base of all settings: unknown keys, missing keys and text in place of numbers are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 def packaged(folder: str) -> dict[str, Traversable]:
@@ -51,13 +59,13 @@ def packaged(folder: str) -> dict[str, Traversable]:
     return dict(sorted(found.items()))
 
 
-def read_settings(name: str | Path, folder: str, schema: type[_Settings]) -> _Settings:
+def read_settings(name: str | Path, folder: str, schema: type[_T] | TypeAdapter[_T]) -> _T:
     """Read settings from a packaged name or a YAML file.
 
     Args:
         name: A packaged name, or the path of a file that ends in .yaml or .yml.
         folder: Where packaged names are looked up: "games", "learners" or "training".
-        schema: The settings' class.
+        schema: The settings' class, or the adapter of a union of classes.
 
     Returns:
         The validated settings.
@@ -65,64 +73,11 @@ def read_settings(name: str | Path, folder: str, schema: type[_Settings]) -> _Se
     Raises:
         ConfigError: No such name or file, a file that is not YAML, or a key or value that is not allowed.
     """
-    return validated(*read_content(name, folder), schema)
-
-
-def one_of(content: dict[str, Any], label: str, key: str, schemas: Mapping[str, type[Settings]]) -> Settings:
-    """Validate settings whose class is named by one of their own keys.
-
-    Args:
-        content: Keys and values.
-        label: What to call their source in an error.
-        key: The key that names the class.
-        schemas: The classes by name.
-
-    Returns:
-        The validated settings.
-
-    Raises:
-        ConfigError: The key is missing or names no class, or a key or value is not allowed.
-    """
-    chosen = content.get(key)
-    if not isinstance(chosen, str) or chosen not in schemas:
-        raise ConfigError(f"{label}: {key}: {chosen!r} is not allowed; expected one of {', '.join(schemas)}")
-    return validated(content, label, schemas[chosen])
-
-
-def read_content(name: str | Path, folder: str) -> tuple[dict[str, Any], str]:
-    """Read keys and values that are not validated yet.
-
-    Args:
-        name: A packaged name, or the path of a file that ends in .yaml or .yml.
-        folder: Where packaged names are looked up.
-
-    Returns:
-        The content, and what to call its source in an error.
-
-    Raises:
-        ConfigError: No such name or file, or a file that is not YAML.
-    """
     label, text = _read_text(name, folder)
     content = _parse(text, label)
     if not isinstance(content, dict):
         raise ConfigError(f"{label}: {type(content).__name__} is not allowed; expected keys and values")
-    return content, label
-
-
-def _parse(text: str, label: str) -> Any:
-    try:
-        _refuse_repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader), label)
-        return yaml.safe_load(text)
-    except ConfigError:
-        raise
-    except ValueError as error:
-        raise ConfigError(f"{label}: not valid YAML: {error}") from None
-    except RecursionError:
-        raise ConfigError(f"{label}: not valid YAML: nested too deeply") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"{label}: not valid YAML{where}: {getattr(error, 'problem', None) or error}") from None
+    return validated(content, label, schema)
 
 
 def with_changes(settings: _Settings, changes: Sequence[str]) -> _Settings:
@@ -130,7 +85,8 @@ def with_changes(settings: _Settings, changes: Sequence[str]) -> _Settings:
 
     Args:
         settings: Valid settings.
-        changes: Texts of the form key=value; a key inside another is written with dots, the value as in YAML.
+        changes: Texts of the form key=value; a key inside another is written with dots, a model of a game by its
+            position or its label (`models.0.latency=40`), the value as in YAML.
 
     Returns:
         The changed settings.
@@ -141,32 +97,28 @@ def with_changes(settings: _Settings, changes: Sequence[str]) -> _Settings:
     content = settings.model_dump()
     for change in changes:
         key, equals, text = change.partition("=")
-        *path, last = key.strip().split(".")
+        path, _, last = key.strip().rpartition(".")
+        for position, model in enumerate(content.get("models", ())):
+            if path == f"models.{model['label']}":
+                path = f"models.{position}"
         place: Any = content
-        for step in path:
-            place = place.get(step) if isinstance(place, dict) else None
+        for step in filter(None, path.split(".")):
+            entries = dict(enumerate(place)) if isinstance(place, list) else place
+            place = entries.get(int(step) if step.isdecimal() else step) if isinstance(entries, dict) else None
         if not equals or not isinstance(place, dict):
-            raise ConfigError(f"{change!r} is not allowed; expected KEY=VALUE with one of the keys {_listed(content)}")
+            listed = ", ".join(_listed(content))
+            raise ConfigError(f"{change!r} is not allowed; expected KEY=VALUE with one of the keys {listed}")
         place[last] = _parse(text, change)
-        if isinstance(place[last], str):
-            # YAML takes numbers such as 1e-3 for text.
-            with contextlib.suppress(ValueError):
-                place[last] = float(text)
     return validated(content, " ".join(changes), type(settings))
 
 
-def _listed(content: dict[str, Any], prefix: str = "") -> str:
-    keys = (_listed(v, f"{prefix}{k}.") if isinstance(v, dict) else f"{prefix}{k}" for k, v in content.items())
-    return ", ".join(keys)
-
-
-def validated(content: dict[str, Any], label: str, schema: type[_Settings]) -> _Settings:
+def validated(content: dict[str, Any], label: str, schema: type[_T] | TypeAdapter[_T]) -> _T:
     """Validate settings read from somewhere.
 
     Args:
         content: Keys and values.
         label: What to call their source in an error.
-        schema: The settings' class.
+        schema: The settings' class, or the adapter of a union of classes.
 
     Returns:
         The validated settings.
@@ -174,27 +126,58 @@ def validated(content: dict[str, Any], label: str, schema: type[_Settings]) -> _
     Raises:
         ConfigError: A key or value is not allowed.
     """
+    adapter = schema if isinstance(schema, TypeAdapter) else TypeAdapter(schema)
     try:
-        return schema.model_validate(content)
+        return adapter.validate_python(content)
     except ValidationError as error:
         # A misspelt key is both unknown and missing; the unknown one is the one to look at.
         first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-        raise ConfigError(f"{label}: {_explain(first, schema)}") from None
+        raise ConfigError(f"{label}: {_explain(first, adapter._type)}") from None
 
 
-def _refuse_repeated_keys(node: yaml.Node | None, label: str) -> None:
-    """YAML itself would silently keep the last one."""
-    if isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise ConfigError(f"{label}: {key.value}: repeated key at line {key.start_mark.line + 1}")
-            if isinstance(key, yaml.ScalarNode):
-                seen.add(key.value)
-            _refuse_repeated_keys(value, label)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_repeated_keys(item, label)
+def as_yaml(settings: Settings) -> str:
+    """Settings as the text of a YAML file, which reads back as the same settings."""
+    writer, text = YAML(), io.StringIO()
+    writer.width = 4096
+    writer.dump(settings.model_dump(exclude_none=True), text)
+    return text.getvalue()
+
+
+def _parse(text: str, label: str) -> Any:
+    try:
+        _refuse_more_than_data(text)
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"{label}: not valid YAML{where}: {error.problem or error}") from None
+    except (ValueError, YAMLError) as error:
+        raise ConfigError(f"{label}: not valid YAML: {error}") from None
+
+
+def _refuse_more_than_data(text: str) -> None:
+    """Aliases can grow without bound, tags and versions change what a value means, and 010 is 8 or 10."""
+    depth = 0
+    for event in YAML(typ="safe", pure=True).parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        problem = ""
+        if any(getattr(event, part, None) for part in ("anchor", "tag", "version")):
+            problem = "anchors, aliases, tags and versions are not allowed"
+        elif depth > _DEEPEST:
+            problem = "nested too deeply"
+        elif isinstance(event, ScalarEvent) and not event.style and _LEADING_ZERO.fullmatch(event.value):
+            problem = f"{event.value} is not allowed; expected a number without leading zeros, or quoted text"
+        if problem:
+            raise MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+
+
+def _listed(content: Any, prefix: str = "") -> list[str]:
+    """All keys, those inside others with dots."""
+    if isinstance(content, list) and content and isinstance(content[0], dict):
+        content = dict(enumerate(content))
+    if not isinstance(content, dict):
+        return [prefix.removesuffix(".")]
+    return [key for name, value in content.items() for key in _listed(value, f"{prefix}{name}.")]
 
 
 def _read_text(name: str | Path, folder: str) -> tuple[str, str]:
@@ -219,44 +202,46 @@ def _read_text(name: str | Path, folder: str) -> tuple[str, str]:
         raise ConfigError(f"{label!r}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _explain(error: ErrorDetails, schema: type[Settings]) -> str:
-    location = error["loc"]
-    key = ".".join(map(str, location))
-    siblings = _keys_beside(location, schema)
-    if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(location[-1]), siblings, n=1)
+def _explain(error: ErrorDetails, schema: Any) -> str:
+    keys, holders, inside = _located(error["loc"], schema)
+    kind, given, context = error["type"], error["input"], error.get("ctx", {})
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        keys.append(context["discriminator"].strip("'"))
+        tags = [tag for one in inside for tag in get_args(one.model_fields[keys[-1]].annotation)]
+        return f"{'.'.join(keys)}: {given.get(keys[-1])!r} is not allowed; expected one of {', '.join(tags)}"
+    key = ".".join(keys)
+    siblings = list(holders[0].model_fields) if holders else []
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(keys[-1], siblings, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"{key}: unknown key; allowed keys: {', '.join(siblings)}{hint}"
-    if error["type"] == "missing":
+    if kind == "missing":
         return f"{key}: missing key; allowed keys: {', '.join(siblings)}"
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"]) if not key else f"{key}: {error['ctx']['error']}"
+    if kind == "value_error":
+        return f"{key}: {context['error']}" if key else str(context["error"])
     expected = error["msg"].removeprefix("Input should be ").replace("'", "")
-    if error["type"] == "float_type" and isinstance(error["input"], str):
-        with contextlib.suppress(ValueError):
-            if math.isfinite(float(error["input"])):
-                expected += f"; YAML reads this one as text, write {float(error['input'])}"
-    return f"{key}: {error['input']!r} is not allowed; expected {expected}"
+    return f"{key}: {given!r} is not allowed; expected {expected}"
 
 
-def _keys_beside(location: Iterable[Any], schema: type[Settings]) -> list[str]:
-    current: Any = schema
-    for step in list(location)[:-1]:
-        if isinstance(step, int):
-            # The entry of a list is of the list's own type, which the step before has led to.
+def _located(location: Sequence[str | int], schema: Any) -> tuple[list[str], Classes, Classes]:
+    """The keys of an error's location, and the classes of the settings around and below the last one."""
+    keys: list[str] = []
+    holders = inside = _classes(schema)
+    for step in location:
+        if len(inside) > 1:
+            # In a union, pydantic names the member before its key.
+            inside = [one for one in inside if any(step in get_args(f.annotation) for f in one.model_fields.values())]
             continue
-        current = current.model_fields[step].annotation
-        # A part of the settings may be optional, or one of a list.
-        current = next((one for one in _parts(current) if _is_schema(one)), current)
-    return list(current.model_fields) if _is_schema(current) else []
+        keys.append(str(step))
+        if isinstance(step, str):
+            holders = inside
+            field = inside[0].model_fields.get(step) if inside else None
+            inside = _classes(field.annotation) if field else []
+    return keys, holders, inside
 
 
-def _parts(annotation: Any) -> Iterator[Any]:
-    """What an annotation such as `list[X] | None` is made of."""
-    for part in get_args(annotation):
-        yield part
-        yield from _parts(part)
-
-
-def _is_schema(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Settings)
+def _classes(annotation: Any) -> Classes:
+    """The classes of settings that an annotation such as `list[X] | None` is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return [annotation]
+    return [one for part in get_args(annotation) for one in _classes(part)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from stackroute.analytic import Stratum, stratified_games, throttling_gain
-from stackroute.configs.games import GameConfig, Model, Models, Units, load_game
+from stackroute.configs.games import GameConfig, Model, Units, load_game
 from stackroute.configs.loading import ConfigError, Settings, read_settings
 from stackroute.configs.training import Count
 
@@ -200,7 +200,7 @@ def _described(game: Game, name: str, description: str, source: str) -> GameConf
         name=name,
         description=description,
         units=Units(money="abstract", latency="value"),
-        models=Models(standard=models[0], reasoning=models[1]),
+        models=models,
         value=float(game.value),
         churn_penalty=float(game.churn_penalty),
         sources=[source],

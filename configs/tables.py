@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import math
+import io
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import ConfigDict, Field, NonNegativeFloat, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as validated_dataclass
 
 from stackroute.configs.loading import ConfigError
 
@@ -23,10 +25,12 @@ _SOURCES = {
     "aider": "aider polyglot benchmark, Aider-AI/aider, aider/website/_data/polyglot_leaderboard.yml at commit "
     "5dc9490bb35f (Apache-2.0); list prices, cost and seconds per attempt"
 }
-_DELIMITERS = ",;\t"
 
 
-@dataclass(frozen=True)
+Probability = Annotated[float, Field(gt=0, lt=1)]
+
+
+@validated_dataclass(frozen=True, config=ConfigDict(allow_inf_nan=False, defer_build=True))
 class MeasuredModel:
     """A model as it was measured.
 
@@ -43,14 +47,17 @@ class MeasuredModel:
     """
 
     label: str
-    success: float
-    cost: float
-    latency: float
-    success_error: float | None = None
-    cost_error: float | None = None
-    latency_error: float | None = None
-    count: float | None = None
-    second_success: float | None = None
+    success: Probability
+    cost: NonNegativeFloat
+    latency: NonNegativeFloat
+    success_error: NonNegativeFloat | None = None
+    cost_error: NonNegativeFloat | None = None
+    latency_error: NonNegativeFloat | None = None
+    count: Annotated[float, Field(ge=1)] | None = None
+    second_success: Probability | None = None
+
+
+_MEASURED = TypeAdapter(MeasuredModel)
 
 
 @dataclass(frozen=True)
@@ -103,28 +110,40 @@ def read_models(name: str | Path, columns: Mapping[str, str] | None = None) -> M
     Raises:
         ConfigError: There is no such file, it is no CSV with the required columns, or no row can be used.
     """
+    import pandas  # takes longer than all other imports of the package together
+
     text, label, source = _read_text(name)
-    lines = text.splitlines()
-    if not any(line.strip() for line in lines):
+    if not text.strip():
         raise ConfigError(f"{label}: is empty; expected a line of column names and a line for each model")
-    delimiter = max(_DELIMITERS, key=lines[0].count)
-    reader = csv.DictReader(lines, delimiter=delimiter)
-    places = _places([name.strip() for name in reader.fieldnames or ()], columns or {}, label)
-    reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+    header = text.partition("\n")[0]
+    try:
+        table = pandas.read_csv(
+            io.StringIO(text),
+            sep=max(",;\t", key=header.count),
+            dtype=str,
+            index_col=False,
+            keep_default_na=False,
+            skip_blank_lines=False,
+            # Choosing columns, even all, is what lets pandas ignore cells beyond the last column.
+            usecols=lambda column: True,
+        )
+    except (pandas.errors.EmptyDataError, pandas.errors.ParserError) as error:
+        raise ConfigError(f"{label}: not valid CSV: {error}") from None
+    table = table.map(str.strip).rename(columns=str.strip)
+    places = _places(list(table.columns), columns or {}, label)
     models: dict[str, MeasuredModel] = {}
     rejected = []
-    try:
-        for row in reader:
-            cells = {column: (row[place] or "").strip() for column, place in places.items()}
-            try:
-                model = _model(cells)
-                if model.label in models:
-                    raise ValueError("model: stands in the table twice; the first row is used")
-                models[model.label] = model
-            except ValueError as error:
-                rejected.append(Rejected(reader.line_num, cells["model"] or "(no name)", str(error)))
-    except csv.Error as error:
-        raise ConfigError(f"{label}: line {reader.line_num}: not valid CSV: {error}") from None
+    for line, row in enumerate(table.to_dict("records"), start=2):
+        cells = {column: row[place] for column, place in places.items() if row[place]}
+        if not cells:
+            continue
+        try:
+            model = _model(cells)
+            if model.label in models:
+                raise ValueError("model: stands in the table twice; the first row is used")
+            models[model.label] = model
+        except ValueError as error:
+            rejected.append(Rejected(line, cells.get("model", "(no name)"), str(error)))
     if not models:
         first = f"; the first: line {rejected[0].line}: {rejected[0].reason}" if rejected else ""
         raise ConfigError(f"{label}: no row can be used{first}")
@@ -163,33 +182,12 @@ def _places(found: list[str], columns: Mapping[str, str], label: str) -> dict[st
 
 
 def _model(cells: dict[str, str]) -> MeasuredModel:
-    if not cells["model"]:
-        raise ValueError("model: is empty; expected a name")
-    numbers = {column: _number(column, cells[column]) for column in cells if column != "model"}
-    for column in REQUIRED[1:]:
-        if numbers[column] is None:
-            raise ValueError(f"{column}: is empty; expected a number")
-    model = MeasuredModel(cells["model"], **numbers)  # type: ignore[arg-type]
-    for column in ("success", "second_success"):
-        share = numbers.get(column)
-        if share is not None and not 0 < share < 1:
-            raise ValueError(f"{column}: {share:g} is not allowed; expected a probability between 0 and 1")
-    for column in ("cost", "latency", "success_error", "cost_error", "latency_error"):
-        value = numbers.get(column)
-        if value is not None and value < 0:
-            raise ValueError(f"{column}: {value:g} is not allowed; expected a number >= 0")
-    if model.count is not None and model.count < 1:
-        raise ValueError(f"count: {model.count:g} is not allowed; expected a number >= 1")
-    return model
-
-
-def _number(column: str, text: str) -> float | None:
-    if not text:
-        return None
+    for column in REQUIRED:
+        if column not in cells:
+            raise ValueError(f"{column}: is empty; expected a {'name' if column == 'model' else 'number'}")
     try:
-        number = float(text)
-    except ValueError:
-        raise ValueError(f"{column}: {text!r} is not allowed; expected a number") from None
-    if not math.isfinite(number):
-        raise ValueError(f"{column}: {text} is not allowed; expected a finite number")
-    return number
+        return _MEASURED.validate_python({"label" if name == "model" else name: cell for name, cell in cells.items()})
+    except ValidationError as error:
+        first = error.errors()[0]
+        expected = first["msg"].removeprefix("Input should be ")
+        raise ValueError(f"{first['loc'][0]}: {first['input']} is not allowed; expected {expected}") from None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Row = Any
     Rows = npt.NDArray[np.void]
     Observations = npt.NDArray[np.float32]
+    Slots = npt.NDArray[np.uint32]
 
 RE_PROMPT, ABANDON = 0, 1
 """The user's answers to a failed pass."""
@@ -387,7 +388,7 @@ def step(
     parts: FloatArray,
     rewards: FloatArray,
     ends: BoolArray,
-    slots: IntArray,
+    slots: Slots,
 ) -> int:
     """One move in each of n tasks that are in play: the provider's where it is to move, elsewhere the user's answer.
 
@@ -503,7 +504,7 @@ def begin_after_failure(
     routing: int,
     observation: Observations,
     first_parts: FloatArray,
-    slots: IntArray,
+    slots: Slots,
     count: int,
 ) -> int:
     """Let slots begin their next task, whose first pass has failed, as far as commitments are known ahead.

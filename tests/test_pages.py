@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 import stackroute
 from stackroute.configs.benchmarks import load_suite
@@ -141,7 +141,7 @@ def test_blocks_run(name: str, tmp_path: Path, stackroute: Runner, monkeypatch: 
         if language == "toml":
             tomllib.loads(text)
         elif language == "yaml":
-            assert yaml.safe_load(text)
+            assert YAML(typ="safe", pure=True).load(text)
         elif language == "csv":
             assert len({len(row) for row in csv.reader(text.splitlines())}) == 1
         elif language:

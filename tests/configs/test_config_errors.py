@@ -5,19 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
-from stackroute.configs import ConfigError, load_game
+from stackroute.configs import ConfigError, GameConfig, load_game
+from stackroute.configs.loading import as_yaml
 from stackroute.configs.training import load_training_settings
 
 GOOD: dict[str, Any] = {
     "name": "mine",
     "description": "a game",
     "units": {"money": "USD", "latency": "seconds"},
-    "models": {
-        "standard": {"label": "small", "success": 0.2, "cost": 0.02, "latency": 11},
-        "reasoning": {"label": "large", "success": 0.4, "cost": 0.04, "latency": 60},
-    },
+    "models": [
+        {"label": "small", "success": 0.2, "cost": 0.02, "latency": 11},
+        {"label": "large", "success": 0.4, "cost": 0.04, "latency": 60},
+    ],
     "waiting_cost_per_hour": 64,
     "value": 5,
     "churn_penalty": 0.1,
@@ -40,13 +41,13 @@ def message(path: Path) -> str:
 def changed(key: str, value: object) -> dict[str, Any]:
     content = copy.deepcopy(GOOD)
     *parents, last = key.split(".")
-    place = content
+    place: Any = content
     for parent in parents:
-        place = place[parent]
+        place = place[int(parent) if parent.isdecimal() else parent]
     if value is DROP:
         del place[last]
     else:
-        place[last] = value
+        place[int(last) if last.isdecimal() else last] = value
     return content
 
 
@@ -56,7 +57,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def write(path: Path, content: object) -> Path:
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    YAML(typ="safe", pure=True).dump(content, path)
     return path
 
 
@@ -67,25 +68,28 @@ def test_the_unchanged_file_is_fine(path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "named", "allowed"),
     [
-        ("models.standard.success", 1.2, "1.2", "less than 1"),
-        ("models.standard.success", 0, "0", "greater than 0"),
-        ("models.reasoning.success", 1, "1", "less than 1"),
-        ("models.standard.success", NAN, "nan", "finite number"),
-        ("models.standard.cost", -0.1, "-0.1", "greater than or equal to 0"),
-        ("models.standard.cost", "cheap", "'cheap'", "valid number"),
-        ("models.standard.cost", "0.02", "'0.02'", "valid number"),
-        ("models.standard.cost", True, "True", "valid number"),
-        ("models.standard.cost", None, "None", "valid number"),
-        ("models.reasoning.latency", INF, "inf", "finite number"),
-        ("models.reasoning.latency", [60], "[60]", "valid number"),
-        ("models.standard.label", 4, "4", "valid string"),
-        ("models.standard", 4, "4", "Model"),
+        ("models.0.success", 1.2, "1.2", "less than 1"),
+        ("models.0.success", 0, "0", "greater than 0"),
+        ("models.1.success", 1, "1", "less than 1"),
+        ("models.0.success", NAN, "nan", "finite number"),
+        ("models.0.cost", -0.1, "-0.1", "greater than or equal to 0"),
+        ("models.0.cost", "cheap", "'cheap'", "valid number"),
+        ("models.0.cost", "0.02", "'0.02'", "valid number"),
+        ("models.0.cost", True, "True", "valid number"),
+        ("models.0.cost", None, "None", "valid number"),
+        ("models.1.latency", INF, "inf", "finite number"),
+        ("models.1.latency", [60], "[60]", "valid number"),
+        ("models.0.label", 4, "4", "valid string"),
+        ("models.0", 4, "4", "Model"),
         ("units.money", "JPY", "'JPY'", "USD"),
         ("units.latency", "hours", "'hours'", "minutes"),
+        ("name", "../escaped", "'../escaped'", "pattern"),
+        ("name", ["mine"], "['mine']", "valid string"),
         ("value", 0, "0", "greater than 0"),
         ("churn_penalty", -1, "-1", "greater than or equal to 0"),
         ("waiting_cost_per_hour", 0, "0", "greater than 0"),
-        ("sources", [], "[]", "at least 1 item"),
+        ("models", [], "[]", "at least 1 item"),
+        ("models.1.label", "small", "'small'", "a label of its own"),
         ("sources", "a test", "'a test'", "valid list"),
     ],
 )
@@ -95,9 +99,7 @@ def test_value_that_is_not_allowed(path: Path, key: str, value: object, named: s
     assert allowed in text
 
 
-@pytest.mark.parametrize(
-    "key", ["name", "units", "units.latency", "models.reasoning", "models.reasoning.cost", "value", "sources"]
-)
+@pytest.mark.parametrize("key", ["name", "units", "units.latency", "models", "models.1.cost", "value"])
 def test_missing_key(path: Path, key: str) -> None:
     text = message(write(path, changed(key, DROP)))
     assert f"{key}: missing key" in text
@@ -109,7 +111,7 @@ def test_missing_key(path: Path, key: str) -> None:
     [
         ("churn_penalti", "churn_penalty"),
         ("waiting_cost", "waiting_cost_per_hour"),
-        ("models.standard.sucess", "success"),
+        ("models.0.sucess", "success"),
         ("units.mony", "money"),
     ],
 )
@@ -128,11 +130,15 @@ def test_unknown_key_without_a_suggestion(path: Path) -> None:
 
 @pytest.mark.parametrize("field", ["success", "cost", "latency"])
 def test_orders_violated(path: Path, field: str) -> None:
-    standard = GOOD["models"]["standard"][field]
-    text = message(write(path, changed(f"models.reasoning.{field}", standard / 2)))
-    assert f"models.reasoning.{field}: {standard / 2} is not allowed" in text
-    assert "more than the standard model's" in text
-    assert str(standard) in text
+    small = GOOD["models"][0][field]
+    text = message(write(path, changed(f"models.1.{field}", small / 2)))
+    assert f"models.1.{field}: {small / 2} is not allowed; expected more than small's {small}" in text
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_games_have_two_models_for_now(path: Path, count: int) -> None:
+    models = [{"label": str(k), "success": 0.2 + 0.1 * k, "cost": 1 + k, "latency": k} for k in range(count)]
+    assert f"models: success: shape ({count},) is not allowed" in message(write(path, GOOD | {"models": models}))
 
 
 def test_waiting_cost_is_needed_where_latency_is_in_time(path: Path) -> None:
@@ -156,10 +162,54 @@ def test_directory_instead_of_a_file(path: Path) -> None:
     assert "cannot be read" in message(path)
 
 
-@pytest.mark.parametrize("text", ["a: [1, 2", "a: b: c", "\tname: x", "a: !!python/object:os.system x", "a: \x00"])
-def test_invalid_yaml(path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: [1, 2", "at line 1, column 9: expected ',' or ']'"),
+        ("b: 1\na: b: c", "at line 2, column 5: mapping values are not allowed here"),
+        ("\tname: x", "at line 1, column 1: found character '\\t'"),
+        ("a: \x00", "special characters are not allowed"),
+        ("a: 2024-99-99", "month must be in 1..12"),
+        ("a: " + "9" * 5000, "4300 digits"),
+        ("a: " + "[" * 5000, "nested too deeply"),
+        ("? {a: b}\n: c", "unhashable key"),
+        ("a: 1\n---\nb: 2", "another document"),
+        ("b: 1\na: 1\na: 2", 'at line 3, column 1: found duplicate key "a"'),
+        ("a: {b: 1, b: 2}", 'found duplicate key "b"'),
+        ("a: !!python/object:os.system x", "at line 1, column 4: anchors, aliases, tags and versions are not allowed"),
+        ("a: !!bool x", "tags"),
+        ("a: 1\nb: &many [1, 2]", "at line 2, column 4: anchors"),
+        ("%YAML 1.1\n---\na: 1", "versions"),
+        ("a: 010", "at line 1, column 4: 010 is not allowed; expected a number without leading zeros"),
+    ],
+)
+def test_invalid_yaml(path: Path, text: str, problem: str) -> None:
     path.write_text(text, encoding="utf-8")
-    assert "not valid YAML" in message(path)
+    found = message(path)
+    assert "not valid YAML" in found
+    assert problem in found
+
+
+@pytest.mark.parametrize("text", ["1:30", "yes", "2024-01-01", "~", "'5'", ".inf", "nan"])
+def test_what_is_no_number_in_yaml_is_refused(path: Path, text: str) -> None:
+    write(path, GOOD)
+    path.write_text(path.read_text().replace("value: 5", f"value: {text}"))
+    assert "value: " in message(path)
+
+
+@pytest.mark.parametrize(("text", "number"), [("1e-3", 1e-3), ("5", 5), ("1E+2", 100), (".5", 0.5), ("1_000", 1000)])
+def test_numbers(path: Path, text: str, number: float) -> None:
+    write(path, GOOD)
+    path.write_text(path.read_text().replace("value: 5", f"value: {text}"))
+    assert load_game(path).value == number
+
+
+def test_a_game_reads_back_as_it_was_written(path: Path) -> None:
+    config = GameConfig.model_validate(
+        changed("models.0.cost", 1e-7) | {"description": "a: b, 'c' # d\u00e9 " + "long " * 50}
+    )
+    path.write_text(as_yaml(config), encoding="utf-8")
+    assert load_game(path) == config
 
 
 @pytest.mark.parametrize(("text", "kind"), [("", "NoneType"), ("- a\n- b", "list"), ("just text", "str"), ("4", "int")])

@@ -41,7 +41,7 @@ def solve_command(
 ) -> None:
     """Compute the exact Stackelberg equilibrium of a game and say what it means.
 
-    Example: stackroute solve gpt-4.1-o3-dev --throttling --set churn_penalty=0.05 --set models.reasoning.latency=40
+    Example: stackroute solve gpt-4.1-o3-dev --throttling --set churn_penalty=0.05 --set models.o3.latency=40
     """
     from stackroute.analytic import Regime, solve
     from stackroute.configs import load_game, with_changes

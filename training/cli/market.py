@@ -83,8 +83,7 @@ def calibrate_command(
 
 def _write(market: Market, folder: Path) -> str:
     """Write the report, the picture and the games; gives what was written, in words."""
-    import yaml
-
+    from stackroute.configs.loading import as_yaml
     from stackroute.training.market import report
     from stackroute.training.output import output_folder, write_json, write_text
 
@@ -96,8 +95,7 @@ def _write(market: Market, folder: Path) -> str:
     write_text(folder / "report.md", report.as_markdown(market, picture))
     write_json(folder / "report.json", report.as_json(market))
     for config in report.game_configs(market):
-        game = config.model_dump(mode="json", exclude_none=True)
-        write_text(games / f"{config.name}.yaml", yaml.safe_dump(game, sort_keys=False, allow_unicode=True))
+        write_text(games / f"{config.name}.yaml", as_yaml(config))
     return f"{folder / 'report.md'}, {picture or 'no picture (needs matplotlib)'}, report.json and {games}"
 
 

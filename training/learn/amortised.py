@@ -6,6 +6,7 @@ equilibrium but the map from games to equilibria. All rewards come from sampled 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -133,10 +134,23 @@ def train(
 
 def training_games(settings: GamesSettings, seed: int) -> Game:
     """The games of a distribution, shape (count,)."""
-    whole, left = divmod(settings.count, len(settings.parts))
+    ranges = list(itertools.product(settings.values, settings.churn_penalties))
+    whole, left = divmod(settings.count, len(ranges))
+
+    def pair(given: list[float]) -> tuple[float, float]:
+        return given[0], given[1]
+
     parts = [
-        random_games(whole + (number < left), derived_seed(seed, number), **ranges)
-        for number, ranges in enumerate(settings.parts)
+        random_games(
+            whole + (number < left),
+            derived_seed(seed, number),
+            success=pair(settings.success),
+            cost=pair(settings.cost),
+            latency=pair(settings.latency),
+            value=pair(value),
+            churn_penalty=pair(penalty),
+        )
+        for number, (value, penalty) in enumerate(ranges)
     ]
     return joined_games(parts)
 

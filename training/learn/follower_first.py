@@ -185,7 +185,7 @@ def user_environment(
         tasks_per_commitment=settings.tasks_per_commitment,
         action="grid" if settings.action == "grid" else "box",
     )
-    return PatienceVecEnv(batch, group=settings.group)
+    return PatienceVecEnv(batch)
 
 
 def learn_provider(

@@ -12,7 +12,7 @@ from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.utils import set_random_seed
 
-from stackroute.training.learn.models import Exploration, make_model
+from stackroute.training.learn.models import make_exploration, make_model
 from stackroute.training.learn.session import Curve, derived_seed
 
 if TYPE_CHECKING:
@@ -66,12 +66,7 @@ class Learner:
         self._seed = seed
         self.model = make_model(environment, settings, seed=derived_seed(seed, "networks"), done=self._done)
         self.model.set_logger(configure(str(log_folder), ["tensorboard"]) if log_folder else Logger(None, []))
-        self._average: dict[str, torch.Tensor] = {}
-        self._callback = None
-        if settings.exploration is not None and settings.final_exploration is not None:
-            self._callback = Exploration(settings.exploration, settings.final_exploration, self._done)
-        elif settings.algorithm == "dqn":
-            self._callback = Exploration(1.0, 1.0, self._done)
+        self._callback = make_exploration(settings, self._done)
 
     @property
     def policy(self) -> BasePolicy:
@@ -101,8 +96,6 @@ class Learner:
             reset_num_timesteps=False,
         )
         self.rounds += 1
-        if self.settings.average_last is not None:
-            self._averaged_over(max(1, round(self.settings.average_last * self.settings.rounds)))
 
     def record(self, **values: float) -> None:
         """Write values to the TensorBoard logs."""
@@ -119,7 +112,6 @@ class Learner:
             "parameters": model.get_parameters(),
             "variables": {name: getattr(model, name).detach() for name in variables or ()},
             "counters": {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)},
-            "average": dict(self._average),
         }
         if isinstance(model, OffPolicyAlgorithm):
             buffer = model.replay_buffer
@@ -133,7 +125,6 @@ class Learner:
         """Go back to a state of `state`."""
         model = self.model
         self.rounds = state["rounds"]
-        self._average = dict(state["average"])
         model.set_parameters(state["parameters"], device="cpu")
         for name, value in state["variables"].items():
             getattr(model, name).data.copy_(value)
@@ -145,17 +136,6 @@ class Learner:
             buffer.pos, buffer.full = kept["pos"], kept["full"]
             for name in _BUFFER:
                 getattr(buffer, name)[: len(kept[name])] = kept[name].numpy()
-
-    def _averaged_over(self, rounds: int) -> None:
-        """Average the policy's weights over the last rounds; after the very last, the average is the policy."""
-        number = self.rounds - (self.settings.rounds - rounds)
-        if number < 1:
-            return
-        for name, tensor in self.policy.state_dict().items():
-            mean = self._average.get(name, torch.zeros_like(tensor))
-            self._average[name] = mean + (tensor - mean) / number
-        if self.rounds == self.settings.rounds:
-            self.policy.load_state_dict(self._average)
 
     def _done(self) -> float:
         steps = self.model.num_timesteps if hasattr(self, "model") else 0

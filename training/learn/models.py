@@ -10,13 +10,22 @@ from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
 
+from stackroute.configs.learners import (
+    DQNSettings,
+    OffPolicySettings,
+    OnPolicySettings,
+    PPOSettings,
+    SACSettings,
+    TD3Settings,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.vec_env import VecEnv
 
-    from stackroute.configs.training import LearnerSettings
+    from stackroute.configs.learners import LearnerSettings
 
     Share = Callable[[], float]
 
@@ -48,40 +57,45 @@ def make_model(environment: VecEnv, settings: LearnerSettings, *, seed: int, don
         "seed": seed,
         "device": "cpu",
     }
-    on_policy: dict[str, Any] = {
-        "n_steps": settings.rollout_length,
-        "ent_coef": settings.entropy_bonus,
-        "gae_lambda": 1.0,
-    }
-    off_policy: dict[str, Any] = {
+    if isinstance(settings, OnPolicySettings):
+        common |= {"n_steps": settings.rollout_length, "ent_coef": settings.entropy_bonus, "gae_lambda": 1.0}
+        if isinstance(settings, PPOSettings):
+            minibatch = settings.steps_per_update // settings.minibatches
+            return PPO("MlpPolicy", environment, batch_size=minibatch, n_epochs=settings.epochs, **common)
+        return A2C("MlpPolicy", environment, normalize_advantage=True, **common)
+    assert isinstance(settings, OffPolicySettings), "every learner is one or the other"
+    common |= {
         "buffer_size": settings.buffer_size,
         "batch_size": settings.minibatch_size,
         "learning_starts": settings.batch_size,
         "train_freq": 1,
         "gradient_steps": settings.gradient_steps,
     }
-    if settings.algorithm == "ppo":
-        assert settings.minibatches is not None
-        assert settings.epochs is not None
-        assert settings.rollout_length is not None
-        minibatch = settings.batch_size * settings.rollout_length // settings.minibatches
-        return PPO("MlpPolicy", environment, batch_size=minibatch, n_epochs=settings.epochs, **on_policy, **common)
-    if settings.algorithm == "a2c":
-        return A2C("MlpPolicy", environment, normalize_advantage=True, **on_policy, **common)
-    if settings.algorithm == "dqn":
+    if isinstance(settings, DQNSettings):
         # One-step episodes leave nothing to bootstrap from; for longer ones the target follows slowly after each batch.
-        return DQN(
-            "MlpPolicy", environment, target_update_interval=settings.batch_size, tau=0.05, **off_policy, **common
-        )
-    if settings.algorithm == "sac":
-        return SAC("MlpPolicy", environment, **off_policy, **common)
-    if settings.algorithm == "td3":
-        return TD3("MlpPolicy", environment, **off_policy, **common)
+        return DQN("MlpPolicy", environment, target_update_interval=settings.batch_size, tau=0.05, **common)
+    if isinstance(settings, SACSettings) and settings.algorithm == "sac":
+        return SAC("MlpPolicy", environment, **common)
+    if isinstance(settings, TD3Settings):
+        return TD3("MlpPolicy", environment, **common)
     try:
         from sb3_contrib import TQC
     except ImportError as error:
         raise ImportError("tqc needs sb3-contrib: pip install 'stackroute[train]'") from error
-    return TQC("MlpPolicy", environment, **off_policy, **common)
+    return TQC("MlpPolicy", environment, **common)
+
+
+def make_exploration(settings: LearnerSettings, done: Share) -> Exploration | None:
+    """The callback that narrows a learner's exploration; None where the algorithm chooses its own.
+
+    Args:
+        settings: How to learn.
+        done: The share of the training that is done, in [0, 1].
+    """
+    if not isinstance(settings, OnPolicySettings | TD3Settings | DQNSettings):
+        return None
+    first, last = settings.exploration, settings.final_exploration
+    return Exploration(first, last, done) if first is not None and last is not None else None
 
 
 class Exploration(BaseCallback):

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from stackroute.configs import GameConfig
-from stackroute.configs.games import Model, Models, Units
+from stackroute.configs.games import Model, Units
 from stackroute.training.market.market import REGIMES, ROUTES, Assessment, assess, games_of, route_in_words
 from stackroute.training.market.robustness import RATIOS, routes
 from stackroute.training.market.uncertainty import shares
@@ -216,7 +216,7 @@ def game_configs(market: Market) -> list[GameConfig]:
                 name=name if names[name] == 1 else f"{name}-{names[name]}",
                 description=f"{pair.label}, from a table of measured models",
                 units=Units.model_validate({"money": market.scenario.money, "latency": "seconds"}),
-                models=Models(standard=_model(pair.standard), reasoning=_model(pair.reasoning)),
+                models=[_model(pair.standard), _model(pair.reasoning)],
                 value=middle.values[0],
                 churn_penalty=middle.churn_penalties[0],
                 waiting_cost_per_hour=middle.waiting_costs[0],

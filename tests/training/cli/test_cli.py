@@ -11,8 +11,8 @@ name: mine
 description: two models
 units: {money: USD, latency: seconds}
 models:
-  standard: {label: small, success: 0.4, cost: 0.01, latency: 5}
-  reasoning: {label: large, success: 0.7, cost: 0.05, latency: 40}
+  - {label: small, success: 0.4, cost: 0.01, latency: 5}
+  - {label: large, success: 0.7, cost: 0.05, latency: 40}
 waiting_cost_per_hour: 30
 value: 1.0
 churn_penalty: 0.2
@@ -29,7 +29,7 @@ def files(folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("old", "new", "names"),
     [
-        ("success: 0.4", "success: 1.2", ["models.standard.success", "1.2", "less than 1"]),
+        ("success: 0.4", "success: 1.2", ["models.0.success", "1.2", "less than 1"]),
         ("churn_penalty: 0.2\n", "", ["churn_penalty", "missing key"]),
         ("churn_penalty", "churn_penality", ["churn_penality", "unknown key", "did you mean 'churn_penalty'"]),
         ("value: 1.0", "value: much", ["value", "'much'", "valid number"]),

@@ -80,8 +80,8 @@ def test_the_advice_works_at_the_digits_that_are_printed(name: str) -> None:
 
 
 def test_users_can_gain_from_slowing_down() -> None:
-    changes = ["models.standard.latency=0.01", "models.reasoning.success=0.9", "models.standard.cost=0.3"]
-    changes += ["models.reasoning.cost=0.35", "models.reasoning.latency=1.5", "churn_penalty=0.1"]
+    changes = ["models.0.latency=0.01", "models.1.success=0.9", "models.0.cost=0.3"]
+    changes += ["models.1.cost=0.35", "models.1.latency=1.5", "churn_penalty=0.1"]
     said = explain(with_changes(load_game("g1"), changes), throttling=True)[-1]
     assert "In the kindest way users gain 0.6567 by it; in the cruellest" in said
 
@@ -91,9 +91,7 @@ def test_users_who_agree_are_said_to() -> None:
 
 
 def test_two_bounds_where_only_the_reasoning_model_is_worth_it() -> None:
-    config = with_changes(
-        load_game("g4b"), ["models.standard.cost=0.5", "models.reasoning.cost=0.6", "churn_penalty=0.6"]
-    )
+    config = with_changes(load_game("g4b"), ["models.0.cost=0.5", "models.1.cost=0.6", "churn_penalty=0.6"])
     said = explain(config, throttling=True)[-1]
     assert said.startswith("Slowing down pays below a churn penalty of 0.75 and above 0.3333 (now 0.6)")
 
@@ -104,23 +102,26 @@ def test_json_holds_no_infinity(name: str) -> None:
 
 
 def test_changes_replace_values_at_any_depth() -> None:
-    config = with_changes(load_game("gpt-4.1-o3-dev"), ["value=7e0", "models.reasoning.latency = 40.5"])
+    config = with_changes(
+        load_game("gpt-4.1-o3-dev"), ["value=7e0", "models.1.latency = 40.5", "models.gpt-4.1.cost=1e-3"]
+    )
     assert isinstance(config, GameConfig)
-    assert (config.value, config.models.reasoning.latency) == (7, 40.5)
-    assert config.models.standard == load_game("gpt-4.1-o3-dev").models.standard
+    assert (config.value, config.models[1].latency, config.models[0].cost) == (7, 40.5, 1e-3)
+    assert config.models[0].latency == load_game("gpt-4.1-o3-dev").models[0].latency
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ("value", "expected KEY=VALUE"),
+        ("models.2.cost=1", "expected KEY=VALUE with .* models.1.cost"),
         ("models.third.cost=1", "expected KEY=VALUE"),
         ("valeu=5", "valeu: unknown key; .* did you mean 'value'"),
         ("value=-5", r"value: -5 is not allowed"),
         ("value=much", "value: 'much' is not allowed"),
         ("value=[", "not valid YAML"),
-        ("value=nan", "value: nan is not allowed; expected a finite number"),
-        ("models.standard.success=0.9", "models.reasoning.success: 0.8 is not allowed; expected more than"),
+        ("value=nan", "value: 'nan' is not allowed; expected a valid number"),
+        ("models.0.success=0.9", "models.1.success: 0.8 is not allowed; expected more than"),
     ],
 )
 def test_a_bad_change_is_one_line(change: str, message: str) -> None:

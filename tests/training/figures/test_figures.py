@@ -125,7 +125,7 @@ def test_a_scenario_has_its_place_by_the_time_its_value_is_worth() -> None:
 
 def test_the_gap_of_the_developer_is_the_difference_of_the_waits() -> None:
     config = load_game(DEVELOPER)
-    waits = [model.latency / model.success / 60 for model in (config.models.standard, config.models.reasoning)]
+    waits = [model.latency / model.success / 60 for model in config.models]
     assert minutes(misalignment(config.game).gap, config) == pytest.approx(waits[1] - waits[0])
 
 

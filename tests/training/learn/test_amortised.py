@@ -162,10 +162,10 @@ def test_a_run_reports_the_held_out_games(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "key", "value", "message"),
     [
-        ("games", "cost", [1.0, 0.01], "games: cost: (1.0, 0.01) is not allowed; expected 0 <= low < high, finite"),
+        ("games", "cost", [1.0, 0.01], "games.cost: [1.0, 0.01] is not allowed; expected [lowest, highest]"),
         ("games", "success", [0.1], "games.success: [0.1] is not allowed"),
         ("games", "values", [], "games.values: [] is not allowed"),
-        ("games", "churn_penalties", [[0.0, -1.0]], "games: churn_penalty: (0.0, -1.0) is not allowed"),
+        ("games", "churn_penalties", [[0.0, -1.0]], "games.churn_penalties.0.1: -1.0 is not allowed"),
         ("user", "steps", 0, "user.steps: 0 is not allowed"),
         ("user", "mixtures", 20, "user.mixtures: unknown key"),
         ("provider", "mixtures", 1, "provider.mixtures: 1 is not allowed"),

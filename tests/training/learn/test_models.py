@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from stackroute import Commitment, Game, load_game
 from stackroute.agents import FixedPatienceUser, LearnedProvider, LearnedUser, load_policy, save_policy
 from stackroute.configs import ConfigError
-from stackroute.configs.training import ProviderSettings, UserSettings, load_training_settings
+from stackroute.configs.learners import PROVIDER, USER
+from stackroute.configs.training import load_training_settings
 from stackroute.envs import PATIENCE_LEVELS, ProviderBatch
 from stackroute.envs.sb3 import ProviderVecEnv
 from stackroute.training.learn.follower_first import learn_provider, learn_user
@@ -52,7 +53,7 @@ def commitments(game: Game) -> Commitment:
 def test_every_algorithm_can_be_the_provider(
     provider_content: LearnerContent, game: Game, tmp_path: Path, algorithm: str, throttling: bool, features: str
 ) -> None:
-    settings = ProviderSettings.model_validate(provider_content(algorithm))
+    settings = PROVIDER.validate_python(provider_content(algorithm))
     with one_thread():
         provider, curve = learn_provider(
             game, FixedPatienceUser(0.5), settings, features=features, throttling=throttling, seed=3
@@ -83,7 +84,7 @@ def arrays(game: Game) -> tuple[np.ndarray, ...]:
 def test_every_algorithm_that_fits_can_be_the_user(
     user_content: LearnerContent, game: Game, tmp_path: Path, algorithm: str, action: str | None, features: str
 ) -> None:
-    settings = UserSettings.model_validate(user_content(algorithm, action))
+    settings = USER.validate_python(user_content(algorithm, action))
     with one_thread():
         user, curve = learn_user(game, settings, features=features, throttling=True, seed=3)
         again, _ = learn_user(game, settings, features=features, throttling=True, seed=3)
@@ -118,7 +119,7 @@ def test_weights_move_and_a_restored_learner_goes_on_alike(
             throttling=True,
             action="grid" if algorithm == "dqn" else "box",
         )
-        settings = ProviderSettings.model_validate(provider_content(algorithm, steps=96, rounds=3))
+        settings = PROVIDER.validate_python(provider_content(algorithm, steps=96, rounds=3))
         return Learner(ProviderVecEnv(batch), settings, seed=2)
 
     def weights(one: Learner) -> dict[str, np.ndarray]:
@@ -157,7 +158,7 @@ def test_exploration_narrows_from_the_first_to_the_last_width(
         throttling=False,
         action="grid" if algorithm == "dqn" else "box",
     )
-    settings = ProviderSettings.model_validate(
+    settings = PROVIDER.validate_python(
         provider_content(algorithm, steps=640, rounds=20, exploration=0.8, final_exploration=0.2)
     )
     learner = Learner(ProviderVecEnv(batch), settings, seed=2)
@@ -182,25 +183,35 @@ def width(model: Any) -> float:
 @pytest.mark.parametrize(
     ("player", "algorithm", "change", "message"),
     [
-        ("provider", "sac", {"epochs": 4}, "provider: epochs: is not used by sac"),
-        ("provider", "a2c", {"minibatches": 4}, "provider: minibatches: is not used by a2c"),
-        ("provider", "ppo", {"buffer_size": 64}, "provider: buffer_size: is not used by ppo"),
-        ("provider", "sac", {"exploration": 1.0}, "provider: exploration: is not used by sac"),
-        ("provider", "tqc", {"final_exploration": 1.0}, "provider: final_exploration: is not used by tqc"),
-        ("provider", "td3", {"rollout_length": 1}, "provider: rollout_length: is not used by td3"),
-        ("user", "dqn", {"entropy_bonus": 0.1}, "user: entropy_bonus: is not used by dqn"),
-        ("provider", "sac", {"buffer_size": None}, "provider: buffer_size: missing key; sac needs buffer_size"),
-        ("provider", "dqn", {"exploration": None}, "provider: exploration: missing key"),
-        ("user", "ppo", {"epochs": None}, "user: epochs: missing key; ppo needs rollout_length"),
-        ("user", "dqn", {"gradient_steps": None}, "user: gradient_steps: missing key"),
-        ("user", "dqn", {"action": "box"}, "user: action: 'box' is not possible with dqn"),
-        ("user", "sac", {"action": "grid"}, "user: action: 'grid' is not possible with sac"),
+        ("provider", "sac", {"epochs": 4}, "provider.epochs: unknown key"),
+        ("provider", "a2c", {"minibatches": 4}, "provider.minibatches: unknown key"),
+        ("provider", "ppo", {"buffer_size": 64}, "provider.buffer_size: unknown key"),
+        ("provider", "sac", {"exploration": 1.0}, "provider.exploration: unknown key"),
+        ("provider", "ppo", {"exploration": None}, "provider: exploration: needs final_exploration"),
+        ("provider", "dqn", {"exploration": 1.5}, "provider.exploration: 1.5 is not allowed"),
+        ("provider", "tqc", {"final_exploration": 1.0}, "provider.final_exploration: unknown key"),
+        ("provider", "td3", {"rollout_length": 1}, "provider.rollout_length: unknown key"),
+        ("provider", "sac", {"buffer_size": None}, "provider.buffer_size: missing key"),
+        ("provider", "td3", {"exploration": None}, "provider.exploration: missing key"),
+        ("user", "dqn", {"entropy_bonus": 0.1}, "user.entropy_bonus: unknown key"),
+        ("user", "ppo", {"epochs": None}, "user.epochs: missing key"),
+        ("user", "dqn", {"gradient_steps": None}, "user.gradient_steps: missing key"),
+        ("user", "dqn", {"action": "box"}, "user.action: 'box' is not allowed; expected grid"),
+        ("user", "sac", {"action": "grid"}, "user.action: 'grid' is not allowed; expected box"),
         ("user", "ppo", {"action": None}, "user: action: missing key; expected 'grid' or 'box'"),
         ("user", "ppo", {"decision": "pass"}, "user: decision: 'pass' answers one task at a time"),
-        ("user", "sac", {"decision": "pass", "action": None}, "user: algorithm: sac needs a continuous action"),
-        ("provider", "ppo", {"algorithm": "reinforce"}, "provider.algorithm: 'reinforce' is not allowed"),
+        ("user", "ppo", {"exploration": 1.0, "final_exploration": 0.1}, "user: exploration: is only possible"),
+        ("user", "sac", {"decision": "pass", "action": None}, "user.decision: 'pass' is not allowed; expected task"),
+        (
+            "provider",
+            "ppo",
+            {"algorithm": "reinforce"},
+            "provider.algorithm: 'reinforce' is not allowed",
+        ),
+        ("provider", "ppo", {"algorithm": None}, "provider.algorithm: None is not allowed; expected one of ppo, a2c"),
         ("provider", "ppo", {"rounds": 3}, "provider: rounds: 3 is not allowed; expected a divisor of steps = 64"),
         ("provider", "ppo", {"minibatches": 32}, "provider: minibatches: 32 is not allowed; expected a divisor"),
+        ("provider", "ppo", {"minibatches": 3}, "provider: minibatches: 3 is not allowed; expected a divisor"),
         ("provider", "ppo", {"hidden_layers": []}, "provider.hidden_layers: "),
         ("provider", "ppo", {"epoch": 3}, "provider.epoch: unknown key"),
     ],
@@ -219,10 +230,10 @@ def test_wrong_keys_are_one_line_that_names_them(
     made = provider_content if player == "provider" else user_content
     options = {"action": "box"} if player == "user" and algorithm == "sac" else {}
     good = tiny_content() | {player: made(algorithm, **options)}
-    path.write_text(yaml.safe_dump(good))
+    path.write_text(json.dumps(good))
     assert getattr(load_training_settings(path), player).algorithm == algorithm
     changed = {name: value for name, value in (good[player] | change).items() if value is not None}
-    path.write_text(yaml.safe_dump(good | {player: changed}))
+    path.write_text(json.dumps(good | {player: changed}))
     with pytest.raises(ConfigError) as caught:
         load_training_settings(path)
     assert f"mine.yaml: {message}" in str(caught.value)

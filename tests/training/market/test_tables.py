@@ -24,7 +24,7 @@ def test_the_packaged_table_is_that_of_the_packaged_games() -> None:
     assert "Aider-AI/aider" in table.source
     models = {model.label: model for model in table.models}
     config = load_game("gpt-4.1-o3-dev")
-    for packaged, label in ((config.models.standard, "gpt-4.1"), (config.models.reasoning, "o3")):
+    for packaged, label in ((config.models[0], "gpt-4.1"), (config.models[1], "o3")):
         measured = models[label]
         assert (measured.success, measured.cost, measured.latency) == (
             packaged.success,
@@ -60,19 +60,23 @@ def test_one_bad_row_does_not_stop_the_rest(tmp_path: Path) -> None:
         ",0.5,1,2",
         "good,0.6,1,2",
         "short,0.5",
+        "",
+        "long,0.6,2,3,4",
         "fine,0.6,2,3",
+        "sure,0,1,2",
     ]
     table = read_models(written(tmp_path, HEADER + "\n".join(rows)))
-    assert [model.label for model in table.models] == ["good", "fine"]
+    assert [model.label for model in table.models] == ["good", "long", "fine"]
     assert [(row.line, row.label, row.reason) for row in table.rejected] == [
-        (3, "sure", "success: 1 is not allowed; expected a probability between 0 and 1"),
-        (4, "words", "success: 'half' is not allowed; expected a number"),
-        (5, "free", "cost: -1 is not allowed; expected a number >= 0"),
+        (3, "sure", "success: 1 is not allowed; expected less than 1"),
+        (4, "words", "success: half is not allowed; expected a valid number, unable to parse string as a number"),
+        (5, "free", "cost: -1 is not allowed; expected greater than or equal to 0"),
         (6, "endless", "latency: inf is not allowed; expected a finite number"),
         (7, "empty", "cost: is empty; expected a number"),
         (8, "(no name)", "model: is empty; expected a name"),
         (9, "good", "model: stands in the table twice; the first row is used"),
         (10, "short", "cost: is empty; expected a number"),
+        (14, "sure", "success: 0 is not allowed; expected greater than 0"),
     ]
 
 
@@ -83,6 +87,7 @@ def test_one_bad_row_does_not_stop_the_rest(tmp_path: Path) -> None:
         ("\n \n", "is empty"),
         ("model,success\n", "no column cost, latency; it has model, success; name them as in --columns cost=NAME"),
         (HEADER, "no row can be used"),
+        (HEADER + 'one,"2,1,1', "not valid CSV"),
         (HEADER + "one,2,1,1", "no row can be used; the first: line 2: success: 2 is not allowed"),
     ],
 )
