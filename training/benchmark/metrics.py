@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stackroute.analytic import best_response, misalignment, solve, user_utility
 from stackroute.training.learn.evaluation import (
+    evaluate,
     provider_regret,
     relative_excess,
     throttled,
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stackroute.analytic.game import FloatArray
-    from stackroute.configs.benchmarks import Task
     from stackroute.training.benchmark.problem import Record, Solution
+    from stackroute.training.benchmark.tasks import Task
 
 METRICS = (
     "provider_regret",
@@ -35,7 +37,10 @@ METRICS = (
     "regime_right",
     "throttling_right",
 )
-"""What `judge` gives, in order."""
+"""What `measure` gives, in order."""
+
+CHOSEN = ("model", "cascade", "patience", "throttled", "provider_cost", "user_utility")
+"""What `compare` gives of what was learned and of the equilibrium, in order."""
 
 TARGETS = (0.05, 0.01)
 """Regrets of which the benchmark reports when they are reached."""
@@ -43,8 +48,8 @@ TARGETS = (0.05, 0.01)
 _STAYS = 0.5
 
 
-def judge(task: Task, solution: Solution) -> dict[str, FloatArray]:
-    """Judge a solution exactly in each game of a task.
+def measure(task: Task, solution: Solution) -> dict[str, FloatArray]:
+    """Measure a solution exactly in each game of a task.
 
     Args:
         task: Its games have shape (n,).
@@ -89,6 +94,30 @@ def judge(task: Task, solution: Solution) -> dict[str, FloatArray]:
         "throttling_right": (throttled(game, commitment) == throttled(game, best.commitment)).astype(np.float64),
     }
     return {name: np.asarray(value) for name, value in values.items()}
+
+
+def compare(task: Task, solution: Solution) -> dict[str, float | None]:
+    """What was learned beside the exact equilibrium, in the one game of a task.
+
+    Args:
+        task: Its game has shape (1,).
+        solution: What was chosen.
+
+    Returns:
+        "start_model_right", "cascade_error" (None where one of the two cascades has no effect), and the values of
+        `CHOSEN`, of both, with "learned_" and "exact_" before their names.
+
+    Raises:
+        ValueError: The solution delays, and the provider could not.
+    """
+    patience = np.reshape(np.asarray(solution.patience, dtype=np.float64), ())
+    found = evaluate(task.game[0], solution.commitment.reshape(), patience, throttling=task.throttling)
+    sides = {"learned": asdict(found.learned), "exact": asdict(found.equilibrium)}
+    return {
+        "start_model_right": found.start_model_right,
+        "cascade_error": found.cascade_error,
+        **{f"{side}_{name}": values[name] for side, values in sides.items() for name in CHOSEN},
+    }
 
 
 def reached(record: Record, target: float, against: npt.ArrayLike) -> float | None:
