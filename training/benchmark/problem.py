@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from stackroute.training.learn.sampling import SampledGame
 from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
@@ -112,17 +112,8 @@ class Solution:
     info: Mapping[str, float | None] = field(default_factory=dict)
 
 
-class Algorithm(Protocol):
-    """Learns to play a problem."""
+Algorithm: TypeAlias = "Callable[[Problem], Solution]"
+"""Learns to play a problem, and returns what both players choose in the end.
 
-    def __call__(self, problem: Problem) -> Solution:
-        """Learn.
-
-        Args:
-            problem: The game, the seed and the recorder. Call `problem.choose` now and then for the regret curve; the
-                solution is recorded by the benchmark.
-
-        Returns:
-            What both players choose in the end.
-        """
-        ...
+It calls `Problem.choose` now and then for the regret curve; the solution is recorded by the benchmark.
+"""

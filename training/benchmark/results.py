@@ -24,10 +24,9 @@ PLAN, RESULTS, CURVES, MARL_EVAL = "benchmark.json", "results.parquet", "curves.
 COLUMNS = (
     *("task", "group", "game", "penalty_ratio", "algorithm", "seed", "games"),
     *METRICS,
+    *(f"{side}_{name}" for side in ("learned", "exact") for name in CHOSEN),
     *("tasks", "seconds", "area"),
     *(f"{unit}_to_{target:.0%}" for unit in ("tasks", "seconds") for target in TARGETS),
-    *("start_model_right", "cascade_error"),
-    *(f"{side}_{name}" for side in ("learned", "exact") for name in CHOSEN),
 )
 """The first columns of `results.parquet`; what algorithms record themselves follows."""
 
@@ -148,7 +147,7 @@ def marl_eval(results: list[Result]) -> dict[str, Any]:
                 for k, (step, seconds, regret) in enumerate(zip(*curve.values(), strict=True))
                 if not held_out
             }
-            run["absolute_metrics"] = {name: [metrics[name]] for name in METRICS}
+            run["absolute_metrics"] = {name: [metrics[name]] for name in METRICS if name in metrics}
             runs = tasks.setdefault(group if held_out else result.task, {}).setdefault(result.algorithm, {})
             runs[f"seed_{result.seed}"] = run
     return {"stackroute": tasks}

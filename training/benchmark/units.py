@@ -14,10 +14,11 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stackroute._version import __version__
-from stackroute.training.benchmark.metrics import METRICS, TARGETS, area, compare, measure, reached
+from stackroute.training.benchmark.metrics import TARGETS, area, measure, reached
 from stackroute.training.benchmark.problem import Problem, Record
 from stackroute.training.learn.session import derived_seed
 from stackroute.training.output import write_text
@@ -190,15 +191,12 @@ def _measured(unit: Unit) -> dict[str, Any]:
         "area": area(record, unit.horizon),
         **{f"tasks_to_{target:.0%}": reached(record, target, record.tasks) for target in TARGETS},
         **{f"seconds_to_{target:.0%}": reached(record, target, record.seconds) for target in TARGETS},
-        **(compare(task, solution) if task.game.shape == (1,) else {}),
     }
-    values, groups = measure(task, solution), np.array(task.groups)
-    means = {
-        group: {"games": int((groups == group).sum())}
-        | {name: float(values[name][groups == group].mean()) for name in METRICS}
-        for group in dict.fromkeys(task.groups)
-    }
-    return {"groups": means, "totals": {**solution.info, **totals}, "curve": _thinned(record)}
+    values = pd.DataFrame(measure(task, solution)).groupby(np.array(task.groups), sort=False)
+    means = values.mean().assign(games=values.size())
+    # A metric without a value in any game of a group is left out.
+    groups = {group: row.dropna().to_dict() for group, row in means.iterrows()}
+    return {"groups": groups, "totals": {**solution.info, **totals}, "curve": _thinned(record)}
 
 
 def _thinned(record: Record) -> dict[str, list[float]]:

@@ -6,7 +6,7 @@ import pytest
 from stackroute import Commitment, Game, load_game, solve, user_utility
 from stackroute.analytic import best_response, misalignment, stratified_games
 from stackroute.envs.encoding import commitment_from_action
-from stackroute.training.benchmark.metrics import METRICS, area, compare, measure, reached
+from stackroute.training.benchmark.metrics import CHOSEN, METRICS, area, measure, reached
 from stackroute.training.benchmark.problem import Problem, Record, Solution
 from stackroute.training.benchmark.tasks import Task
 from stackroute.training.learn.evaluation import evaluate
@@ -22,7 +22,7 @@ def task(game: Game, throttling: bool = False) -> Task:
 def test_the_equilibrium_has_no_regret(throttling: bool) -> None:
     best = solve(GAMES, throttling=throttling)
     found = measure(task(GAMES, throttling), Solution(best.commitment, best.patience))
-    assert set(found) == set(METRICS)
+    assert set(METRICS) < set(found)
     for name in ("provider_regret", "on_path_regret", "exploitation", "user_regret", "user_loss"):
         np.testing.assert_allclose(found[name], 0, atol=1e-12, err_msg=name)
     assert (found["regime_right"] == 1).all()
@@ -41,10 +41,12 @@ def test_each_game_is_measured_as_by_itself(throttling: bool) -> None:
         for name in ("provider_regret", "provider_regret_pessimistic", "on_path_regret", "user_regret"):
             assert found[name][k] == pytest.approx(getattr(one, name), abs=1e-12)
         assert found["throttling_right"][k] == one.throttling_right
-        beside = compare(task(GAMES[k : k + 1], throttling), Solution(commitment[k : k + 1], draws[k, 4]))
-        assert beside["cascade_error"] == one.cascade_error
-        assert beside["learned_user_utility"] == one.learned.user_utility
-        assert beside["exact_model"] == one.equilibrium.model
+        assert found["cascade_error"][k] == pytest.approx(
+            np.nan if one.cascade_error is None else one.cascade_error, nan_ok=True
+        )
+        for side, outcome in (("learned", one.learned), ("exact", one.equilibrium)):
+            for name in CHOSEN:
+                assert found[f"{side}_{name}"][k] == pytest.approx(float(getattr(outcome, name)), abs=1e-12)
         assert found["exploitation"][k] == pytest.approx(one.on_path_regret - one.provider_regret, abs=1e-12)
 
 
