@@ -176,7 +176,8 @@ def test_the_command(small_suite: SmallSuite, tmp_path: Path, stackroute: Stackr
     path.write_text(yaml.safe_dump(small_suite().model_dump(exclude_none=True)))
     code, shown, errors = stackroute("benchmark", str(path), "--algorithms", "exact, random", "--seeds", "1")
     assert (code, errors) == (0, "")
-    assert "exact 2/2" in shown
+    assert "exact" in shown
+    assert "2/2" in shown
     assert "Wrote benchmarks/mine/report.md" in shown
     again = stackroute("benchmark", str(path), "--algorithms", "exact,random", "--seeds", "1")
     assert again[0] == 2
