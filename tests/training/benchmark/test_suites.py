@@ -1,11 +1,11 @@
 """Suites and their tasks, and what schemes of training record in them."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from stackroute import Regime, load_game, solve
 from stackroute.analytic import throttling_gain
@@ -113,8 +113,8 @@ def test_what_a_scheme_of_training_has_learned_is_recorded_and_drawn(
     small_suite: SmallSuite, tiny_content: TinyContent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("settings.yaml").write_text(yaml.safe_dump(tiny_content()))
-    Path("tiny.yaml").write_text(yaml.safe_dump({"summary": "Tiny.", "settings": "settings.yaml"}))
+    Path("settings.yaml").write_text(json.dumps(tiny_content()))
+    Path("tiny.yaml").write_text(json.dumps({"summary": "Tiny.", "settings": "settings.yaml"}))
     groups = [
         {"name": "plain", "games": ["g4b"], "throttling": False},
         {"name": "swept", "games": ["g7"], "throttling": True, "penalty_ratios": [0.5, 2.0]},
