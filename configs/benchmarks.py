@@ -2,29 +2,70 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stackroute.analytic import Stratum, strata, stratified_games
-from stackroute.configs.loading import ConfigError, Settings, packaged, read_settings
-from stackroute.configs.sweeps import Games, Seeds
+from stackroute.configs.loading import Settings, packaged, read_settings
 from stackroute.configs.training import Count
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from stackroute.analytic import Game
+StratumName = Literal[
+    "both_worth",
+    "neither_worth",
+    "only_reasoning_worth_static",
+    "only_reasoning_worth_cascade",
+    "only_standard_worth_static",
+    "only_standard_worth_cascade",
+]
 
-HELD_OUT = "held-out"
-"""The name of the one task that consists of held-out games."""
+Seed = Annotated[int, Field(ge=0)]
+
+
+class RandomGames(Settings):
+    """Random games of one case of the theory.
+
+    Attributes:
+        stratum: The case, as in `stackroute.analytic.Stratum`.
+        count: How many.
+        seed: Fixes which.
+    """
+
+    stratum: StratumName
+    count: Count
+    seed: Seed
+
+
+class Games(Settings):
+    """A group of games, each of which is a task; the report compares algorithms by group.
+
+    Attributes:
+        name: Of the group; letters, digits, dots, dashes and underscores.
+        games: Names or files of games.
+        random_games: Random games instead.
+        throttling: Whether the provider can delay.
+        penalty_ratios: Each game is played with these multiples of the churn penalty P* below which throttling pays,
+            in place of its own churn penalty.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    games: Annotated[list[str], Field(min_length=1)] | None = None
+    random_games: RandomGames | None = None
+    throttling: bool
+    penalty_ratios: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if (self.games is None) == (self.random_games is None):
+            raise ValueError("games: expected either games or random_games")
+        return self
 
 
 class HeldOutGames(Settings):
-    """Games in equal numbers from all strata, all judged in one run.
+    """Games in equal numbers from all strata, which together are one task.
 
     Attributes:
         count: How many.
@@ -33,7 +74,7 @@ class HeldOutGames(Settings):
     """
 
     count: Annotated[int, Field(ge=6)]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
     throttling: bool
 
 
@@ -42,35 +83,28 @@ class Suite(Settings):
 
     Attributes:
         summary: What it is for, in a line.
-        tasks: Groups of games, each game a task; the report compares algorithms by group.
-        held_out: One task that consists of many games instead.
-        algorithms: The names of the algorithms.
+        groups: Its games.
+        held_out: One task of many games instead.
+        algorithms: The names of the algorithms, or files with settings of training.
         seeds: The seeds.
         horizon: Tasks of the game (prompts) up to which the area under the regret curve is taken.
     """
 
     summary: str
-    tasks: Annotated[list[Games], Field(min_length=1)] | None = None
+    groups: Annotated[list[Games], Field(min_length=1)] | None = None
     held_out: HeldOutGames | None = None
     algorithms: Annotated[list[str], Field(min_length=1)]
-    seeds: Seeds
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     horizon: Count
 
     @model_validator(mode="after")
-    def _either(self) -> Self:
-        if (self.tasks is None) == (self.held_out is None):
-            raise ValueError("tasks: expected either tasks or held_out")
-        return self
-
-    @model_validator(mode="after")
-    def _different(self) -> Self:
-        for key, names in (
-            ("algorithms", self.algorithms),
-            ("seeds", self.seeds),
-            ("tasks", [group.name for group in self.tasks or ()]),
-        ):
-            if len(set(names)) < len(names):
-                raise ValueError(f"{key}: {names} are not allowed; expected different ones")
+    def _consistent(self) -> Self:
+        if (self.groups is None) == (self.held_out is None):
+            raise ValueError("groups: expected either groups or held_out")
+        names = [group.name for group in self.groups or ()]
+        for key, values in (("algorithms", self.algorithms), ("seeds", self.seeds), ("groups", names)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{key}: {values} are not allowed; expected different ones")
         return self
 
 
@@ -86,23 +120,6 @@ class TrainedAlgorithm(Settings):
     summary: str
     settings: str
     changes: list[str] = Field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Task:
-    """One task of a suite.
-
-    Attributes:
-        name: Different for each task of the suite.
-        groups: What the report calls each of its games' group.
-        game: Shape (n,); n = 1 but for held-out games.
-        throttling: Whether the provider can delay.
-    """
-
-    name: str
-    groups: tuple[str, ...]
-    game: Game
-    throttling: bool
 
 
 def suite_names() -> list[str]:
@@ -131,24 +148,3 @@ def load_trained_algorithm(name: str | Path) -> TrainedAlgorithm:
         ConfigError: No such algorithm, or a key or value that is not allowed.
     """
     return read_settings(name, "algorithms", TrainedAlgorithm)
-
-
-def tasks_of(suite: Suite) -> list[Task]:
-    """All tasks of a suite, in order.
-
-    Raises:
-        ConfigError: A game or its throttling threshold does not exist, or two tasks would have the same name.
-    """
-    if suite.held_out is not None:
-        game = stratified_games(suite.held_out.count, seed=suite.held_out.seed)
-        groups = tuple(Stratum(code).name.lower().replace("_", "-") for code in strata(game))
-        return [Task(HELD_OUT, groups, game, suite.held_out.throttling)]
-    tasks = [
-        Task(one.name, (group.name,), one.config.game.reshape(1), group.throttling)
-        for group in suite.tasks or ()
-        for one in group.planned()
-    ]
-    name, count = Counter(task.name for task in tasks).most_common(1)[0]
-    if count > 1:
-        raise ConfigError(f"tasks: {count} tasks are called {name!r}; expected different games and ratios")
-    return tasks

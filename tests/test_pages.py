@@ -1,7 +1,7 @@
 """The code blocks of the README and of the documentation run, in their order; links lead somewhere; the site builds.
 
 What users wait for is shortened: training and benchmarks have budgets too small to learn anything, after the names and
-settings that the page gives have been read; of sweeps, figures and the quick start the options are read. Of other
+settings that the page gives have been read; of figures and the quick start the options are read. Of other
 programs' commands the names of targets, extras and files are checked. Printed `text` has to be what the first command
 of the block before it prints, `...` standing for what is left out.
 """
@@ -24,7 +24,6 @@ from ruamel.yaml import YAML
 
 import stackroute
 from stackroute.configs.benchmarks import load_suite
-from stackroute.configs.sweeps import load_sweep
 from stackroute.configs.training import load_training_settings
 from stackroute.training.benchmark import algorithms
 from stackroute.training.benchmark.algorithms import find_algorithm
@@ -68,9 +67,7 @@ def shortened(words: list[str]) -> list[str]:
         assert set(option(words, "--backend")) <= {"loky", "ray"}
         kept = without(words, "--jobs", "--backend", "--algorithms", "--seeds")
         return [*kept, "--algorithms", "exact,random", "--seeds", "1"]
-    if command == "sweep":
-        load_sweep(words[1])
-    return [*words, "--help"] if command in ("sweep", "figures", "quickstart") else words
+    return [*words, "--help"] if command in ("figures", "quickstart") else words
 
 
 @dataclass

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 
 class OutputError(Exception):
@@ -80,17 +80,6 @@ def write_json(path: Path, content: Any) -> None:
         OutputError: The file cannot be written.
     """
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-
-def markdown_table(names: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table in Markdown.
-
-    Args:
-        names: Of the columns.
-        rows: Their cells.
-    """
-    heads = list(names)
-    return "\n".join("| " + " | ".join(line) + " |" for line in (heads, ["---"] * len(heads), *rows))
 
 
 def write_text(path: Path, text: str) -> None:

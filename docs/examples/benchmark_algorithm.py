@@ -21,11 +21,10 @@ STEPS, TASKS = 200, 20_000
 def hill_climber(problem: Problem) -> Solution:
     """Hill climbing from a random commitment, with steps that get smaller."""
     play = problem.sampled("hill climber")
-    coins = np.random.default_rng(derived_seed(problem.seed, "hill climber"))
-    width = 4 if problem.throttling else 2
-    best, least = coins.random(width), np.inf
+    generator = np.random.default_rng(derived_seed(problem.seed, "hill climber"))
+    best, least = generator.random(problem.width), np.inf
     for step in range(STEPS):
-        tried = np.clip(best + 0.5 * 0.98**step * coins.standard_normal(width), 0, 1)
+        tried = np.clip(best + 0.5 * 0.98**step * generator.standard_normal(problem.width), 0, 1)
         commitment = commitment_from_action(problem.single, tried[None])
         answer = play.answer(commitment, TASKS)
         cost = float(play.cost(commitment, answer, TASKS).mean())

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "stackroute.algorithms"
 """The group of entry points in which an installed package names its algorithms."""
 
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from stackroute.training.learn.sampling import SampledGame
 from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import numpy.typing as npt
 
     from stackroute.analytic import Commitment, Game
@@ -65,8 +67,13 @@ class Problem:
             raise ValueError(f"game: shape {self.game.shape} is not allowed; this algorithm plays one game")
         return self.game[0]
 
+    @property
+    def width(self) -> int:
+        """The number of entries of an action of the provider, as `stackroute.envs.encoding.commitment_from_action`."""
+        return 4 if self.throttling else 2
+
     def sampled(self, name: str) -> SampledGame:
-        """The single game as sampled play, with coins of its own for each name."""
+        """The single game as sampled play, with random numbers of its own for each name."""
         return SampledGame(self.single, derived_seed(self.seed, name))
 
     def choose(self, commitment: Commitment) -> None:
@@ -97,23 +104,16 @@ class Solution:
     Attributes:
         commitment: The provider's, shape () or (n,).
         patience: The user's answer to it in [0, 1], shape () or (n,).
+        info: What else the algorithm says about its learning, by name; it is recorded beside the results.
     """
 
     commitment: Commitment
     patience: npt.ArrayLike
+    info: Mapping[str, float | None] = field(default_factory=dict)
 
 
-class Algorithm(Protocol):
-    """Learns to play a problem."""
+Algorithm: TypeAlias = "Callable[[Problem], Solution]"
+"""Learns to play a problem, and returns what both players choose in the end.
 
-    def __call__(self, problem: Problem) -> Solution:
-        """Learn.
-
-        Args:
-            problem: The game, the seed and the recorder. Call `problem.choose` now and then for the regret curve; the
-                solution is recorded by the benchmark.
-
-        Returns:
-            What both players choose in the end.
-        """
-        ...
+It calls `Problem.choose` now and then for the regret curve; the solution is recorded by the benchmark.
+"""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stackroute.agents.providers import RandomProvider
-from stackroute.analytic import Commitment, best_response, provider_cost, solve
+from stackroute.analytic import best_response, provider_cost, solve
 from stackroute.envs.encoding import commitment_from_action
 from stackroute.envs.variant import provider_grid
 from stackroute.training.benchmark.problem import Solution
 from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
+    from stackroute.analytic.game import FloatArray
     from stackroute.training.benchmark.problem import Problem
 
 
@@ -27,7 +26,7 @@ def exact(problem: Problem) -> Solution:
 
 def best_static(problem: Problem) -> Solution:
     """The cheaper of the two models alone, never delayed, against the exact best response."""
-    return _cheapest(problem, [[0.0, 0.0], [1.0, 0.0]])
+    return _cheapest(problem, np.array([[0.0, 0.0], [1.0, 0.0]]))
 
 
 def grid_search(problem: Problem) -> Solution:
@@ -42,14 +41,9 @@ def random_choice(problem: Problem) -> Solution:
     return Solution(commitment, draws[..., 4])
 
 
-def _cheapest(problem: Problem, actions: npt.ArrayLike) -> Solution:
+def _cheapest(problem: Problem, actions: FloatArray) -> Solution:
     games = problem.game[..., None]
-    options = commitment_from_action(games, actions)
+    options = commitment_from_action(games, actions).broadcast_to((*problem.game.shape, len(actions)))
     answers = best_response(games, options)
-    best = provider_cost(games, options, answers).argmin(axis=-1)[..., None]
-
-    def chosen(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.take_along_axis(values, best, axis=-1)[..., 0]
-
-    delay = np.stack([chosen(options.delay[..., model]) for model in (0, 1)], axis=-1)
-    return Solution(Commitment(chosen(options.model), chosen(options.cascade), delay), chosen(answers))
+    best = np.arange(len(answers)), provider_cost(games, options, answers).argmin(axis=-1)
+    return Solution(options[best], answers[best])

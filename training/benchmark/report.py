@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
+import pandas as pd
 
-from stackroute.training.benchmark.results import read_plan, read_units, units_of, write_files
-from stackroute.training.benchmark.summary import by_group, ranking, scores_of
-from stackroute.training.output import RunError, markdown_table, output_folder, write_text
+from stackroute.training.benchmark.results import as_table, read_plan, read_results, write_files
+from stackroute.training.benchmark.summary import by_group, ranking, regrets_of
+from stackroute.training.benchmark.trained import STAGE
+from stackroute.training.output import RunError, output_folder, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from stackroute.training.benchmark.results import Plan
     from stackroute.training.benchmark.statistics import Estimate
     from stackroute.training.benchmark.summary import Ranked
-
-    Row = dict[str, Any]
+    from stackroute.training.benchmark.units import Result
 
 REPORT = "report.md"
 _MILLION = 1e6
+_NEAR = 0.01
+_INNER = 1e-9
 
 
 def write_report(folder: Path, out: Path | None = None) -> list[Path]:
@@ -42,131 +44,163 @@ def write_report(folder: Path, out: Path | None = None) -> list[Path]:
     from stackroute.training.benchmark.plots import draw
 
     plan = read_plan(folder)
-    results = read_units(plan.suite, folder)
-    errors = [result["error"] for result in results if result["error"] is not None]
+    results = read_results(plan, folder)
+    errors = [result.error for result in results if result.error is not None]
     if len(errors) == len(results):
         raise RunError(f"{folder}: no run has finished" + (f"; the first failed: {errors[0]}" if errors else ""))
     target = output_folder(out if out is not None else folder)
     files = write_files(results, target)
-    ranked = ranking(scores_of(plan.suite, results))
-    pictures = draw(plan.suite, [one.scores for one in ranked], results, target)
-    write_text(target / REPORT, as_markdown(plan, ranked, results, [path.name for path in pictures]))
+    regrets = regrets_of(plan.suite, as_table(results))
+    ranked = ranking(regrets, together=plan.suite.held_out is not None)
+    pictures = draw(plan.suite, [one.algorithm for one in ranked], regrets, results, target)
+    write_text(target / REPORT, as_markdown(plan, ranked, regrets, results, [path.name for path in pictures]))
     return [target / REPORT, *pictures, *files]
 
 
-def as_markdown(plan: Plan, ranked: list[Ranked], results: list[Row], pictures: Iterable[str] = ()) -> str:
+def as_markdown(
+    plan: Plan, ranked: list[Ranked], regrets: pd.DataFrame, results: list[Result], pictures: Iterable[str] = ()
+) -> str:
     """The report as Markdown.
 
     Args:
         plan: What the results are of.
         ranked: The algorithms in order.
+        regrets: Their regrets, as of `stackroute.training.benchmark.summary.regrets_of`.
         results: The results of the units.
         pictures: The names of pictures beside the report.
     """
-    planned, failed = len(units_of(plan.suite)), [result for result in results if result["error"] is not None]
+    table, order = as_table(results), [one.algorithm for one in ranked]
+    planned, failed = len(plan.units), [result for result in results if result.error is not None]
     missing = (
         "A run that failed or is missing counts as a regret of 100 %. " if planned > len(results) or failed else ""
     )
+    summaries = {result.algorithm: result.summary for result in results}
+    groups = by_group(regrets).loc[order].map(_percent).rename_axis(columns=None).reset_index()
     parts = [
         f"{plan.suite.summary} {len(results) - len(failed)} of {planned} runs are finished, {len(failed)} failed. "
         f"{missing}Seeds {', '.join(map(str, plan.suite.seeds))}.",
-        _main_table(ranked),
+        _markdown(_main_table(ranked, regrets, table)),
         "Regret is the provider's exact relative excess cost against the exact best response, in percent, cut off at "
         "100 but for the worst. IQM: the interquartile mean over all runs, with a 95 % interval by bootstrap within "
         "each task. A tier ends where an algorithm's interval lies wholly above that of the tier's first. P(better): "
         "how likely a run beats one of the next algorithm on the same task.",
-        _behaviour_table(ranked),
+        _markdown(_behaviour_table(order, regrets, table)),
         "Means over finished runs but for the last three columns. On path: the regret with the learned answer in place "
         "of the exact one; exploitation is the difference. User loss: what the user gets less than at the equilibrium, "
         "and misalignment less than under the route that it would choose itself, in percent of the largest of |xi1|, "
         "|xi2| and V p2. Tasks (prompts played) to a regret that stays at or below the target: the median of the runs "
         "that reach it, with their share.",
-        _group_table(ranked),
+        _markdown(groups),
         "Median regret in percent.",
+        *_schemes(table),
         "\n".join(f"![{name.rpartition('.')[0]}]({name})" for name in pictures),
-        "\n".join(_algorithm_list(ranked)),
+        "\n".join(f"- `{name}`: {summaries.get(name, '')}" for name in order),
+        "\n".join(f"- failed: {one.algorithm}, {one.task}, seed {one.seed}: {one.error}" for one in failed),
+        "Versions: " + ", ".join(f"{name} {version}" for name, version in plan.versions.items()) + ".",
     ]
-    if failed:
-        parts.append(
-            "\n".join(
-                f"- failed: {one['algorithm']}, {one['task']}, seed {one['seed']}: {one['error']}" for one in failed
-            )
-        )
-    parts.append("Versions: " + ", ".join(f"{name} {version}" for name, version in plan.versions.items()) + ".")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _main_table(ranked: list[Ranked]) -> str:
-    rows = [
-        (
-            str(one.tier),
-            one.scores.algorithm,
-            _interval(one.regret),
-            _percent(float(np.median(one.scores.regret))),
-            _percent(max((row["provider_regret"] for row in one.scores.rows), default=math.nan)),
-            f"{one.scores.near:.0%}",
-            "" if one.better_than_next is None else _probability(one.better_than_next),
-            _number(one.scores.mean("area"), ".3f"),
-            _number(one.scores.median("tasks") / _MILLION, ".3g"),
-            _number(one.scores.median("seconds"), ".0f"),
-        )
-        for one in ranked
-    ]
-    names = ("tier", "algorithm", "regret, IQM [95 %]", "median", "worst", "within 1 %", "P(better than next)", "area")
-    return markdown_table((*names, "tasks played, millions", "processor seconds"), rows)
-
-
-def _behaviour_table(ranked: list[Ranked]) -> str:
+def _main_table(ranked: list[Ranked], regrets: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     rows = []
-    for one in (entry.scores for entry in ranked):
-        to_targets = [
-            f"{one.median(f'tasks_to_{t}') / _MILLION:.3g} ({one.share(f'tasks_to_{t}'):.0%})" for t in ("5%", "1%")
-        ]
-        means = (
-            "provider_regret_pessimistic",
-            "on_path_regret",
-            "exploitation",
-            "user_regret",
-            "user_loss",
-            "misalignment",
-        )
+    for one in ranked:
+        regret, mine = regrets.loc[one.algorithm].to_numpy(), table[table["algorithm"] == one.algorithm]
         rows.append(
-            (
-                one.algorithm,
-                *(_percent(one.mean(name)) for name in means),
-                *(_number(one.mean(name), ".0%") for name in ("regime_right", "throttling_right")),
-                *(text.replace("nan (0%)", "never") for text in to_targets),
-                f"{one.median('seconds_to_1%'):.0f}".replace("nan", "never"),
-            )
+            {
+                "tier": str(one.tier),
+                "algorithm": one.algorithm,
+                "regret, IQM [95 %]": _interval(one.regret, _percent),
+                "median": _percent(float(pd.Series(regret.ravel()).median())),
+                "worst": _percent(mine["provider_regret"].max()),
+                "within 1 %": f"{(regret <= _NEAR).mean():.0%}",
+                "P(better than next)": _interval(one.better_than_next, "{:.2f}".format),
+                "area": _number(mine["area"].mean(), ".3f"),
+                "tasks played, millions": _number(mine["tasks"].median() / _MILLION, ".3g"),
+                "processor seconds": _number(mine["seconds"].median(), ".0f"),
+            }
         )
-    names = (
-        "algorithm",
-        "regret, ties against it",
-        "on path",
-        "exploitation",
-        "user regret",
-        "user loss",
-        "misalignment",
-        "regime right",
-        "throttling right",
-        "million tasks to 5 %",
-        "to 1 %",
-        "seconds to 1 %",
-    )
-    return markdown_table(names, rows)
+    return pd.DataFrame(rows)
 
 
-def _group_table(ranked: list[Ranked]) -> str:
-    groups, table = by_group([one.scores for one in ranked])
-    rows = [
-        (one.scores.algorithm, *(_percent(value) for value in values))
-        for one, values in zip(ranked, table, strict=True)
+def _behaviour_table(order: list[str], regrets: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    means = {
+        "regret, ties against it": "provider_regret_pessimistic",
+        "on path": "on_path_regret",
+        **{name.replace("_", " "): name for name in ("exploitation", "user_regret", "user_loss", "misalignment")},
+    }
+    rows = []
+    for name in order:
+        mine = table[table["algorithm"] == name]
+        reached = {}
+        for title, target in (("million tasks to 5 %", "5%"), ("to 1 %", "1%")):
+            tasks = mine[f"tasks_to_{target}"]
+            share = tasks.count() / regrets.loc[name].size
+            reached[title] = f"{tasks.median() / _MILLION:.3g} ({share:.0%})" if share else "never"
+        rows.append(
+            {
+                "algorithm": name,
+                **{title: _percent(mine[metric].mean()) for title, metric in means.items()},
+                "regime right": _number(mine["regime_right"].mean(), ".0%"),
+                "throttling right": _number(mine["throttling_right"].mean(), ".0%"),
+                **reached,
+                "seconds to 1 %": _number(mine["seconds_to_1%"].median(), ".0f") or "never",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _schemes(table: pd.DataFrame) -> list[str]:
+    """A table by game of the algorithms that record what they have reached after each stage."""
+    stages = [column for column in table.columns if column.startswith(STAGE)]
+    learned = table[table[stages].notna().any(axis=1)]
+    if learned.empty:
+        return []
+    rows = []
+    for (name, group, game, ratio), runs in learned.groupby(
+        ["algorithm", "group", "game", "penalty_ratio"], dropna=False, sort=False
+    ):
+        rows.append(
+            {
+                "algorithm": name,
+                "group": group,
+                "game": game,
+                "P / P*": _number(ratio, "g"),
+                "s - s*": _distance(runs),
+                **{stage.replace("_", " ") + ", %": _spread(runs[stage], _percent) for stage in stages},
+                "user's regret, %": _spread(runs["user_regret"], _percent),
+                "start right": _count(runs["start_model_right"]),
+                "throttling right": _count(runs["throttling_right"]),
+                "processor seconds": _spread(runs["seconds"], "{:.0f}".format),
+            }
+        )
+    by_game = pd.DataFrame(rows)
+    return [
+        _markdown(by_game.loc[:, (by_game != "").any()]),
+        "Schemes of training by game: the median over the seeds, and the worst. s - s* is the distance of the learned "
+        "cascade probability from a true cascade of the equilibrium.",
     ]
-    return markdown_table(("algorithm", *groups), rows)
 
 
-def _algorithm_list(ranked: list[Ranked]) -> list[str]:
-    return [f"- `{one.scores.algorithm}`: {one.scores.summary}" for one in ranked]
+def _distance(runs: pd.DataFrame) -> str:
+    """The range of s - s*, where both have an effect and s* is a true cascade."""
+    inner = runs[runs["cascade_error"].notna() & runs["exact_cascade"].between(_INNER, 1 - _INNER)]
+    distance = inner["learned_cascade"] - inner["exact_cascade"]
+    ends = dict.fromkeys(f"{end:+.4f}" for end in (distance.min(), distance.max()))
+    return "" if inner.empty else " to ".join(ends)
+
+
+def _spread(values: pd.Series, text: Callable[[float], str]) -> str:
+    known = values.dropna()
+    ends = [known.median(), known.max()] if len(known) > 1 else known
+    return ", ".join(text(float(value)) for value in ends)
+
+
+def _count(right: pd.Series) -> str:
+    return f"{int(right.sum())} of {len(right)}"
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    return str(table.to_markdown(index=False, disable_numparse=True))
 
 
 def _number(value: float, form: str) -> str:
@@ -174,15 +208,9 @@ def _number(value: float, form: str) -> str:
 
 
 def _percent(share: float) -> str:
-    if math.isnan(share):
-        return ""
     # What rounding leaves of an exact zero is none.
-    return "0" if abs(share) < 1e-8 else f"{100 * share:.2f}"
+    return "0" if abs(share) < 1e-8 else _number(100 * share, ".2f")
 
 
-def _interval(one: Estimate) -> str:
-    return f"{_percent(one.value)} [{_percent(one.low)}, {_percent(one.high)}]"
-
-
-def _probability(one: Estimate) -> str:
-    return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
+def _interval(one: Estimate | None, text: Callable[[float], str]) -> str:
+    return "" if one is None else f"{text(one.value)} [{text(one.low)}, {text(one.high)}]"

@@ -31,17 +31,12 @@ class SampledCosts:
 
     Args:
         problem: The game.
-        name: For the coins.
+        name: For the random numbers.
     """
 
     def __init__(self, problem: Problem, name: str) -> None:
         self._problem, self._play = problem, problem.sampled(name)
         self._best: tuple[float, FloatArray] | None = None
-
-    @property
-    def width(self) -> int:
-        """The number of entries of an action."""
-        return 4 if self._problem.throttling else 2
 
     def __call__(self, actions: npt.ArrayLike) -> FloatArray:
         """The logarithm of the mean cost of each action.
@@ -92,7 +87,7 @@ def cma_es(problem: Problem) -> Solution:
             "maxfevals": left - left % _POPULATION,
             "verbose": -9,
         }
-        strategy = cma.CMAEvolutionStrategy(np.full(costs.width, 0.5), _STEP_SIZE, options)
+        strategy = cma.CMAEvolutionStrategy(np.full(problem.width, 0.5), _STEP_SIZE, options)
         while not strategy.stop():
             tried = strategy.ask()
             strategy.tell(tried, costs(tried).tolist())
@@ -103,7 +98,7 @@ def cma_es(problem: Problem) -> Solution:
 def random_search(problem: Problem) -> Solution:
     """The cheapest in play of 800 commitments drawn at random; 128,000 tasks each."""
     costs = SampledCosts(problem, "random search")
-    coins = np.random.default_rng(derived_seed(problem.seed, "random search"))
+    generator = np.random.default_rng(derived_seed(problem.seed, "random search"))
     for _ in range(_EVALUATIONS // _POPULATION):
-        costs(coins.random((_POPULATION, costs.width)))
+        costs(generator.random((_POPULATION, problem.width)))
     return costs.solution()

@@ -52,7 +52,7 @@ class Follower(nn.Module):
         patience: torch.Tensor = torch.sigmoid(self.response(actions))
         return patience
 
-    def judged(self, actions: torch.Tensor, patience: torch.Tensor) -> torch.Tensor:
+    def values(self, actions: torch.Tensor, patience: torch.Tensor) -> torch.Tensor:
         """The logarithm of the provider's cost and the user's scaled gain, shape (k, 2)."""
         values: torch.Tensor = self.critics(torch.cat([actions, patience], dim=1))
         return values
@@ -70,10 +70,10 @@ def stackelberg_gradient(problem: Problem) -> Solution:
 
 def _learned(problem: Problem) -> Solution:
     torch.manual_seed(derived_seed(problem.seed, "networks"))
-    coins = np.random.default_rng(derived_seed(problem.seed, "tries"))
-    play, width = problem.sampled("gradient"), 4 if problem.throttling else 2
+    generator = np.random.default_rng(derived_seed(problem.seed, "tries"))
+    play, width = problem.sampled("gradient"), problem.width
     follower = Follower(width)
-    leaders = torch.tensor(coins.uniform(-2, 2, (_LEADERS, width)), dtype=torch.float32, requires_grad=True)
+    leaders = torch.tensor(generator.uniform(-2, 2, (_LEADERS, width)), dtype=torch.float32, requires_grad=True)
     critics_optimizer = torch.optim.Adam(follower.critics.parameters(), lr=2e-3)
     user_optimizer = torch.optim.Adam(follower.response.parameters(), lr=2e-3)
     leader_optimizer = torch.optim.Adam([leaders], lr=3e-2)
@@ -92,11 +92,11 @@ def _learned(problem: Problem) -> Solution:
     for step in range(_ROUNDS):
         spread = _FIRST_WIDTH * (_LAST_WIDTH / _FIRST_WIDTH) ** (step / _ROUNDS)
         centres = np.repeat(torch.sigmoid(leaders).detach().numpy().astype(np.float64), _TRIES, axis=0)
-        actions = np.clip(centres + spread * coins.standard_normal(centres.shape), 0, 1)
-        uniform = coins.random(len(actions)) < _UNIFORM
-        actions[uniform] = coins.random((int(uniform.sum()), width))
+        actions = np.clip(centres + spread * generator.standard_normal(centres.shape), 0, 1)
+        uniform = generator.random(len(actions)) < _UNIFORM
+        actions[uniform] = generator.random((int(uniform.sum()), width))
         patience = answers(torch.tensor(actions, dtype=torch.float32))
-        patience = np.where(coins.random(len(actions)) < 0.5, coins.random(len(actions)), patience)
+        patience = np.where(generator.random(len(actions)) < 0.5, generator.random(len(actions)), patience)
         played, first = commitments(actions), step * _TASKS
         cost = play.cost(played, patience, _TASKS, first=first).mean(axis=1)
         gain = play.gain(played, patience[:, None], _TASKS, first=first)[:, 0].mean(axis=1)
@@ -104,20 +104,20 @@ def _learned(problem: Problem) -> Solution:
         outcome = np.column_stack([np.log(np.maximum(cost, _LEAST_COST)), np.arcsinh(gain / (_GAIN_UNIT * play.value))])
         seen = np.concatenate([seen, outcome.astype(np.float32)])
         for _ in range(_CRITIC_STEPS):
-            rows = coins.integers(len(tried), size=_MINIBATCH)
+            rows = generator.integers(len(tried), size=_MINIBATCH)
             batch = torch.from_numpy(tried[rows])
             error = nn.functional.smooth_l1_loss(
-                follower.judged(batch[:, :width], batch[:, width:]), torch.from_numpy(seen[rows])
+                follower.values(batch[:, :width], batch[:, width:]), torch.from_numpy(seen[rows])
             )
             _descend(critics_optimizer, error)
-            gained = follower.judged(batch[:, :width], follower.answer(batch[:, :width]))[:, 1]
+            gained = follower.values(batch[:, :width], follower.answer(batch[:, :width]))[:, 1]
             _descend(user_optimizer, -gained.mean())
         for _ in range(2):
             at = torch.sigmoid(leaders)
-            _descend(leader_optimizer, follower.judged(at, follower.answer(at))[:, 0].sum())
+            _descend(leader_optimizer, follower.values(at, follower.answer(at))[:, 0].sum())
         at = torch.sigmoid(leaders).detach()
         with torch.no_grad():
-            believed = int(follower.judged(at, follower.answer(at))[:, 0].argmin())
+            believed = int(follower.values(at, follower.answer(at))[:, 0].argmin())
         problem.choose(commitments(at.numpy().astype(np.float64))[believed])
     at = torch.sigmoid(leaders).detach()
     final, patience = commitments(at.numpy().astype(np.float64)), answers(at)

@@ -1,7 +1,7 @@
 """Statistics of few runs on several tasks.
 
 After Agarwal et al. 2021, *Deep Reinforcement Learning at the Edge of the Statistical Precipice*. Scores are arrays of
-shape (runs, tasks). Their package, rliable, is no longer maintained; these few functions stand on numpy and scipy.
+shape (..., runs, tasks). Their package, rliable, is no longer maintained; these few functions stand on scipy.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     FloatArray = npt.NDArray[np.float64]
+    Statistic = Callable[..., FloatArray]
 
 RESAMPLES = 2_000
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -38,90 +38,91 @@ class Estimate:
     high: float
 
 
-def interquartile_mean(scores: npt.ArrayLike) -> float:
+def interquartile_mean(scores: npt.ArrayLike) -> FloatArray:
     """The mean of the middle half of all scores: a quarter is left out at each end.
 
     Args:
-        scores: Any shape.
+        scores: Shape (..., runs, tasks).
+
+    Returns:
+        Shape (...).
 
     Examples:
-        >>> interquartile_mean([0, 1, 2, 3, 4, 5, 6, 100])
+        >>> float(interquartile_mean([[0, 1, 2, 3], [4, 5, 6, 100]]))
         3.5
     """
-    return float(stats.trim_mean(np.asarray(scores, dtype=np.float64), 0.25, axis=None))
+    array = np.asarray(scores, dtype=np.float64)
+    return np.asarray(stats.trim_mean(array.reshape(*array.shape[:-2], -1), 0.25, axis=-1))
 
 
-def bootstrap(
-    scores: list[FloatArray],
-    statistic: Callable[[list[FloatArray]], npt.ArrayLike],
-    *,
-    together: bool = False,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> FloatArray:
-    """Statistics of samples that are drawn anew from the runs of each task: a bootstrap stratified by task.
+def interval(
+    statistic: Statistic, *scores: FloatArray, together: bool = False, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[FloatArray, FloatArray]:
+    """The 95 % percentile interval of a statistic by a bootstrap of the runs, stratified by task.
 
     Args:
-        scores: Arrays of shape (runs, tasks) that are drawn from independently of each other.
-        statistic: Called with arrays like them.
-        together: Whether a run is drawn with its scores on all tasks, because they are not independent.
+        statistic: Called with arrays of shape (..., runs, tasks); gives one of shape (...) or (..., k).
+        *scores: Arrays of shape (runs, tasks), resampled independently of each other.
+        together: Whether a run is resampled with its scores on all tasks, because they are not independent.
         resamples: How many samples.
         seed: Fixes them.
 
     Returns:
-        Shape (resamples, *shape of the statistic).
+        The lower and the upper end, shape () or (k,); both the statistic itself where there is but one run.
     """
-    generator = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(resamples):
-        sample = []
-        for one in scores:
-            rows = generator.integers(len(one), size=(len(one), 1 if together else one.shape[1]))
-            sample.append(np.take_along_axis(one, np.broadcast_to(rows, one.shape), axis=0))
-        drawn.append(statistic(sample))
-    return np.asarray(drawn, dtype=np.float64)
+    if len(scores[0]) == 1:
+        return statistic(*scores), statistic(*scores)
+    samples = [sample for one in scores for sample in ([one.T] if together else list(one.T))]
+
+    def of_samples(*drawn: FloatArray, axis: int) -> FloatArray:
+        # A sample has shape (resamples, runs), with the tasks before it if they are together.
+        count = len(drawn) // len(scores)
+        parts = [np.stack(drawn[k : k + count], axis=-1) for k in range(0, len(drawn), count)]
+        arrays = [np.moveaxis(part[..., 0], 0, -1) if together else part for part in parts]
+        return np.moveaxis(statistic(*arrays), 0, axis)
+
+    found = stats.bootstrap(
+        samples, of_samples, n_resamples=resamples, method="percentile", vectorized=True, axis=-1, rng=seed
+    ).confidence_interval
+    return np.asarray(found.low), np.asarray(found.high)
 
 
 def estimate(
-    scores: list[FloatArray],
-    statistic: Callable[[list[FloatArray]], float],
-    *,
-    together: bool = False,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    statistic: Statistic, *scores: FloatArray, together: bool = False, resamples: int = RESAMPLES, seed: int = 0
 ) -> Estimate:
-    """A statistic with its 95 % percentile interval by `bootstrap`."""
-    drawn = bootstrap(scores, statistic, together=together, resamples=resamples, seed=seed)
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(statistic(scores)), float(low), float(high))
+    """A statistic, which is a number, with its `interval`."""
+    low, high = interval(statistic, *scores, together=together, resamples=resamples, seed=seed)
+    return Estimate(float(statistic(*scores)), float(low), float(high))
 
 
-def probability_of_improvement(scores: FloatArray, others: FloatArray) -> float:
+def probability_of_improvement(scores: npt.ArrayLike, others: npt.ArrayLike) -> FloatArray:
     """How likely a run of one algorithm scores higher than one of another on the same task, averaged over tasks.
 
     On each task this is the Mann-Whitney statistic divided by the number of pairs: a tie counts as one half.
 
     Args:
-        scores: Shape (runs, tasks).
-        others: Of the other algorithm, shape (other runs, tasks).
+        scores: Shape (..., runs, tasks).
+        others: Of the other algorithm, shape (..., other runs, tasks).
+
+    Returns:
+        Shape (...).
 
     Examples:
-        >>> probability_of_improvement(np.array([[1.0], [2.0]]), np.array([[1.0], [0.0]]))
+        >>> float(probability_of_improvement([[1.0], [2.0]], [[1.0], [0.0]]))
         0.875
     """
-    above, same = scores[:, None] > others[None], scores[:, None] == others[None]
-    return float((above + 0.5 * same).mean())
+    mine, theirs = np.asarray(scores)[..., :, None, :], np.asarray(others)[..., None, :, :]
+    return np.asarray(((mine > theirs) + 0.5 * (mine == theirs)).mean(axis=(-3, -2, -1)))
 
 
-def performance_profile(scores: FloatArray, thresholds: npt.ArrayLike) -> FloatArray:
+def performance_profile(scores: npt.ArrayLike, thresholds: npt.ArrayLike) -> FloatArray:
     """The share of runs that score above each threshold: a tail distribution over all runs of all tasks.
 
     Args:
-        scores: Shape (runs, tasks).
+        scores: Shape (..., runs, tasks).
         thresholds: Shape (k,).
 
     Returns:
-        Shape (k,).
+        Shape (..., k).
     """
-    share: FloatArray = np.mean(scores.ravel()[:, None] > np.asarray(thresholds, dtype=np.float64), axis=0)
-    return share
+    return np.asarray((np.asarray(scores)[..., None] > np.asarray(thresholds)).mean(axis=(-3, -2)))

@@ -64,11 +64,11 @@ def tabular_q(problem: Problem) -> Solution:
     count = len(arms.model)
     user, provider = Table(count, len(levels)), Table(count, least_rate=_LEAST_RATE)
     play = problem.sampled("tabular")
-    coins = np.random.default_rng(derived_seed(problem.seed, "tabular"))
+    generator = np.random.default_rng(derived_seed(problem.seed, "tabular"))
     first = 0
 
     def exploring(share: float, best: np.ndarray, options: int) -> np.ndarray:
-        return np.where(coins.random(best.shape) < share, coins.integers(options, size=best.shape), best)
+        return np.where(generator.random(best.shape) < share, generator.integers(options, size=best.shape), best)
 
     for step in range(_ROUNDS):
         share = _FIRST_SHARE * (_LAST_SHARE / _FIRST_SHARE) ** (step / _ROUNDS)

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import json
+import platform
 import re
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stackroute._version import __version__
-from stackroute.training.benchmark.metrics import METRICS, TARGETS, area, judge, reached
-from stackroute.training.benchmark.problem import Problem
-from stackroute.training.learn.runs import read_json
+from stackroute.training.benchmark.metrics import TARGETS, area, measure, reached
+from stackroute.training.benchmark.problem import Problem, Record
 from stackroute.training.learn.session import derived_seed
-from stackroute.training.output import RunError, write_json
+from stackroute.training.output import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stackroute.configs.benchmarks import Task
     from stackroute.training.benchmark.algorithms import Entrant
-    from stackroute.training.benchmark.problem import Algorithm
+    from stackroute.training.benchmark.tasks import Task
 
 UNITS = "units"
-_PLAIN, _ODD = re.compile(r"[A-Za-z0-9._-]+"), re.compile(r"[^A-Za-z0-9._-]+")
+"""The folder of the units' results."""
+
 MOST_POINTS = 200
 """Points of a curve that are kept, evenly spread over the longer ones."""
+
+_GAME = ("success", "cost", "latency", "value", "churn_penalty")
+_PACKAGES = ("numpy", "torch", "stable-baselines3", "sb3-contrib", "cma")
+_PLAIN, _ODD = re.compile(r"[A-Za-z0-9._-]+"), re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version(), "stackroute": __version__}
+    for name in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 @dataclass(frozen=True)
@@ -35,13 +55,13 @@ class Unit:
     """An algorithm, a task and a seed.
 
     Attributes:
-        algorithm: The algorithm's name.
+        entrant: The algorithm.
         task: The task.
         seed: The seed.
         horizon: Tasks up to which the area under the regret curve is taken.
     """
 
-    algorithm: str
+    entrant: Entrant
     task: Task
     seed: int
     horizon: int
@@ -49,90 +69,137 @@ class Unit:
     @property
     def name(self) -> str:
         """Different for each unit of a suite, and the name of a file."""
-        stem = self.algorithm
+        stem = self.entrant.name
         if not _PLAIN.fullmatch(stem):
             # The path of a file with settings.
             stem = f"{_ODD.sub('_', stem)}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
         return f"{self.task.name}--{stem}--seed{self.seed}"
 
-    def path(self, folder: Path) -> Path:
-        """Its file in the folder of the results."""
-        return folder / UNITS / f"{self.name}.json"
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A hash of all that the result depends on: game, settings, seed, horizon and versions."""
+        task, entrant = self.task, self.entrant
+        game = {field: getattr(task.game, field).tolist() for field in _GAME}
+        parts = (game, task.name, task.groups, task.throttling, entrant.name, entrant.settings)
+        content = json.dumps([parts, self.seed, self.horizon, versions()], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+class Result(BaseModel):
+    """What came of a unit, as in its file.
+
+    Attributes:
+        fingerprint: Of the unit.
+        task: The name of its task.
+        game: The name of the task's game.
+        penalty_ratio: The game's churn penalty as a multiple of P*, where it is not the game's own.
+        algorithm: The name of its algorithm.
+        summary: What the algorithm is, in a line.
+        seed: Its seed.
+        error: What the algorithm raised, or None.
+        traceback: Where it did.
+        groups: The mean metrics in each group of games.
+        totals: What was measured of the whole.
+        curve: The regret curve.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    fingerprint: str
+    task: str
+    game: str
+    penalty_ratio: float | None
+    algorithm: str
+    summary: str
+    seed: int
+    error: str | None = None
+    traceback: str | None = None
+    groups: dict[str, dict[str, float]] = {}
+    totals: dict[str, float | None] = {}
+    curve: Record = Record()
+
+
+def result_path(folder: Path, name: str) -> Path:
+    """The file of a unit's result in the folder of a benchmark."""
+    return folder / UNITS / f"{name}.json"
+
+
+def read_result(folder: Path, name: str, fingerprint: str) -> Result | None:
+    """A unit's result; None if there is none, it cannot be read, or it is that of another fingerprint."""
+    try:
+        result = Result.model_validate_json(result_path(folder, name).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+    return result if result.fingerprint == fingerprint else None
 
 
 def is_done(unit: Unit, folder: Path) -> bool:
-    """Whether the folder holds the unit's result; an error is none, nor is a file that cannot be read."""
-    try:
-        return read_json(unit.path(folder))["error"] is None
-    except (RunError, KeyError, TypeError):
-        return False
+    """Whether the folder holds the unit's result; an error is none."""
+    result = read_result(folder, unit.name, unit.fingerprint)
+    return result is not None and result.error is None
 
 
-def run_unit(unit: Unit, entrant: Entrant, folder: Path) -> None:
-    """Let the algorithm learn, judge it, and write the result, unless it is there already.
+def run_unit(unit: Unit, folder: Path) -> str:
+    """Let the algorithm learn, measure it, and write the result, unless it is there already.
 
-    What the algorithm raises is written down as its result; another run tries it again.
+    What the algorithm raises is written as its result; another run tries it again.
 
     Args:
         unit: The unit.
-        entrant: The algorithm that it names.
-        folder: Of the results.
+        folder: Of the benchmark.
+
+    Returns:
+        The name of the algorithm.
 
     Raises:
         OutputError: The result cannot be written.
     """
-    if is_done(unit, folder):
-        return
-    result: dict[str, Any] = {
-        "version": __version__,
-        "task": unit.task.name,
-        "algorithm": unit.algorithm,
-        "summary": entrant.summary,
+    if not is_done(unit, folder):
+        result = _result(unit)
+        if not is_done(unit, folder):
+            write_text(result_path(folder, unit.name), result.model_dump_json(indent=2) + "\n")
+    return unit.entrant.name
+
+
+def _result(unit: Unit) -> Result:
+    task = unit.task
+    named: dict[str, Any] = {
+        "fingerprint": unit.fingerprint,
+        "task": task.name,
+        "game": task.label,
+        "penalty_ratio": task.penalty_ratio,
+        "algorithm": unit.entrant.name,
+        "summary": unit.entrant.summary,
         "seed": unit.seed,
-        "error": None,
     }
     try:
-        result |= measured(unit, entrant.algorithm)
+        return Result(**named, **_measured(unit))
     except Exception as error:
-        result |= {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-    path = unit.path(folder)
-    if is_done(unit, folder):
-        return
-    write_json(path, result)
+        return Result(**named, error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
 
 
-def measured(unit: Unit, algorithm: Algorithm) -> dict[str, Any]:
-    """Let the algorithm learn and judge it.
-
-    Args:
-        unit: The unit.
-        algorithm: The one that it names.
-
-    Returns:
-        What is measured for each group of games and in all, and the curve.
-    """
-    problem = Problem(unit.task.game, throttling=unit.task.throttling, seed=derived_seed(unit.seed, unit.task.name))
-    solution = algorithm(problem)
+def _measured(unit: Unit) -> dict[str, Any]:
+    """The algorithm learns here."""
+    task = unit.task
+    problem = Problem(task.game, throttling=task.throttling, seed=derived_seed(unit.seed, task.name))
+    solution = unit.entrant.algorithm(problem)
     problem.choose(solution.commitment)
-    values, record = judge(unit.task, solution), problem.record
-    return {
-        "groups": [_of_group(unit.task, group, values) for group in dict.fromkeys(unit.task.groups)],
+    record = problem.record
+    totals = {
         "tasks": record.tasks[-1],
         "seconds": record.seconds[-1],
         "area": area(record, unit.horizon),
         **{f"tasks_to_{target:.0%}": reached(record, target, record.tasks) for target in TARGETS},
         **{f"seconds_to_{target:.0%}": reached(record, target, record.seconds) for target in TARGETS},
-        "curve": _thinned(asdict(record)),
     }
+    values = pd.DataFrame(measure(task, solution)).groupby(np.array(task.groups), sort=False)
+    means = values.mean().assign(games=values.size())
+    # A metric without a value in any game of a group is left out.
+    groups = {group: row.dropna().to_dict() for group, row in means.iterrows()}
+    return {"groups": groups, "totals": {**solution.info, **totals}, "curve": _thinned(record)}
 
 
-def _of_group(task: Task, group: str, values: dict[str, np.ndarray]) -> dict[str, Any]:
-    members = np.array(task.groups) == group
-    means = {name: float(values[name][members].mean()) for name in METRICS}
-    return {"group": group, "games": int(members.sum()), **means}
-
-
-def _thinned(curve: dict[str, list[float]]) -> dict[str, list[float]]:
-    count = len(curve["tasks"])
+def _thinned(record: Record) -> dict[str, list[float]]:
+    count = len(record.tasks)
     kept = np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(int))
-    return {name: [values[k] for k in kept] for name, values in curve.items()}
+    return {name: [values[k] for k in kept] for name, values in asdict(record).items()}

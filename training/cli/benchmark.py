@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import enum
 import sys
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 
-from stackroute.training.cli.console import app, console, fail, require
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from stackroute.training.benchmark.running import OnProgress
+from stackroute.training.cli.console import app, console, fail, print_written, require, resumable
 
 
 class BackendName(enum.StrEnum):
@@ -47,14 +38,16 @@ def benchmark_command(
     ] = None,
     names: Annotated[bool, typer.Option("--list", help="List suites and algorithms, and run nothing.")] = False,
 ) -> None:
-    """Compare learning algorithms by their exact regret.
+    """Compare learning algorithms by their exact regret, or see how training does on many games and seeds.
 
     Every run of an algorithm on a task with a seed is written to the output folder once, when it is finished: after
     Ctrl-C, a crash or a power cut the same command with --resume goes on. 'stackroute report DIR' writes the tables
-    and pictures again.
+    and pictures again. What was made with other games, settings or versions is made again.
 
     Examples:
     stackroute benchmark quick --jobs 2
+
+    stackroute benchmark throttling --jobs 2
 
     stackroute benchmark threshold --algorithms follower_first,ppo --seeds 2 --out mine
 
@@ -68,6 +61,7 @@ def benchmark_command(
     from stackroute.training.benchmark.algorithms import algorithm_names, find_algorithm
     from stackroute.training.benchmark.report import write_report
     from stackroute.training.benchmark.running import run_suite
+    from stackroute.training.cli.display import benchmark_progress
 
     if names:
         for name in suite_names():
@@ -90,16 +84,12 @@ def benchmark_command(
         chosen["seeds"] = plan.seeds[:seeds]
     plan = validated(chosen, suite, Suite)
     folder = out if out is not None else Path("benchmarks") / Path(suite).stem
-    try:
-        with _progress(f"{Path(suite).stem}, {folder}") as on_progress:
-            results = run_suite(plan, folder, jobs=jobs, backend=backend.value, resume=resume, on_progress=on_progress)
-    except KeyboardInterrupt:
-        fail("stopped; the same command with --resume goes on", code=130)
-    failed = [result for result in results if result["error"] is not None]
+    with resumable("the same command with --resume goes on"), benchmark_progress(console) as on_progress:
+        results = run_suite(plan, folder, jobs=jobs, backend=backend.value, resume=resume, on_progress=on_progress)
+    failed = [result for result in results if result.error is not None]
     for result in failed:
-        print(f"{result['algorithm']} on {result['task']}, seed {result['seed']}: {result['error']}", file=sys.stderr)
-    for path in write_report(folder):
-        console.print(f"Wrote {path}")
+        print(f"{result.algorithm} on {result.task}, seed {result.seed}: {result.error}", file=sys.stderr)
+    print_written(write_report(folder))
     if failed:
         raise typer.Exit(1)
 
@@ -116,21 +106,4 @@ def report_command(
     require("train", "plot", "benchmark")
     from stackroute.training.benchmark.report import write_report
 
-    for path in write_report(results, out):
-        console.print(f"Wrote {path}")
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[OnProgress]:
-    """A table of what is done, which is drawn anew every second."""
-
-    def table(done: dict[str, tuple[int, int]]) -> Table:
-        drawn = Table(title=title, title_justify="left", box=None)
-        for column in ("algorithm", "runs", ""):
-            drawn.add_column(column)
-        for algorithm, (finished, planned) in done.items():
-            drawn.add_row(algorithm, f"{finished}/{planned}", ProgressBar(planned, finished, width=30))
-        return drawn
-
-    with Live(console=console, auto_refresh=False) as live:
-        yield lambda done: live.update(table(done), refresh=True)
+    print_written(write_report(results, out))

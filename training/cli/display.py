@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import Console, RenderableType
-    from rich.progress import ProgressColumn
+    from rich.progress import ProgressColumn, TaskID
 
     from stackroute.configs import GameConfig
     from stackroute.training.learn.evaluation import Evaluation, Outcome
@@ -127,11 +127,18 @@ def training_progress(console: Console, title: str) -> Iterator[OnProgress]:
 
 
 @contextmanager
-def sweep_progress(console: Console, title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar over the runs of a sweep; yields what reports to it."""
+def benchmark_progress(console: Console) -> Iterator[Callable[[dict[str, tuple[int, int]]], None]]:
+    """A progress bar for each algorithm of a benchmark; yields what reports to it."""
     with _progress(console, MofNCompleteColumn()) as progress:
-        bar = progress.add_task(title, total=None, last="")
-        yield lambda done, total, last: progress.update(bar, completed=done, total=total, last=last)
+        bars: dict[str, TaskID] = {}
+
+        def show(done: dict[str, tuple[int, int]]) -> None:
+            for algorithm, (finished, planned) in done.items():
+                if algorithm not in bars:
+                    bars[algorithm] = progress.add_task(algorithm, total=planned, last="")
+                progress.update(bars[algorithm], completed=finished)
+
+        yield show
 
 
 def _progress(console: Console, done: ProgressColumn) -> Progress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -153,63 +152,20 @@ def plot_command(
     run: RunArgument,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Output folder; the run's own if not given.")] = None,
 ) -> None:
-    """Draw a run, or the results of a sweep: what was learned against the exact equilibrium.
+    """Draw a run: what was learned against the exact equilibrium.
 
-    For a run: regret against steps with the equilibrium as the zero line, and the learned response over the cascade
-    probability against the exact one. For a sweep over the churn penalty: learned throttling against the exact
-    threshold.
+    Regret against steps with the equilibrium as the zero line, and the learned response over the cascade probability
+    against the exact one.
 
     Example: stackroute plot runs/mine
     """
     require("train", "plot")
-    from stackroute.training.benchmark.sweep import RESULTS
-    from stackroute.training.benchmark.sweep_plot import draw_sweep
     from stackroute.training.figures.curves import draw_run
     from stackroute.training.learn.runs import read_spec
     from stackroute.training.output import output_folder
 
-    draw = draw_sweep if (run / RESULTS).exists() else draw_run
-    if draw is draw_run:
-        read_spec(run)
-    print_written(draw(run, output_folder(out or run)))
-
-
-@app.command("sweep")
-def sweep_command(
-    sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A packaged sweep or the path of a .yaml file.")],
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Output folder; sweeps/SWEEP if not given.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
-) -> None:
-    """Train on many games, seeds and settings, and write one table of results.
-
-    What is in the output folder already is not run again: the same command goes on where it was stopped. 'stackroute
-    plot DIR' draws the results.
-
-    Example: stackroute sweep throttling --jobs 2
-    """
-    require("train", "plot")
-    from stackroute.configs.sweeps import load_sweep
-    from stackroute.training.benchmark.sweep import RESULTS, SUMMARY, read_results, run_sweep
-    from stackroute.training.benchmark.sweep_table import summary
-    from stackroute.training.cli.display import sweep_progress
-    from stackroute.training.output import write_text
-
-    plan = load_sweep(sweep)
-    folder = out if out is not None else Path("sweeps") / Path(sweep).stem
-    try:
-        with sweep_progress(console, Path(sweep).stem) as on_progress:
-            table = run_sweep(plan, folder, jobs=jobs, on_progress=on_progress)
-    except KeyboardInterrupt:
-        fail("stopped; the same command goes on", code=130)
-    failed = [row for row in table if row["error"]]
-    for row in failed:
-        print(f"{row['run']}: {row['error']}", file=sys.stderr)
-    write_text(folder / SUMMARY, summary(read_results(folder)))
-    console.print(
-        f"Wrote {folder / SUMMARY} and {folder / RESULTS}: {len(table) - len(failed)} runs, {len(failed)} failed"
-    )
-    if failed:
-        raise typer.Exit(1)
+    read_spec(run)
+    print_written(draw_run(run, output_folder(out or run)))
 
 
 @app.command("quickstart")

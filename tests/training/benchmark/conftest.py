@@ -41,7 +41,7 @@ def small_suite() -> SmallSuite:
     def made(**changes: object) -> Suite:
         content = {
             "summary": "Small.",
-            "tasks": [
+            "groups": [
                 {"name": "static", "games": ["g1"], "throttling": False},
                 {"name": "cascade", "games": ["g4b"], "throttling": False},
             ],

@@ -11,12 +11,13 @@ import yaml
 from stackroute import load_game, solve
 from stackroute.analytic import best_response, provider_cost, stratified_games
 from stackroute.configs import ConfigError
-from stackroute.configs.benchmarks import Task, load_suite, suite_names, tasks_of
+from stackroute.configs.benchmarks import load_suite, suite_names
 from stackroute.envs.encoding import commitment_from_action
 from stackroute.training import Problem, Solution, register_algorithm
 from stackroute.training.benchmark.algorithms import ENTRY_POINTS, algorithm_names, find_algorithm
-from stackroute.training.benchmark.metrics import judge
+from stackroute.training.benchmark.metrics import measure
 from stackroute.training.benchmark.tabular import Table
+from stackroute.training.benchmark.tasks import Task, tasks_of
 
 REFERENCES = ("exact", "best_static", "grid_search", "random")
 
@@ -24,7 +25,7 @@ REFERENCES = ("exact", "best_static", "grid_search", "random")
 def regret(name: str, game: str, *, throttling: bool = False, seed: int = 0) -> float:
     task = Task(game, ("group",), load_game(game).game.reshape(1), throttling)
     problem = Problem(task.game, throttling=throttling, seed=seed)
-    return float(judge(task, find_algorithm(name).algorithm(problem))["provider_regret"][0])
+    return float(measure(task, find_algorithm(name).algorithm(problem))["provider_regret"][0])
 
 
 @pytest.mark.parametrize("throttling", [False, True])
@@ -32,7 +33,7 @@ def test_references_are_ordered(throttling: bool) -> None:
     games = stratified_games(60, seed=9)
     task = Task("many", ("group",) * 60, games, throttling)
     values = {
-        name: judge(task, find_algorithm(name).algorithm(Problem(games, throttling=throttling, seed=3)))
+        name: measure(task, find_algorithm(name).algorithm(Problem(games, throttling=throttling, seed=3)))
         for name in REFERENCES
     }
     np.testing.assert_allclose(values["exact"]["provider_regret"], 0, atol=1e-12)
@@ -156,7 +157,10 @@ def test_unknown_algorithms_are_named() -> None:
 def test_every_algorithm_and_suite_can_be_used() -> None:
     for name in algorithm_names():
         assert find_algorithm(name).summary.endswith("."), name
-    assert set(suite_names()) == {"quick", "standard", "full", "amortised", "threshold"}
+    assert set(suite_names()) == {
+        *("quick", "standard", "full", "amortised", "threshold"),
+        *("convergence", "random_cascades", "throttling"),
+    }
     for name in suite_names():
         suite = load_suite(name)
         assert set(suite.algorithms) <= set(algorithm_names())

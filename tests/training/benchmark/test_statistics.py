@@ -11,9 +11,10 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from stackroute.training.benchmark.statistics import (
-    bootstrap,
+    Estimate,
     estimate,
     interquartile_mean,
+    interval,
     performance_profile,
     probability_of_improvement,
 )
@@ -21,9 +22,14 @@ from stackroute.training.benchmark.statistics import (
 SCORES = arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(1, 4)), elements=st.floats(0, 1))
 
 
+def mean(scores: np.ndarray) -> np.ndarray:
+    """Of the last two axes."""
+    return np.asarray(scores.mean(axis=(-2, -1)))
+
+
 def test_a_published_interquartile_mean() -> None:
     # The example of Wikipedia's article on the interquartile mean: of twelve numbers the middle six count.
-    assert interquartile_mean([5, 8, 4, 38, 8, 6, 9, 7, 7, 3, 1, 6]) == 6.5
+    assert interquartile_mean([[5, 8, 4, 38], [8, 6, 9, 7], [7, 3, 1, 6]]) == 6.5
 
 
 def test_a_published_probability() -> None:
@@ -47,55 +53,55 @@ def test_the_probability_is_that_of_mann_and_whitney(scores: np.ndarray, seed: i
     assert found + probability_of_improvement(others, scores) == pytest.approx(1)
 
 
-def test_the_bootstrap_is_scipys_where_there_is_one_task() -> None:
-    scores = np.random.default_rng(3).gamma(2.0, size=(12, 1))
-    mine = estimate([scores], lambda drawn: interquartile_mean(drawn[0]), resamples=6_000, seed=1)
-    theirs = stats.bootstrap(
-        (scores[:, 0],),
-        lambda sample, axis: stats.trim_mean(sample, 0.25, axis=axis),
-        n_resamples=6_000,
-        method="percentile",
-        rng=np.random.default_rng(2),
-    ).confidence_interval
-    # The standard error of a 2.5 % quantile of 6,000 draws is about .05 of the distribution's standard deviation.
-    spread = (theirs.high - theirs.low) / 4
-    assert mine.low == pytest.approx(theirs.low, abs=0.25 * spread)
-    assert mine.high == pytest.approx(theirs.high, abs=0.25 * spread)
+def test_an_interval_is_that_of_all_samples() -> None:
+    # Of the means of samples of 0, 1 and 5 with replacement there are 27, equally likely; 1 of 27 is above 2.5 %.
+    low, high = interval(mean, np.array([[0.0], [1.0], [5.0]]), resamples=6_000)
+    assert (low, high) == (0, 5)
+    # With ten runs of a fair coin the quantiles of Binomial(10, 1/2) are 2 and 8.
+    coin = np.repeat([0.0, 1.0], 5)[:, None]
+    low, high = interval(mean, coin, resamples=6_000)
+    assert (low, high) == pytest.approx((0.2, 0.8))
 
 
-def test_the_bootstrap_draws_within_each_task() -> None:
+def test_runs_are_resampled_within_each_task_and_together_if_asked() -> None:
     constant = np.tile([0.0, 1.0, 5.0], (4, 1))
-    assert (bootstrap([constant], lambda drawn: drawn[0], resamples=20) == constant).all()
-    mixed = np.array([[0.0, 10.0], [1.0, 11.0]])
-    drawn = bootstrap([mixed], lambda sample: sample[0], resamples=200)
-    assert set(drawn[:, :, 0].ravel()) == {0.0, 1.0}
-    assert set(drawn[:, :, 1].ravel()) == {10.0, 11.0}
-    # Runs of different tasks are drawn independently of each other.
-    assert {(one, other) for one, other in drawn[:, 0]} == {(0.0, 10.0), (0.0, 11.0), (1.0, 10.0), (1.0, 11.0)}
+    assert estimate(mean, constant) == Estimate(2.0, 2.0, 2.0)
+    # The sum of two runs that mirror each other is fixed only where both are resampled at once.
+    mirrored = np.array([[0.0, 1.0], [1.0, 0.0]])
+    assert estimate(mean, mirrored, together=True) == Estimate(0.5, 0.5, 0.5)
+    assert estimate(mean, mirrored) == Estimate(0.5, 0.0, 1.0)
 
 
-def test_runs_can_be_drawn_with_all_their_tasks() -> None:
-    mixed = np.array([[0.0, 10.0], [1.0, 11.0]])
-    drawn = bootstrap([mixed], lambda sample: sample[0], resamples=200, together=True)
-    assert {(one, other) for one, other in drawn[:, 0]} == {(0.0, 10.0), (1.0, 11.0)}
+def test_algorithms_are_resampled_independently() -> None:
+    scores = np.array([[0.0], [1.0]])
+
+    def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return mean(one) - mean(other)
+
+    for together in (False, True):
+        assert estimate(difference, scores, scores, together=together) == Estimate(0.0, -1.0, 1.0)
+
+
+def test_a_statistic_may_have_several_values_and_one_run_has_no_width() -> None:
+    scores = np.random.default_rng(5).random((6, 2))
+    low, high = interval(lambda drawn: performance_profile(drawn, [0.0, 0.5, 1.0]), scores)
+    assert low.shape == high.shape == (3,)
+    assert (low[0], high[0], low[2], high[2]) == (1, 1, 0, 0)
+    assert low[1] < performance_profile(scores, [0.5])[0] < high[1]
+    assert estimate(interquartile_mean, scores[:1]).low == interquartile_mean(scores[:1])
 
 
 def test_an_interval_covers_the_truth() -> None:
     # Of 200 intervals for a normal mean with 20 runs about 93 % cover it; fewer than 170 has a chance below 1e-4.
     generator = np.random.default_rng(11)
-    covered = 0
-    for _ in range(200):
-        sample = generator.standard_normal((20, 1))
-        found = estimate([sample], lambda drawn: float(drawn[0].mean()), resamples=300)
-        covered += found.low <= 0 <= found.high
-    assert 170 <= covered < 200
+    found = [estimate(mean, generator.standard_normal((20, 1)), resamples=300) for _ in range(200)]
+    assert 170 <= sum(one.low <= 0 <= one.high for one in found) < 200
 
 
-def test_the_same_seed_draws_the_same() -> None:
+def test_the_same_seed_gives_the_same_interval() -> None:
     scores = np.random.default_rng(0).random((5, 2))
-    draws = [bootstrap([scores], lambda drawn: drawn[0].mean(), resamples=50, seed=seed) for seed in (1, 1, 2)]
-    assert (draws[0] == draws[1]).all()
-    assert (draws[0] != draws[2]).any()
+    first, same, other = (estimate(mean, scores, resamples=50, seed=seed) for seed in (1, 1, 2))
+    assert first == same != other
 
 
 @given(SCORES)

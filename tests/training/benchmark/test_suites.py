@@ -1,0 +1,141 @@
+"""Suites and their tasks, and what schemes of training record in them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stackroute import Regime, load_game, solve
+from stackroute.analytic import throttling_gain
+from stackroute.configs import ConfigError
+from stackroute.configs.benchmarks import Suite, load_suite
+from stackroute.training.benchmark.report import write_report
+from stackroute.training.benchmark.results import as_table, units_of
+from stackroute.training.benchmark.running import run_suite
+from stackroute.training.benchmark.tasks import Task, tasks_of
+
+SmallSuite = Callable[..., Suite]
+TinyContent = Callable[..., dict[str, Any]]
+
+pytestmark = pytest.mark.usefixtures("registry")
+
+
+@pytest.fixture
+def tasks(small_suite: SmallSuite) -> Callable[..., list[Task]]:
+    """The tasks of a suite with one group."""
+
+    def made(**group: object) -> list[Task]:
+        return tasks_of(small_suite(groups=[{"name": "a", "throttling": False} | group]))
+
+    return made
+
+
+def test_penalty_ratios_are_multiples_of_the_throttling_threshold(tasks: Callable[..., list[Task]]) -> None:
+    found = tasks(games=["g7", "g8"], throttling=True, penalty_ratios=[0.5, 0.99, 1.01, 4])
+    assert [task.name for task in found[:3]] == ["a-g7-0.5", "a-g7-0.99", "a-g7-1.01"]
+    assert len({task.name for task in found}) == len(found) == 8
+    for task in found:
+        threshold = float(throttling_gain(load_game(task.label).game).churn_penalty_high)
+        assert task.penalty_ratio is not None
+        assert task.game.churn_penalty[0] == pytest.approx(task.penalty_ratio * threshold, rel=1e-12)
+        without, with_delays = (float(solve(task.game[0], throttling=delays).provider_cost) for delays in (False, True))
+        assert (with_delays < without * (1 - 1e-9)) is (task.penalty_ratio < 1)
+
+
+STRATA = {
+    "both_worth": (Regime.BOTH_WORTH, None),
+    "neither_worth": (Regime.NEITHER_WORTH, None),
+    "only_reasoning_worth_static": (Regime.ONLY_REASONING_WORTH, False),
+    "only_reasoning_worth_cascade": (Regime.ONLY_REASONING_WORTH, True),
+    "only_standard_worth_static": (Regime.ONLY_STANDARD_WORTH, False),
+    "only_standard_worth_cascade": (Regime.ONLY_STANDARD_WORTH, True),
+}
+
+
+@pytest.mark.parametrize("stratum", STRATA)
+def test_random_games_lie_in_their_stratum(tasks: Callable[..., list[Task]], stratum: str) -> None:
+    drawn = {"stratum": stratum, "count": 4, "seed": 6}
+    found, same, other = (tasks(random_games=drawn | {"seed": seed}) for seed in (6, 6, 7))
+    assert [task.name for task in found] == [f"a-random{k}" for k in range(4)]
+    assert [task.game.value[0] for task in found] == [task.game.value[0] for task in same]
+    assert [task.game.value[0] for task in found] != [task.game.value[0] for task in other]
+    regime, cascade = STRATA[stratum]
+    for task in found:
+        best = solve(task.game[0])
+        assert best.regime == regime
+        inner = int(best.commitment.model) == 1 and 0 < float(best.commitment.cascade) < 1
+        if cascade is not None:
+            assert inner is cascade
+
+
+@pytest.mark.parametrize(
+    ("group", "message"),
+    [
+        ({"name": "a"}, "groups.0: games: expected either games or random_games"),
+        ({"name": "a b", "games": ["g1"]}, "groups.0.name: 'a b' is not allowed"),
+        ({"name": "a", "games": []}, "groups.0.games: "),
+        ({"name": "a", "games": ["g1"], "penalty_ratios": [0.0]}, "groups.0.penalty_ratios.0: 0.0 is not allowed"),
+        ({"name": "a", "games": ["g1"], "seed": 1}, "groups.0.seed: unknown key"),
+        ({"name": "a", "random_games": {"stratum": "all", "count": 1, "seed": 0}}, "random_games.stratum: 'all'"),
+        ({"name": "a", "games": ["g1", "g1"]}, "2 tasks are called 'a-g1'"),
+        ({"name": "a", "games": ["g3"], "penalty_ratios": [1.0]}, "penalty_ratios: throttling never pays in g3"),
+    ],
+)
+def test_groups_that_are_not_allowed_are_one_line(small_suite: SmallSuite, group: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        tasks_of(small_suite(groups=[{"throttling": False} | group]))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"groups": None}, "groups: expected either groups or held_out"),
+        ({"algorithms": ["exact", "exact"]}, "are not allowed; expected different ones"),
+        ({"seeds": [-1]}, "seeds.0: -1 is not allowed"),
+        ({"seeds": []}, "seeds: "),
+    ],
+)
+def test_suites_that_are_not_allowed(small_suite: SmallSuite, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        small_suite(**changes)
+
+
+def test_the_suites_of_training() -> None:
+    counts = {name: len(units_of(load_suite(name))) for name in ("convergence", "random_cascades", "throttling")}
+    assert counts == {"convergence": 75, "random_cascades": 40, "throttling": 200}
+
+
+def test_what_a_scheme_of_training_has_learned_is_recorded_and_drawn(
+    small_suite: SmallSuite, tiny_content: TinyContent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("settings.yaml").write_text(json.dumps(tiny_content()))
+    Path("tiny.yaml").write_text(json.dumps({"summary": "Tiny.", "settings": "settings.yaml"}))
+    groups = [
+        {"name": "plain", "games": ["g4b"], "throttling": False},
+        {"name": "swept", "games": ["g7"], "throttling": True, "penalty_ratios": [0.5, 2.0]},
+    ]
+    suite = small_suite(groups=groups, algorithms=["tiny.yaml", "exact"])
+    results = run_suite(suite, tmp_path / "out")
+    assert not [result.error for result in results if result.error]
+    table = as_table(results)
+    learned = table[table["algorithm"] == "tiny.yaml"]
+    # The provider's stage is the last one here.
+    assert (learned["regret_after_provider"] == learned["provider_regret"]).all()
+    assert learned["certified"].isna().all()
+    for row in table.itertuples():
+        game = next(task.game[0] for task in tasks_of(suite) if task.name == row.task)
+        exact = solve(game, throttling=row.group == "swept")
+        assert row.exact_provider_cost == pytest.approx(float(exact.provider_cost))
+        assert row.learned_provider_cost == pytest.approx(row.exact_provider_cost * (1 + row.on_path_regret))
+        assert row.exact_throttled == (row.penalty_ratio == 0.5)
+    pictures = [path.name for path in write_report(tmp_path / "out") if path.suffix == ".png"]
+    assert pictures == ["profiles.png", "regret-curves.png", "heat-map.png", "throttling.png"]
+    text = " ".join((tmp_path / "out" / "report.md").read_text().split())
+    assert "| P / P* |" in text
+    assert "| g7 | 0.5 |" in text
+    assert "| regret after provider, % |" in text
