@@ -1,37 +1,63 @@
-"""Compilation by numba, with a cache on disk that follows the source."""
+"""Compilation by numba, with machine code kept in the user's cache folder.
+
+The folder is named after the version and a hash of the sources, so that no change of a source finds old machine code:
+numba itself compares a function's code with the function's own file only, not with what was inlined from others.
+"""
 
 from __future__ import annotations
 
-from contextlib import suppress
+import hashlib
+import tempfile
+from contextlib import contextmanager
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
+from numba.core import config
+from platformdirs import user_cache_path
+
+from stackroute._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _Function = TypeVar("_Function")
 
-_FOLDERS = ("analytic", "envs")
+PACKAGE = Path(__file__).parents[1]
+FOLDERS = ("analytic", "envs")
+"""The folders of the package that hold compiled code."""
 
 
-def drop_stale_caches(package: Path) -> None:
-    """Delete compiled code that is older than the sources of its folder.
+@cache
+def cache_folder() -> Path | None:
+    """Where this version of the sources keeps its machine code: in NUMBA_CACHE_DIR if set, or the user's cache folder.
 
-    numba compares a function's compiled code with the function's own file only, and would go on using what was inlined
-    from another file before that one changed.
-
-    Args:
-        package: The folder of the package.
+    Returns:
+        The folder, which exists; None if it cannot be written.
     """
-    for folder in _FOLDERS:
-        newest = max((path.stat().st_mtime for path in (package / folder).glob("*.py")), default=0.0)
-        for compiled_code in (package / folder / "__pycache__").glob("*.nb[ic]"):
-            # Another process may have deleted it, and an installed package need not be writable.
-            with suppress(OSError):
-                if compiled_code.stat().st_mtime < newest:
-                    compiled_code.unlink()
+    sources = hashlib.sha256()
+    for path in sorted(path for folder in FOLDERS for path in (PACKAGE / folder).glob("*.py")):
+        sources.update(path.name.encode() + path.read_bytes())
+    try:
+        base = Path(config.CACHE_DIR, "stackroute") if config.CACHE_DIR else user_cache_path("stackroute")
+        folder = base / f"{__version__}-{sources.hexdigest()[:16]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, RuntimeError):
+        return None
+
+
+@contextmanager
+def _caching() -> Iterator[bool]:
+    """Set numba's folder while a function is decorated; gives whether there is one."""
+    folder, others = cache_folder(), config.CACHE_DIR
+    config.CACHE_DIR = str(folder or "")
+    try:
+        yield folder is not None
+    finally:
+        config.CACHE_DIR = others
 
 
 def compiled(**options: Any) -> Callable[[_Function], _Function]:
@@ -45,14 +71,38 @@ def compiled(**options: Any) -> Callable[[_Function], _Function]:
     """
 
     def decorate(function: _Function) -> _Function:
-        made: _Function
-        try:
-            made = numba.njit(cache=True, **options)(function)
-        except RuntimeError:
-            made = numba.njit(**options)(function)
+        with _caching() as cached:
+            made: _Function = numba.njit(cache=cached, **options)(function)
         return made
 
     return decorate
 
 
-drop_stale_caches(Path(__file__).parents[1])
+class Vectorised:
+    """A function of single games that broadcasts over batches: a `numba.guvectorize`, compiled at the first call."""
+
+    def __init__(self, function: Callable[..., None], signature: str, layout: str) -> None:
+        self.__doc__ = function.__doc__
+        self._function, self._signature, self._layout = function, signature, layout
+
+    def __call__(self, *arrays: Any) -> Any:
+        """Arrays in, arrays out, as for any generalised ufunc of numpy."""
+        return self._compiled(*arrays)
+
+    @cached_property
+    def _compiled(self) -> Any:
+        with _caching() as cached:
+            return numba.guvectorize([self._signature], self._layout, nopython=True, cache=cached)(self._function)
+
+
+def vectorised(signature: str, layout: str) -> Callable[[Callable[..., None]], Vectorised]:
+    """Make a `Vectorised` of a function that writes its results into its last arguments.
+
+    Args:
+        signature: The types, as for `numba.guvectorize`.
+        layout: The shapes, as for `numba.guvectorize`, such as "(n),(n)->()".
+
+    Returns:
+        The decorator.
+    """
+    return lambda function: Vectorised(function, signature, layout)

@@ -4,64 +4,53 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from stackroute.analytic import kernel
-from stackroute.analytic.game import Commitment, check
+from stackroute.analytic import kernels
+from stackroute.analytic.commitment import Commitment
+from stackroute.analytic.game import InvalidGameError, check
 from stackroute.analytic.payoffs import provider_cost, user_utility
+from stackroute.analytic.regimes import Regime
 from stackroute.analytic.response import best_response, tie_sign
 
 if TYPE_CHECKING:
-    from stackroute.analytic.game import BoolArray, FloatArray, Game, IntArray
+    from stackroute.analytic.game import FloatArray, Game, IntArray
     from stackroute.analytic.response import TieBreaking
 
+Routing = Literal["cascade"]
+"""What the provider may commit to: `"cascade"`, a re-prompt moves to the next model with a committed probability."""
 
-class Regime(enum.IntEnum):
-    """Which models are worth a pass to the user, xi > 0 (Mahmood 2026, Theorems 1 and 2).
 
-    A model with xi > 0 is value-dominated in the paper's words, one with xi <= 0 latency-dominated.
+class Route(enum.IntEnum):
+    """What the provider does with a task at an equilibrium.
+
+    Attributes:
+        STATIC: One model serves as long as the task lasts; users that leave do so of themselves.
+        CASCADE: Re-prompts move on to the next model with a probability above 0, and users stay, or mix.
+        LOTTERY: Any other routing by which users stay, or mix.
+        LEAVE_BY_DELAY: Users are made to leave after the first pass: the model they start on is slowed.
+        LEAVE_BY_THREAT: Users leave after the first pass, on a model that is worth it, because re-prompts would go to
+            one that is not, slowed or not.
     """
 
-    BOTH_WORTH = kernel.BOTH_WORTH
-    NEITHER_WORTH = kernel.NEITHER_WORTH
-    ONLY_REASONING_WORTH = kernel.ONLY_REASONING_WORTH
-    ONLY_STANDARD_WORTH = kernel.ONLY_STANDARD_WORTH
+    STATIC = 0
+    CASCADE = 1
+    LOTTERY = 2
+    LEAVE_BY_DELAY = 3
+    LEAVE_BY_THREAT = 4
 
     @property
     def label(self) -> str:
-        """The regime in words."""
+        """The route in words."""
         return {
-            Regime.BOTH_WORTH: "both models are worth the wait",
-            Regime.NEITHER_WORTH: "neither model is worth the wait",
-            Regime.ONLY_REASONING_WORTH: "only the reasoning model is worth the wait",
-            Regime.ONLY_STANDARD_WORTH: "only the standard model is worth the wait",
+            Route.STATIC: "one model serves the task throughout",
+            Route.CASCADE: "re-prompts move on to the next model",
+            Route.LOTTERY: "re-prompts are served by a lottery",
+            Route.LEAVE_BY_DELAY: "users are made to leave by a delay",
+            Route.LEAVE_BY_THREAT: "users are made to leave by the threat of a model that is not worth the wait",
         }[self]
-
-
-@dataclass(frozen=True, eq=False)
-class Candidates:
-    """The commitments among which the provider's optimum lies (Mahmood 2026, Theorems 3 to 5; delays beyond the paper).
-
-    They are on a leading axis of length K.
-
-    K is the largest number that a game of the batch has; games with fewer repeat their first, `attains` included.
-
-    Attributes:
-        commitment: The commitments, batch shape (K, ...).
-        patience: The user's best response to each, shape (K, ...).
-        provider_cost: J of each, money, shape (K, ...).
-        user_utility: U of each, utility, shape (K, ...).
-        attains: Whether the candidate attains the least cost, within 1e-12 of it, shape (K, ...).
-    """
-
-    commitment: Commitment
-    patience: FloatArray
-    provider_cost: FloatArray
-    user_utility: FloatArray
-    attains: BoolArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +59,7 @@ class Equilibrium:
 
     Attributes:
         game: The games.
+        routing: What the provider may commit to.
         throttling: Whether the provider may delay.
         tie_breaking: How an indifferent user chooses.
         commitment: The provider's optimal commitment, shape (...).
@@ -79,10 +69,12 @@ class Equilibrium:
             with this cost.
         user_utility_worst: The worst for the user among them (beyond the paper), shape (...); with throttling delays
             go up to the value, without a bound there would be no worst.
-        regime: A `Regime` as an integer, shape (...).
+        regime: A `Regime` as an integer, shape (...). With one model `BOTH_WORTH` where it is worth the wait,
+            `NEITHER_WORTH` where it is not.
     """
 
     game: Game
+    routing: Routing
     throttling: bool
     tie_breaking: TieBreaking
     commitment: Commitment
@@ -92,60 +84,53 @@ class Equilibrium:
     user_utility_worst: FloatArray
     regime: IntArray
 
-    @cached_property
-    def candidates(self) -> Candidates:
-        """All candidates with their payoffs, and which of them attain the optimum; computed when first asked for."""
-        success, xi = self.game.success, self.game.net_value
-        most = 2
-        for rule in np.unique(self.regime):
-            reasoning_worth = rule in (Regime.BOTH_WORTH, Regime.ONLY_REASONING_WORTH)
-            most = max(most, kernel.count_candidates(int(rule), float(reasoning_worth), self.throttling))
-        inputs = [success[..., 0], success[..., 1], xi[..., 0], xi[..., 1], self.game.value]
-        delay = np.empty((most, *self.game.shape, 2))
-        model, cascade = np.empty(delay.shape[:-1], dtype=np.int64), np.empty(delay.shape[:-1])
-        for k in range(most):
-            outputs = [model[k, ...], cascade[k, ...], delay[k, ..., 0], delay[k, ..., 1]]
-            settings = (k, self.throttling, tie_sign(self.tie_breaking))
-            kernel.in_chunks(kernel.candidates_many, inputs, settings, outputs)
-        commitment = Commitment(model, cascade, delay)
-        patience = best_response(self.game, commitment, self.tie_breaking)
-        cost = provider_cost(self.game, commitment, patience)
-        utility = user_utility(self.game, commitment, patience)
-        return Candidates(commitment, patience, cost, utility, cost <= cost.min(axis=0) * (1 + kernel.TIE))
+    @property
+    def route(self) -> IntArray:
+        """What the provider does: `Route` values as integers, shape (...)."""
+        start, moves, first = self.commitment.start, self.commitment.transition, self.commitment.first_model
+
+        def of_first(array: FloatArray) -> FloatArray:
+            chosen: FloatArray = np.take_along_axis(array, first[..., None], axis=-1)[..., 0]
+            return chosen
+
+        static = (of_first(start) == 1.0) & (of_first(np.diagonal(moves, axis1=-2, axis2=-1)) == 1.0)
+        leaves = self.patience == 0.0
+        sent_away = leaves & (of_first(self.game.net_value) > 0.0)
+        slowed = of_first(self.commitment.delay) > 0.0
+        codes: IntArray = np.select(
+            [
+                sent_away & (of_first(self.commitment.delay) > 0.0),
+                sent_away,
+                static | leaves,
+                self.commitment.is_cascade,
+            ],
+            [Route.LEAVE_BY_DELAY, Route.LEAVE_BY_THREAT, Route.STATIC, Route.CASCADE],
+            Route.LOTTERY,
+        )
+        return codes[()]
 
 
-def regime(game: Game) -> IntArray:
-    """The regime of each game, from the signs of the net values without delay (Mahmood 2026, Theorems 1 and 2).
-
-    Args:
-        game: One game or a batch.
-
-    Returns:
-        `Regime` values as integers, shape (...).
-
-    Examples:
-        >>> from stackroute.analytic import Game, Regime
-        >>> Regime(regime(Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5))).label
-        'only the reasoning model is worth the wait'
-    """
-    xi = game.net_value
-    codes: IntArray = kernel.in_chunks(kernel.regimes_many, [xi[..., 0], xi[..., 1]], (), [np.int64])[0]
-    return codes
-
-
-def solve(game: Game, throttling: bool = False, tie_breaking: TieBreaking = "strong") -> Equilibrium:
+def solve(
+    game: Game, routing: Routing = "cascade", throttling: bool = False, tie_breaking: TieBreaking = "strong"
+) -> Equilibrium:
     """The provider's optimal commitment and the user's response (Mahmood 2026, Theorems 3 to 5).
 
-    The optimum lies among (1, 0), (2, 0), (1, 1) and one cascade, (1, s0) or (1, sL); each is judged by the
-    user's exact best response. With throttling (Mahmood 2026, Proposition 2, and its complete solution beyond the
-    paper) the provider may also make a user that would stay leave after one pass: by the threat (1, 1) with a slow
-    model 2, or by slowing the model it starts with, in each case just enough to make the user indifferent.
+    With two models the optimum lies among `static(0)`, `static(1)`, `cascade(0, 1)` and one more cascade, at s0 or sL;
+    each is evaluated at the user's exact best response. With throttling (Mahmood 2026, Proposition 2, and its complete
+    solution beyond the paper) the provider may also make a user that would stay leave after one pass: by the threat
+    `cascade(0, 1)` with a slow second model, or by slowing the model it starts with, in each case just enough to make
+    the user indifferent.
+
+    With one model (beyond the paper) the user stays where xi > 0, at the cost kappa = c / p, and leaves where xi < 0,
+    at A = c + P (1 - p). With throttling a user that would stay is slowed down to leave where A < kappa, that is
+    P < kappa; there is no threat.
 
     Among commitments of the same least cost the one that is best for the user is returned, then the one with the
-    least delay.
+    least delay, then the one that starts on the first model.
 
     Args:
-        game: One game or a batch.
+        game: One game or a batch, of one or two models.
+        routing: What the provider may commit to.
         throttling: Allow delays.
         tie_breaking: How an indifferent user chooses. Against a user that chooses `"pessimistic"` an optimum at
             indifference is not attained but approached: the commitment goes a hair beyond, 1e-9 in the cascade
@@ -155,29 +140,62 @@ def solve(game: Game, throttling: bool = False, tie_breaking: TieBreaking = "str
         The equilibrium, of the game's batch shape.
 
     Raises:
-        InvalidGameError: A game made with `strict=False` has a reasoning model that is both worse and cheaper: the
-            optimum may then be a mix of the user's that is no candidate. In all other games without the paper's
-            orders the candidates were confirmed by brute force.
+        InvalidGameError: There are more than two models, or the second is both worse and cheaper: the optimum may
+            then be a mix of the user's that is no candidate. In all other games without the paper's orders the
+            candidates were confirmed by brute force.
+        ValueError: The routing or the tie-breaking has another value.
 
     Examples:
         >>> from stackroute.analytic import Game
         >>> game = Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5)
         >>> equilibrium = solve(game)
-        >>> equilibrium.commitment.model.item(), equilibrium.commitment.cascade.round(5).item()
-        (1, 0.30769)
+        >>> equilibrium.commitment.first_model.item(), equilibrium.commitment.cascade_probability.round(5)
+        (0, array([0.30769]))
+        >>> Route(equilibrium.route).label
+        're-prompts move on to the next model'
     """
-    if not game.strict:
-        worse_and_cheaper = (game.success[..., 0] > game.success[..., 1]) & (game.cost[..., 0] > game.cost[..., 1])
-        allowed = "a reasoning model that is not both worse and cheaper"
-        check("success", game.success[..., 0], ~worse_and_cheaper, allowed)
-    inputs = [
-        *(array[..., k] for array in (game.success, game.cost, game.latency) for k in (0, 1)),
-        game.value,
-        game.churn_penalty,
-    ]
-    delay = np.empty((*game.shape, 2))
-    outputs = [np.int64, np.float64, delay[..., 0], delay[..., 1], *[np.float64] * 4, np.int64]
-    solved = kernel.in_chunks(kernel.solve_many, inputs, (throttling, tie_sign(tie_breaking)), outputs)
-    model, cascade, _, _, *results = solved
-    commitment = Commitment.of_valid(model=model, cascade=cascade, delay=delay)
-    return Equilibrium(game, throttling, tie_breaking, commitment, *results)
+    if routing not in get_args(Routing):
+        allowed = " or ".join(map(repr, get_args(Routing)))
+        raise ValueError(f"routing: {routing!r} is not allowed; expected {allowed}")
+    sign = tie_sign(tie_breaking)
+    if game.models == 1:
+        return _solve_one_model(game, routing, throttling, tie_breaking)
+    if game.models > 2:
+        raise InvalidGameError("models", game.models, "one or two, for routing='cascade'")
+    p, c = game.success, game.cost
+    worse_and_cheaper = (p[..., 0] > p[..., 1]) & (c[..., 0] > c[..., 1])
+    check("success", p[..., 1:], ~worse_and_cheaper[..., None], "a second model that is not both worse and cheaper")
+    amounts = (p, c, game.latency, game.value, game.churn_penalty)
+    work = np.empty((4, kernels.MAX_CANDIDATES))
+    start, transition, delay, *results = kernels.solve_cascades(*amounts, bool(throttling), sign, work)
+    commitment = Commitment.of_valid(start=start, transition=transition, delay=delay)
+    return Equilibrium(game, routing, throttling, tie_breaking, commitment, *results)
+
+
+def _solve_one_model(game: Game, routing: Routing, throttling: bool, tie_breaking: TieBreaking) -> Equilibrium:
+    """`solve` for one model: left as it is, or slowed until the user is indifferent."""
+    xi = game.net_value[..., 0]
+    hair = kernels.HAIR * game.value if tie_breaking == "pessimistic" else 0.0
+    slowed = np.where(xi >= 0.0, xi + hair, 0.0) if throttling else np.zeros_like(xi)
+    tried = Commitment.static(0, np.stack([np.zeros_like(xi), slowed])[..., None], models=1)
+    patience = best_response(game, tried, tie_breaking)
+    cost, utility = provider_cost(game, tried, patience), user_utility(game, tried, patience)
+    slows = cost[1] < cost[0] * (1.0 - kernels.TIE)
+    bound = np.minimum(*cost) * (1.0 + kernels.TIE)
+    worst = np.where(cost <= bound, utility, np.inf).min(axis=0)
+    if throttling:
+        # As in the kernel: one that leaves anyway can be kept waiting, a served user be brought to indifference.
+        leaves = game.cost[..., 0] + game.churn_penalty * (1.0 - game.success[..., 0]) <= bound
+        worst = np.minimum(worst, np.where(leaves, xi - game.value, np.where(xi > 0.0, 0.0, np.inf)))
+    return Equilibrium(
+        game,
+        routing,
+        throttling,
+        tie_breaking,
+        commitment=Commitment.static(0, np.where(slows, slowed, 0.0)[..., None], models=1),
+        patience=np.where(slows, patience[1], patience[0])[()],
+        provider_cost=np.where(slows, cost[1], cost[0])[()],
+        user_utility=np.where(slows, utility[1], utility[0])[()],
+        user_utility_worst=worst[()],
+        regime=np.where(xi > 0.0, Regime.BOTH_WORTH, Regime.NEITHER_WORTH)[()],
+    )

@@ -1,26 +1,22 @@
-"""The game and the provider's commitment: arrays that broadcast, validated once at the boundary."""
+"""The game: arrays that broadcast, validated once at the boundary."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from stackroute.analytic import formulas
+from stackroute.analytic import kernels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Self
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-Fields = dict[str, Any]
-
-MODELS = 2
-"""The number of models of the paper's game: 1 is the standard model, 2 the reasoning model."""
 
 
 class InvalidGameError(ValueError):
@@ -64,6 +60,29 @@ def as_floats(name: str, value: npt.ArrayLike) -> FloatArray:
     return array.astype(np.float64)
 
 
+def over_models(name: str, value: npt.ArrayLike, models: int | None = None, axes: int = 1) -> FloatArray:
+    """Convert a value to a float64 array whose last axes are the models.
+
+    Args:
+        name: The field's name, for the error.
+        value: Numbers of shape (..., n), or (..., n, n) for two axes.
+        models: The number of models n, where it is known.
+        axes: How many axes.
+
+    Returns:
+        A new array of the same shape.
+
+    Raises:
+        InvalidGameError: The value is not numeric or has another shape.
+    """
+    array = as_floats(name, value)
+    own = array.shape[-axes:]
+    if own == () or 0 in own or own != (models or own[0],) * axes:
+        expected = ", ".join([str(models or "n")] * axes)
+        raise InvalidGameError(name, f"shape {array.shape}", f"shape (..., {expected}): models on the last axis")
+    return array
+
+
 def check(name: str, array: FloatArray, valid: BoolArray, allowed: str) -> None:
     """Raise an error that names the first entry of `array` that is not `valid`.
 
@@ -101,13 +120,6 @@ def probability(name: str, value: npt.ArrayLike) -> FloatArray:
     return array
 
 
-def _per_model(name: str, value: npt.ArrayLike) -> FloatArray:
-    array = as_floats(name, value)
-    if array.ndim == 0 or array.shape[-1] != MODELS:
-        raise InvalidGameError(name, f"shape {array.shape}", f"shape (..., {MODELS}): models on the last axis")
-    return array
-
-
 def non_negative(name: str, array: FloatArray) -> None:
     """Raise an error that names the first entry of `array` that is negative or not finite.
 
@@ -121,31 +133,29 @@ def non_negative(name: str, array: FloatArray) -> None:
     check(name, array, np.isfinite(array) & (array >= 0), "a finite number >= 0")
 
 
-def _broadcast(fields: Fields, per_model: frozenset[str]) -> Fields:
-    shapes = {name: a.shape[:-1] if name in per_model else a.shape for name, a in fields.items()}
-    try:
-        batch = np.broadcast_shapes(*shapes.values())
-    except ValueError:
-        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise InvalidGameError("shape", listed, "batch shapes that broadcast together") from None
-    return {name: np.broadcast_to(a, (*batch, MODELS) if name in per_model else batch) for name, a in fields.items()}
+class Batch:
+    """What a game and a commitment share: arrays with one batch shape, each with axes of its own after it."""
 
+    _axes: ClassVar[dict[str, int]]
 
-class _Batch:
-    """What a game and a commitment share: fields with one batch shape, some with models on the last axis."""
-
-    _per_model: frozenset[str]
-    _fields: tuple[str, ...]
-
-    def _store(self, fields: Fields) -> None:
-        for name, array in _broadcast(fields, self._per_model).items():
-            object.__setattr__(self, name, array)
+    def _store(self, fields: dict[str, Any]) -> None:
+        """Broadcast the batch axes of the fields and set them."""
+        batches = {name: array.shape[: array.ndim - self._axes[name]] for name, array in fields.items()}
+        try:
+            batch = np.broadcast_shapes(*batches.values())
+        except ValueError:
+            listed = ", ".join(f"{name} {shape}" for name, shape in batches.items())
+            raise InvalidGameError("shape", listed, "batch shapes that broadcast together") from None
+        for name, array in fields.items():
+            own = array.shape[array.ndim - self._axes[name] :]
+            object.__setattr__(self, name, np.broadcast_to(array, (*batch, *own)))
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The batch shape: () for a single one."""
-        first: FloatArray = getattr(self, self._fields[0])
-        return first.shape[:-1] if self._fields[0] in self._per_model else first.shape
+        name, axes = next(iter(self._axes.items()))
+        array: FloatArray = getattr(self, name)
+        return array.shape[: array.ndim - axes]
 
     def __len__(self) -> int:
         if not self.shape:
@@ -156,11 +166,11 @@ class _Batch:
         """Select entries of the batch by an index into the batch shape."""
         if isinstance(index, np.ndarray) and index.dtype.kind in "iu":
             # Many times faster than indexing with the same array.
-            return self._with(self._map(lambda array, _: array.take(index, axis=0)))
+            return self._map(lambda array, _: array.take(index, axis=0))
         parts = index if isinstance(index, tuple) else (index,)
-        # An ellipsis would reach over the models too.
-        whole = (*parts, slice(None)) if any(part is Ellipsis for part in parts) else parts
-        return self._with(self._map(lambda array, per_model: array[whole if per_model else parts]))
+        # An ellipsis would reach over a field's own axes too.
+        reaches = any(part is Ellipsis for part in parts)
+        return self._map(lambda array, axes: array[(*parts, *(slice(None),) * axes) if reaches else parts])
 
     def __iter__(self) -> Iterator[Self]:
         """The entries along the first batch axis."""
@@ -176,32 +186,42 @@ class _Batch:
             object.__setattr__(batch, name, array)
         return batch
 
+    @classmethod
+    def concatenate(cls, batches: Sequence[Self]) -> Self:
+        """Batches one after the other along their first axis."""
+        return cls.of_valid(**{name: np.concatenate([getattr(one, name) for one in batches]) for name in cls._axes})
+
+    @classmethod
+    def stack(cls, batches: Sequence[Self]) -> Self:
+        """Batches of one shape along a new first axis: single ones become a batch of shape (m,)."""
+        return cls.of_valid(**{name: np.stack([getattr(one, name) for one in batches]) for name in cls._axes})
+
     def reshape(self, *shape: int) -> Self:
         """The same entries in another batch shape."""
-        return self._with(self._map(lambda a, per_model: a.reshape(*shape, MODELS) if per_model else a.reshape(shape)))
+        return self._map(lambda array, axes: array.reshape(*shape, *array.shape[array.ndim - axes :]))
 
-    def _with(self, fields: dict[str, Any]) -> Self:
-        return self.of_valid(**fields)
+    def broadcast_to(self, shape: tuple[int, ...]) -> Self:
+        """The same entries for every one of a batch shape."""
+        return self._map(lambda array, axes: np.broadcast_to(array, (*shape, *array.shape[array.ndim - axes :])))
 
-    def _map(self, function: Callable[[FloatArray, bool], FloatArray]) -> dict[str, Any]:
-        return {name: function(getattr(self, name), name in self._per_model) for name in self._fields}
+    def _map(self, function: Callable[[FloatArray, int], FloatArray]) -> Self:
+        return self.of_valid(**{name: function(getattr(self, name), axes) for name, axes in self._axes.items()})
 
 
-@dataclass(frozen=True, eq=False)
-class Game(_Batch):
-    """One routing game, or a batch of them (Mahmood 2026, section 3).
+@dataclass(frozen=True, eq=False, init=False)
+class Game(Batch):
+    """One routing game, or a batch of them (Mahmood 2026, section 3; more or fewer than two models beyond the paper).
 
-    Every field broadcasts against the others; the models are on the last axis, the standard model first.
-    Money is in one unit of your choice; value and latency are in the user's own unit of utility.
+    Every field broadcasts against the others; the n >= 1 models are on the last axis and are numbered from 0. Money is
+    in one unit of your choice; value and latency are in the user's own unit of utility.
 
     Args:
-        success: Probability that a pass solves the task, in (0, 1), shape (..., 2). The paper's p.
-        cost: What a pass costs the provider, money, >= 0, shape (..., 2). The paper's c.
-        latency: What waiting for a pass costs the user, utility, >= 0, shape (..., 2). The paper's t.
+        success: Probability that a pass solves the task, in (0, 1), shape (..., n). The paper's p.
+        cost: What a pass costs the provider, money, >= 0, shape (..., n). The paper's c.
+        latency: What waiting for a pass costs the user, utility, >= 0, shape (..., n). The paper's t.
         value: What a solved task is worth to the user, utility, > 0, shape (...). The paper's V.
         churn_penalty: What an abandoned task costs the provider, money, >= 0, shape (...). The paper's P.
-        strict: Enforce the paper's orders: the reasoning model is the better, dearer and slower one.
-            Formulas that do not need the orders accept games made with `strict=False`.
+        strict: Check the paper's orders: two models, of which the second is the better, dearer and slower one.
 
     Raises:
         InvalidGameError: A field holds a value that is not allowed, or the shapes do not broadcast.
@@ -221,58 +241,75 @@ class Game(_Batch):
     latency: FloatArray
     value: FloatArray
     churn_penalty: FloatArray
-    strict: bool = field(default=True, kw_only=True)
 
-    _fields = ("success", "cost", "latency", "value", "churn_penalty")
-    _per_model = frozenset({"success", "cost", "latency"})
+    _axes: ClassVar[dict[str, int]] = {"success": 1, "cost": 1, "latency": 1, "value": 0, "churn_penalty": 0}
 
-    if TYPE_CHECKING:
-
-        def __init__(
-            self,
-            success: npt.ArrayLike,
-            cost: npt.ArrayLike,
-            latency: npt.ArrayLike,
-            value: npt.ArrayLike,
-            churn_penalty: npt.ArrayLike,
-            *,
-            strict: bool = True,
-        ) -> None: ...
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        success: npt.ArrayLike,
+        cost: npt.ArrayLike,
+        latency: npt.ArrayLike,
+        value: npt.ArrayLike,
+        churn_penalty: npt.ArrayLike,
+        *,
+        strict: bool = False,
+    ) -> None:
+        p = over_models("success", success)
         fields = {
-            "success": _per_model("success", self.success),
-            "cost": _per_model("cost", self.cost),
-            "latency": _per_model("latency", self.latency),
-            "value": as_floats("value", self.value),
-            "churn_penalty": as_floats("churn_penalty", self.churn_penalty),
+            "success": p,
+            "cost": over_models("cost", cost, p.shape[-1]),
+            "latency": over_models("latency", latency, p.shape[-1]),
+            "value": as_floats("value", value),
+            "churn_penalty": as_floats("churn_penalty", churn_penalty),
         }
-        success, value = fields["success"], fields["value"]
-        check("success", success, (success > 0) & (success < 1), "0 < probability < 1")
+        check("success", p, (p > 0) & (p < 1), "0 < probability < 1")
         for name in ("cost", "latency", "churn_penalty"):
             non_negative(name, fields[name])
-        check("value", value, np.isfinite(value) & (value > 0), "a finite number > 0")
-        if self.strict:
-            for name in ("success", "cost", "latency"):
-                array = fields[name]
-                ordered = array[..., :1] < array[..., 1:]
-                allowed = "standard < reasoning (strict=False lifts the paper's orders)"
-                check(name, array, np.broadcast_to(ordered, array.shape), allowed)
+        check("value", fields["value"], np.isfinite(fields["value"]) & (fields["value"] > 0), "a finite number > 0")
         self._store(fields)
+        if strict:
+            self.check_orders()
+
+    def check_orders(self) -> None:
+        """Check that these are the paper's games, of two models in ascending order (Mahmood 2026, section 3).
+
+        Raises:
+            InvalidGameError: There are not two models, or a success, cost or latency is not in ascending order.
+        """
+        self.check_models(2)
+        for name in ("success", "cost", "latency"):
+            array = getattr(self, name)
+            ordered: BoolArray = array[..., :1] < array[..., 1:]
+            check(name, array[..., :1], ordered, "less than that of the second model: the paper's orders")
+
+    def check_models(self, *allowed: int) -> None:
+        """Check the number of models.
+
+        Raises:
+            InvalidGameError: It is none of those allowed.
+        """
+        if self.models not in allowed:
+            raise InvalidGameError("models", self.models, " or ".join(map(str, allowed)))
+
+    @property
+    def models(self) -> int:
+        """The number of models, n."""
+        models: int = self.success.shape[-1]
+        return models
 
     @property
     def net_value(self) -> FloatArray:
-        """The user's net value of a pass without delay, V p - t, utility, shape (..., 2): the paper's xi."""
-        return self.with_delay(np.zeros(MODELS))
+        """The user's net value of a pass without delay, V p - t, utility, shape (..., n): the paper's xi."""
+        return self.with_delay(np.zeros(self.models))
 
     @property
     def net_cost(self) -> FloatArray:
-        """The provider's net cost of a pass, c - P p, money, shape (..., 2): the paper's eta."""
+        """The provider's net cost of a pass, c - P p, money, shape (..., n): the paper's eta."""
         return self.cost - self.churn_penalty[..., None] * self.success
 
     @property
     def cost_of_pass(self) -> FloatArray:
-        """The expected cost of one solved task on each model, c / p, money, shape (..., 2): kappa."""
+        """The expected cost of one solved task on each model, c / p, money, shape (..., n): kappa."""
         return self.cost / self.success
 
     def with_delay(self, delay: FloatArray) -> FloatArray:
@@ -282,56 +319,10 @@ class Game(_Batch):
         the user indifferent does so.
 
         Args:
-            delay: Utility, >= 0, shape (..., 2).
+            delay: Utility, >= 0, shape (..., n).
 
         Returns:
-            Utility, shape (..., 2).
+            Utility, shape (..., n).
         """
-        net: FloatArray = formulas.net_value(self.value[..., None], self.success, self.latency + delay)
+        net: FloatArray = kernels.net_value(self.value[..., None], self.success, self.latency + delay)
         return net
-
-    def _with(self, fields: dict[str, Any]) -> Game:
-        game = self.of_valid(**fields)
-        object.__setattr__(game, "strict", self.strict)
-        return game
-
-
-@dataclass(frozen=True, eq=False)
-class Commitment(_Batch):
-    """What the provider commits to before the user moves (Mahmood 2026, section 3; delays: section 5).
-
-    Args:
-        model: The model of the first pass, 1 (standard) or 2 (reasoning), shape (...). The paper's i.
-        cascade: Probability that a re-prompted task moves from model 1 to model 2, shape (...). The paper's s.
-        delay: Latency added to each model's passes, utility, >= 0, shape (..., 2).
-
-    Raises:
-        InvalidGameError: A field holds a value that is not allowed, or the shapes do not broadcast.
-
-    Examples:
-        >>> Commitment(model=1, cascade=0.25).delay
-        array([0., 0.])
-    """
-
-    model: IntArray
-    cascade: FloatArray
-    delay: FloatArray = field(default_factory=lambda: np.zeros(MODELS))
-
-    _fields = ("model", "cascade", "delay")
-    _per_model = frozenset({"delay"})
-
-    if TYPE_CHECKING:
-
-        def __init__(self, model: npt.ArrayLike, cascade: npt.ArrayLike, delay: npt.ArrayLike = (0.0, 0.0)) -> None: ...
-
-    def __post_init__(self) -> None:
-        model = as_floats("model", self.model)
-        check("model", model, (model == 1) | (model == 2), "1 (standard) or 2 (reasoning)")
-        delay = _per_model("delay", self.delay)
-        non_negative("delay", delay)
-        cascade = probability("cascade", self.cascade)
-        self._store({"model": model.astype(np.int64), "cascade": cascade, "delay": delay})
-
-    def broadcast_to(self, shape: tuple[int, ...]) -> Commitment:
-        """The same commitment for every game of a batch shape."""
-        return self._with(self._map(lambda a, per_model: np.broadcast_to(a, (*shape, MODELS) if per_model else shape)))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.analytic import formulas
-from stackroute.analytic.game import InvalidGameError
-from stackroute.analytic.kernel import TIE
+from stackroute.analytic.commitment import Commitment
+from stackroute.analytic.kernels import ROUNDING, TIE
+from stackroute.analytic.payoffs import provider_cost, user_utility
 
 if TYPE_CHECKING:
     from stackroute.analytic.game import BoolArray, FloatArray, Game
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class NashEquilibria:
-    """The Nash equilibria of each game: static on model 1, static on model 2, and the provider's mix.
+    """The Nash equilibria of each game: static on the first model, static on the second model, and the provider's mix.
 
     They are on a leading axis of length 3, in this order. Numbers are NaN where the equilibrium does not exist.
 
@@ -26,8 +26,8 @@ class NashEquilibria:
         patience: The user's patience r, shape (3, ...).
         provider_cost: The provider's expected cost of a task, money, shape (3, ...).
         user_utility: The user's expected utility of a task, shape (3, ...).
-        start: Probability that the first pass is on model 1, shape (3, ...).
-        cascade: Probability that a re-prompted task moves from model 1 to model 2, shape (3, ...).
+        start: Probability that the first pass is on the first model, shape (3, ...).
+        cascade: Probability that a re-prompted task moves from the first model to the second model, shape (3, ...).
     """
 
     exists: BoolArray
@@ -44,12 +44,6 @@ class NashEquilibria:
         return least
 
     @property
-    def worst(self) -> FloatArray:
-        """The provider's cost of the equilibrium that costs it most, money, shape (...)."""
-        most: FloatArray = np.where(self.exists, self.provider_cost, -np.inf).max(axis=0)
-        return most
-
-    @property
     def best_patience(self) -> FloatArray:
         """The user's patience in the equilibrium that costs the provider least, shape (...).
 
@@ -64,12 +58,12 @@ class NashEquilibria:
 def _difference(plus: FloatArray, minus: FloatArray) -> FloatArray:
     """The difference of two non-negative numbers, exactly 0 within their rounding."""
     difference = plus - minus
-    certain: FloatArray = difference * (np.abs(difference) > formulas.ROUNDING * (plus + minus))
+    certain: FloatArray = difference * (np.abs(difference) > ROUNDING * (plus + minus))
     return certain
 
 
 def _provider_preference(game: Game) -> tuple[FloatArray, FloatArray]:
-    """D(0) and D(1), where serving model 1 costs less than serving model 2 exactly when D(r) < 0.
+    """D(0) and D(1), where serving the first model costs less than serving the second model exactly when D(r) < 0.
 
     D(r) = eta1 (1 - b r) - eta2 (1 - a r) is linear in r: D(0) = eta1 - eta2 and D(1) = p2 c1 - p1 c2.
     """
@@ -84,7 +78,7 @@ def _static(game: Game, model: int, impatient: BoolArray, patient: BoolArray) ->
 
     `impatient` and `patient` tell where serving it is a best reply of the provider to r = 0 and to r = 1.
     """
-    xi, eta = game.net_value[..., model - 1], game.net_cost[..., model - 1]
+    xi, eta = game.net_value[..., model], game.net_cost[..., model]
     stays_if_indifferent = patient & (~impatient | (eta <= 0.0))
     stays = np.where(xi == 0.0, stays_if_indifferent, xi > 0.0)
     return np.where(stays, patient, impatient), stays.astype(np.float64)
@@ -93,7 +87,7 @@ def _static(game: Game, model: int, impatient: BoolArray, patient: BoolArray) ->
 def _mix(game: Game, r: FloatArray) -> tuple[FloatArray, FloatArray]:
     """A start and a cascade to which the user's best response is r, where net values of both signs allow one.
 
-    With xi1 >= 0 >= xi2, dU/dr = 0 at (1, s) is the quadratic in s
+    With xi1 >= 0 >= xi2, dU/dr = 0 for a cascade is the quadratic in s
     x2 a b r^2 s^2 + (x1 (1 - b r)^2 + x2 (1 - a b r^2)) s = x1 (1 - b r)^2, x_k = |xi_k|; its positive root is sL for
     r = 1 and sH for r = 0, and U has one peak (Mahmood 2026, Theorem 2). With xi1 < 0 < xi2 and s = 0 the payoff
     rho xi1 / (1 - a r) + (1 - rho) xi2 / (1 - b r) has one peak, because (1 - a r) / (1 - b r) falls in r.
@@ -125,9 +119,9 @@ def nash_equilibria(game: Game) -> NashEquilibria:
     - Static on model k: the user's best response is r = 1 for xi_k > 0 and r = 0 for xi_k < 0, and it is an
       equilibrium where the other model is not cheaper at this r.
     - The mix: both static costs are equal at one r strictly between 0 and 1, and some routing makes it a best response.
-      There is one unless xi1 and xi2 are both positive or both negative. For xi1 > 0 > xi2 it is a cascade (1, s) with
-      sL < s < sH, for xi1 < 0 < xi2 a start on model 1 with probability rho and s = 0. Other mixes with this r cost
-      the provider the same but may be worth something else to the user.
+      There is one unless xi1 and xi2 are both positive or both negative. For xi1 > 0 > xi2 it is a cascade with
+      sL < s < sH, for xi1 < 0 < xi2 a start on the first model with probability rho and s = 0. Other mixes with this r
+      cost the provider the same but may be worth something else to the user.
 
     Ties: with xi_k = 0 any patience is a best response to model k. Static on model k then has, of r = 0 and r = 1, the
     one at which it is an equilibrium, if both are the one that is better for the provider, and r = 1 if it does not
@@ -135,8 +129,8 @@ def nash_equilibria(game: Game) -> NashEquilibria:
     (eta1 = eta2 at r = 0, c1 / p1 = c2 / p2 at r = 1) are each a best reply. At eta1 = eta2 = 0 all routings cost P at
     every r; only the static equilibria are then reported.
 
-    At least one of the three always exists. D(r) = eta1 (1 - b r) - eta2 (1 - a r), which is <= 0 where model 1 is a
-    best reply, is linear in r. With net values of one sign r is 0 or 1 whichever model serves, and the cheaper model is
+    At least one of the three always exists. D(r) = eta1 (1 - b r) - eta2 (1 - a r), which is <= 0 where the first model
+    is a best reply, is linear in r. With net values of one sign r is 0 or 1 whichever model serves, and the cheaper model is
     an equilibrium. With xi1 > 0 > xi2 neither static one exists only if D(0) < 0 < D(1), with xi1 < 0 < xi2 only if
     D(1) < 0 < D(0), and then the mix exists. A user that draws its patience at random, once for a task, is not
     considered.
@@ -152,7 +146,7 @@ def nash_equilibria(game: Game) -> NashEquilibria:
         The three equilibria of each game.
 
     Raises:
-        InvalidGameError: A game was made with `strict=False`: the mix needs p1 < p2.
+        InvalidGameError: A game is not in the paper's orders: the mix needs p1 < p2.
 
     Examples:
         >>> from stackroute.analytic import Game
@@ -160,11 +154,10 @@ def nash_equilibria(game: Game) -> NashEquilibria:
         >>> found.exists, found.best.round(4).item()
         (array([False, False,  True]), 1.2667)
     """
-    if not game.strict:
-        raise InvalidGameError("game", "strict=False", "a game in the paper's orders")
+    game.check_orders()
     impatient, patient = _provider_preference(game)
-    exists1, r1 = _static(game, 1, impatient <= 0.0, patient <= 0.0)
-    exists2, r2 = _static(game, 2, impatient >= 0.0, patient >= 0.0)
+    exists1, r1 = _static(game, 0, impatient <= 0.0, patient <= 0.0)
+    exists2, r2 = _static(game, 1, impatient >= 0.0, patient >= 0.0)
 
     crosses = impatient * patient < 0.0
     r3 = np.divide(impatient, impatient - patient, where=crosses, out=np.zeros(game.shape))
@@ -174,8 +167,6 @@ def nash_equilibria(game: Game) -> NashEquilibria:
     zero, one = np.zeros(game.shape), np.ones(game.shape)
     exists = np.stack([exists1, exists2, crosses & ~same_sign])
     r, rho, s = np.stack([r1, r2, r3]), np.stack([one, zero, start]), np.stack([zero, zero, cascade])
-    p1, p2 = game.success[..., 0], game.success[..., 1]
-    n1, n2 = formulas.passes(p1, p2, rho, s, r)
-    cost = formulas.cost(p1, p2, game.cost[..., 0], game.cost[..., 1], game.churn_penalty, r, n1, n2)
-    utility = game.net_value[..., 0] * n1 + game.net_value[..., 1] * n2
+    routing = Commitment(np.stack([rho, 1.0 - rho], axis=-1), Commitment.cascade(0, s).transition)
+    cost, utility = provider_cost(game, routing, r), user_utility(game, routing, r)
     return NashEquilibria(exists, *(np.where(exists, array, np.nan) for array in (r, cost, utility, rho, s)))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 import numpy as np
 
-from stackroute.analytic.equilibrium import Regime, solve
-from stackroute.analytic.game import MODELS, Game, InvalidGameError
+from stackroute.analytic.equilibrium import Route, solve
+from stackroute.analytic.game import Game, InvalidGameError
+from stackroute.analytic.regimes import Regime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,8 +63,8 @@ _PER_MODEL = ("success", "cost", "latency")
 class Stratum(enum.IntEnum):
     """Six cases of the theory: which models are worth a pass, and whether the optimum is a true cascade.
 
-    A true cascade starts on model 1 and has 0 < s < 1. The threat (1, 1), at which the user leaves after one pass,
-    counts as static: only model 1 is ever served.
+    By a true cascade users stay. The threat `cascade(0, 1)`, at which the user leaves after one pass, counts as static:
+    only the first model is ever served.
     """
 
     BOTH_WORTH = 0
@@ -96,16 +97,15 @@ def strata(game: Game) -> IntArray:
         `Stratum` values as integers, shape (...).
 
     Raises:
-        InvalidGameError: As for `solve`, of a game made with `strict=False`.
+        InvalidGameError: As for `solve`, or there are not two models.
 
     Examples:
         >>> from stackroute.analytic import Game
         >>> Stratum(strata(Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5))).label
         'only the reasoning model is worth the wait, cascade at s0'
     """
+    game.check_models(2)
     found = solve(game)
-    s = found.commitment.cascade
-    cascade = (found.commitment.model == 1) & (s > 0.0) & (s < 1.0)
     static = np.array(
         [
             Stratum.BOTH_WORTH,
@@ -114,7 +114,7 @@ def strata(game: Game) -> IntArray:
             Stratum.ONLY_STANDARD_WORTH_STATIC,
         ]
     )
-    codes: IntArray = static[found.regime] + cascade
+    codes: IntArray = static[found.regime] + (found.route == Route.CASCADE)
     return codes
 
 
@@ -140,9 +140,9 @@ def _validated(ranges: Ranges) -> dict[str, Range]:
 
 def _pairs(rng: np.random.Generator, count: int, bounds: Range) -> FloatArray:
     """Pairs of different numbers in ascending order, shape (count, 2)."""
-    pairs = rng.uniform(*bounds, (count, MODELS))
+    pairs = rng.uniform(*bounds, (count, 2))
     while (equal := pairs[:, 0] == pairs[:, 1]).any():
-        pairs[equal] = rng.uniform(*bounds, (int(equal.sum()), MODELS))
+        pairs[equal] = rng.uniform(*bounds, (int(equal.sum()), 2))
     return np.sort(pairs, axis=-1)
 
 
@@ -231,4 +231,4 @@ def _stratified(rng: np.random.Generator, count: int, wanted: list[Stratum], ran
                 value = f"{stratum.name} ({stratum.label})"
                 raise InvalidGameError("strata", value, f"a stratum met within {TRIES:,} draws from the ranges")
     order = rng.permutation(count)
-    return Game(*(np.concatenate([getattr(part, name) for part in parts])[order] for name in _DEFAULTS))
+    return Game.concatenate(parts)[order]

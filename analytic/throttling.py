@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.analytic.equilibrium import Regime, regime, solve
-from stackroute.analytic.game import Commitment, InvalidGameError
+from stackroute.analytic.commitment import Commitment
+from stackroute.analytic.equilibrium import Route, solve
+from stackroute.analytic.regimes import Regime
 
 if TYPE_CHECKING:
     from stackroute.analytic.game import BoolArray, FloatArray, Game
@@ -30,8 +31,8 @@ class ThrottlingGain:
         least: The commitment with the least delay in all among those that make throttling pay, shape (...); the
             equilibrium without delays where it does not. It may slow the model it starts with where the equilibrium
             that is best for the user threatens with the other.
-        threat: Whether the equilibrium that is best for the user serves model 1 at full speed and slows model 2 only,
-            shape (...).
+        threat: Whether the equilibrium that is best for the user serves the first model at full speed and slows
+            the second only, shape (...).
     """
 
     pays: BoolArray
@@ -49,9 +50,9 @@ def throttling_gain(game: Game) -> ThrottlingGain:
 
     It strictly lowers the provider's cost in exactly two cases:
 
-    1. xi1, xi2 > 0 and P < min(kappa1, kappa2). The user is made to leave after one pass. Where model 1 is served, by
-       P <= (c2 - c1) / (p2 - p1), slowing model 2 alone and threatening with it, (1, 1), is enough.
-    2. xi1 <= 0 < xi2, kappa2 < kappa1 and (c2 - c1) / (p2 - p1) < P < kappa2: model 2 is served, below worth.
+    1. xi1, xi2 > 0 and P < min(kappa1, kappa2). The user is made to leave after one pass. Where the first model is
+       served, by P <= (c2 - c1) / (p2 - p1), slowing the second alone and threatening with it, s = 1, is enough.
+    2. xi1 <= 0 < xi2, kappa2 < kappa1 and (c2 - c1) / (p2 - p1) < P < kappa2: the second is served, below worth.
 
     Args:
         game: One game or a batch, in the paper's orders.
@@ -60,7 +61,7 @@ def throttling_gain(game: Game) -> ThrottlingGain:
         The gain, the loss, and the churn penalties between which throttling pays.
 
     Raises:
-        InvalidGameError: A game was made with `strict=False`: the two cases need the orders.
+        InvalidGameError: A game is not in the paper's orders, which the two cases need.
 
     Examples:
         >>> from stackroute.analytic import Game
@@ -68,13 +69,11 @@ def throttling_gain(game: Game) -> ThrottlingGain:
         >>> gain.pays.item(), gain.provider_gain.round(3).item(), gain.churn_penalty_high.round(3).item()
         (True, 0.1, 0.6)
     """
-    if not game.strict:
-        raise InvalidGameError("game", "strict=False", "a game in the paper's orders")
+    game.check_orders()
     free, slow = solve(game), solve(game, throttling=True)
     success, kappa = game.success, game.cost_of_pass
-    rule = regime(game)
-    both = rule == Regime.BOTH_WORTH
-    second = (rule == Regime.ONLY_REASONING_WORTH) & (kappa[..., 1] < kappa[..., 0])
+    both = free.regime == Regime.BOTH_WORTH
+    second = (free.regime == Regime.ONLY_REASONING_WORTH) & (kappa[..., 1] < kappa[..., 0])
     slope = (game.cost[..., 1] - game.cost[..., 0]) / (success[..., 1] - success[..., 0])
     high = np.where(both, kappa.min(axis=-1), np.where(second, kappa[..., 1], 0.0))
     possible = high > 0
@@ -84,15 +83,14 @@ def throttling_gain(game: Game) -> ThrottlingGain:
     # Within rounding of a bound the solver sees no gain, and does not delay.
     pays = possible & (penalty > low) & (penalty < high) & slow.commitment.delay.any(axis=-1)
 
-    model = slow.commitment.model
-    threat = pays & (model == 1)
-    # Slowing model 1 itself may need less than the threat of a slow model 2.
+    threat = pays & (slow.route == Route.LEAVE_BY_THREAT)
+    # Slowing the first model itself may need less than the threat of a slow second one.
     xi = np.maximum(game.net_value, 0.0)
     slow_first = threat & (xi[..., 0] <= xi[..., 1])
     slow_second = pays & ~slow_first
-    least = Commitment(
-        model=model,
-        cascade=np.where(slow_first, 0.0, slow.commitment.cascade),
+    least = Commitment.cascade(
+        slow.commitment.first_model,
+        np.where(slow_first, 0.0, slow.commitment.cascade_probability[..., 0]),
         delay=np.where(np.stack([slow_first, slow_second], axis=-1), xi, 0.0),
     )
     return ThrottlingGain(

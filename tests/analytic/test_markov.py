@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from stackroute.analytic.markov import ChainGame, MarkovCommitment
+from stackroute.analytic.markov_payoffs import chain_passes, chain_provider_cost, chain_user_utility
+from stackroute.analytic.markov_response import BLOCK, chain_best_response
 
 from stackroute.analytic import (
     Commitment,
@@ -17,9 +20,6 @@ from stackroute.analytic import (
     provider_cost,
     user_utility,
 )
-from stackroute.analytic.markov import ChainGame, MarkovCommitment
-from stackroute.analytic.markov_payoffs import chain_passes, chain_provider_cost, chain_user_utility
-from stackroute.analytic.markov_response import BLOCK, chain_best_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable

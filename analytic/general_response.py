@@ -1,4 +1,4 @@
-"""The user's best response to a Markov commitment over any number of models (beyond the paper)."""
+"""The user's best response to any chain over any number of models, numerically (beyond the paper)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.analytic.formulas import ROUNDING
-from stackroute.analytic.markov_payoffs import common_batch, eliminate, models_first
-from stackroute.analytic.response import tie_sign
+from stackroute.analytic import kernels
+from stackroute.analytic.kernels import ROUNDING
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stackroute.analytic.game import BoolArray, FloatArray, IntArray
-    from stackroute.analytic.markov import ChainGame, MarkovCommitment
-    from stackroute.analytic.markov_payoffs import Elimination
-    from stackroute.analytic.response import TieBreaking
 
 BLOCK = 128
 """How many games are answered at once, so that memory does not grow with the batch."""
@@ -38,45 +34,29 @@ class _Total:
     """The total payoff U(r) = x . N(r) of B tasks, as a function of the paper's q = 1 - r.
 
     Written in q because q keeps its digits where the payoff bends most, near r = 1 when a success is unlikely.
-    Methods take q of shape (B, k) or (1, k) and return shape (B, k).
 
     Attributes:
-        success: Shape (n, B, 1).
-        start: Shape (n, B, 1).
-        transition: Shape (n, n, B, 1).
-        payoff: The payoff x of a pass, shape (n, B, 1).
+        start: Shape (B, n).
+        transition: Shape (B, n, n).
+        success: Shape (B, n).
+        payoff: The payoff x of a pass, shape (B, n).
     """
 
-    success: FloatArray
     start: FloatArray
     transition: FloatArray
+    success: FloatArray
     payoff: FloatArray
 
-    def __getitem__(self, tasks: IntArray | BoolArray) -> _Total:
-        return _Total(self.success[:, tasks], self.start[:, tasks], self.transition[:, :, tasks], self.payoff[:, tasks])
+    def __getitem__(self, tasks: slice | BoolArray) -> _Total:
+        return _Total(self.start[tasks], self.transition[tasks], self.success[tasks], self.payoff[tasks])
 
-    def gain(self, q: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """U(r) - U(0) = r start^T A M(r)^-1 x with A = diag(1 - p) R and M = I - r A, and its rounding error."""
-        gain, rounding = self._after_a_failure(self.start, self._eliminate(q))
-        return (1.0 - q) * gain, (1.0 - q) * rounding
-
-    def slope(self, q: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """dU/dr = N(r)^T A M(r)^-1 x and its rounding error."""
-        solved = self._eliminate(q)
-        return self._after_a_failure(solved.passes(self.start), solved)
-
-    def _eliminate(self, q: FloatArray) -> Elimination:
-        return eliminate(self.success, self.transition, 1.0 - q, q)
-
-    def _after_a_failure(self, weights: FloatArray, solved: Elimination) -> tuple[FloatArray, FloatArray]:
-        failed = weights * (1.0 - self.success)
-        flows = failed[:, None] * self.transition
-        size = solved.values(np.abs(self.payoff))
-        # The rounding of a row's other entries moves the probability to stay by its share of their sum.
-        stays = np.einsum("kk...->k...", self.transition)
-        rounding = (flows * size).sum(axis=(0, 1)) + (failed * (1.0 - stays) * size).sum(axis=0)
-        total: FloatArray = (flows * solved.values(self.payoff)).sum(axis=(0, 1))
-        return total, len(size) * ROUNDING * rounding
+    def at(self, q: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """U(r) - U(0), its rounding error, dU/dr and its rounding error, of shape (B, k) for q (B, k) or (1, k)."""
+        models = self.success.shape[-1]
+        chain = (self.start[:, None], self.transition[:, None], self.success[:, None], self.payoff[:, None])
+        result: tuple[FloatArray, ...] = kernels.gain_and_slope(*chain, q, np.empty((models + 5, models)))
+        gain, gain_rounding, slope, slope_rounding = result
+        return gain, gain_rounding, slope, slope_rounding
 
 
 def _roots(series: FloatArray) -> npt.NDArray[np.complex128]:
@@ -136,7 +116,7 @@ def _maximisers(total: _Total) -> tuple[FloatArray, BoolArray, BoolArray]:
     halvings = int(np.clip(np.ceil(np.log2((1.0 - worst) / worst)), 0, 53))
     edges = np.r_[0.0, 0.5 ** np.arange(halvings, -1, -1)]
     nodes = (edges[1:, None] + edges[:-1, None]) / 2 + (edges[1:, None] - edges[:-1, None]) / 2 * _NODES
-    slope, rounding = total.slope(np.r_[0.0, nodes.ravel(), 1.0][None])
+    _, _, slope, rounding = total.at(np.r_[0.0, nodes.ravel(), 1.0][None])
     flat: BoolArray = np.logical_and.reduce(np.abs(slope) <= rounding, axis=-1)
 
     task, q = _turns(slope[:, 1:-1].reshape(-1, *nodes.shape), edges)
@@ -150,7 +130,7 @@ def _maximisers(total: _Total) -> tuple[FloatArray, BoolArray, BoolArray]:
     peaks[:, 0] = slope[:, 0] >= -rounding[:, 0]
     peaks[:, -1] = slope[:, -1] <= rounding[:, -1]
 
-    gain, rounding = total.gain(points)
+    gain, rounding, _, _ = total.at(points)
     gain = np.where(peaks, gain, -np.inf)
     best = gain.argmax(axis=-1)[:, None]
     gap = np.take_along_axis(gain, best, axis=-1) - gain
@@ -160,7 +140,7 @@ def _maximisers(total: _Total) -> tuple[FloatArray, BoolArray, BoolArray]:
 def _respond(utility: _Total, cost: _Total) -> FloatArray:
     """The user's patience, shape (B,); where it is indifferent, the one with the greatest `cost`."""
     points, best, flat = _maximisers(utility)
-    chosen = np.where(best, cost.gain(points)[0], -np.inf).argmax(axis=-1)
+    chosen = np.where(best, cost.at(points)[0], -np.inf).argmax(axis=-1)
     q: FloatArray = points[np.arange(len(points)), chosen]
     if flat.any():
         points, best, _ = _maximisers(cost[flat])
@@ -168,49 +148,37 @@ def _respond(utility: _Total, cost: _Total) -> FloatArray:
     return 1.0 - q
 
 
-def chain_best_response(
-    game: ChainGame, commitment: MarkovCommitment, tie_breaking: TieBreaking = "strong"
+def general_response(
+    start: FloatArray,
+    transition: FloatArray,
+    success: FloatArray,
+    net_value: FloatArray,
+    preference: FloatArray,
+    which: BoolArray | None = None,
 ) -> FloatArray:
-    """The patience that maximises the user's utility against any chain (beyond the paper).
-
-    U(r) = xi . N(r) is rational in r and may have several peaks. All its stationary points are found, as the roots of
-    Chebyshev series of U', and compared with r = 0 and r = 1. Ties are broken as in `best_response`, to which this is
-    equal for the paper's chains.
-
-    Accuracy: an interior patience is found to about 1e-11 where U has a clear peak; where U is flat within the rounding
-    of its terms, any patience there may be returned. Cost: about 0.1 ms a game for two models, 0.4 ms for six and 1 ms
-    for ten if all p >= 0.03; it grows with log(1 / p) of the smallest p among 128 games.
+    """The patience that maximises net_value . N(r), see `stackroute.analytic.best_response`.
 
     Args:
-        game: One game or a batch.
-        commitment: One commitment or a batch that broadcasts against the games; its delays lower the net values.
-        tie_breaking: For (`"strong"`) or against (`"pessimistic"`) the provider.
+        start: Start distribution, shape (..., n).
+        transition: Chain of the re-prompts, shape (..., n, n).
+        success: Success probabilities, shape (..., n).
+        net_value: The user's payoff of a pass, shape (..., n).
+        preference: A user that is indifferent maximises preference . N(r), shape (..., n).
+        which: The games that are to be answered, of the batch shape; the others get NaN.
 
     Returns:
-        The patience r = 1 - q in [0, 1], shape (...).
-
-    Raises:
-        InvalidGameError: The numbers of models differ.
-        ValueError: The tie-breaking is neither of the two.
-
-    Examples:
-        >>> from stackroute.analytic.markov import ChainGame, MarkovCommitment
-        >>> game = ChainGame([0.3, 0.5, 0.8], [0.1, 0.2, 0.8], [0.1, 0.7, 0.7], value=1.1, churn_penalty=5)
-        >>> in_turn, skipping = [[0, 1, 0], [0, 0, 1], [0, 0, 1]], [[0, 0, 1], [0, 0, 1], [0, 0, 1]]
-        >>> chain_best_response(game, MarkovCommitment([1, 0, 0], [in_turn, skipping]))
-        array([0., 1.])
+        The patience, of the batch shape.
     """
-    sign = tie_sign(tie_breaking)
-    batch = common_batch(game, commitment)
-    success, start, net_value, net_cost = (
-        models_first(array, 1, batch).reshape(game.models, -1, 1)
-        for array in (game.success, commitment.start, game.with_delay(commitment.delay), game.net_cost)
+    vectors = (start, success, net_value, preference)
+    batch = np.broadcast_shapes(transition.shape[:-2], *(array.shape[:-1] for array in vectors))
+    chosen = np.ones(batch, dtype=np.bool_) if which is None else np.asarray(which)
+    start, success, net_value, preference = (
+        np.broadcast_to(array, (*batch, array.shape[-1]))[chosen] for array in vectors
     )
-    transition = models_first(commitment.transition, 2, batch).reshape(game.models, game.models, -1, 1)
-    utility = _Total(success, start, transition, net_value)
-    cost = _Total(success, start, transition, sign * net_cost)
-    patience = np.empty(success.shape[1])
-    for first in range(0, len(patience), BLOCK):
-        block = np.arange(first, min(first + BLOCK, len(patience)))
-        patience[block] = _respond(utility[block], cost[block])
-    return patience.reshape(batch)[()]
+    transition = np.broadcast_to(transition, (*batch, *transition.shape[-2:]))[chosen]
+    utility, cost = (_Total(start, transition, success, payoff) for payoff in (net_value, preference))
+    blocks = [slice(first, first + BLOCK) for first in range(0, len(start), BLOCK)]
+    patience = np.full(batch, np.nan)
+    if blocks:
+        patience[chosen] = np.concatenate([_respond(utility[block], cost[block]) for block in blocks])
+    return patience[()]
