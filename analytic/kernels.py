@@ -33,7 +33,7 @@ UNIQUE, ANYTHING, ENDS = 0, 1, 2
 MAX_CANDIDATES = 5
 
 # Left to LLVM, the calls inside the loop over games stay calls and take half of the time.
-_inlined = compiled(forceinline=True, error_model="numpy")
+_inlined = compiled(inline="always", error_model="numpy")
 
 
 @_inlined

@@ -99,7 +99,7 @@ def test_two_models_equal_the_closed_form() -> None:
         np.where(rng.random(count) < 0.5, rng.random(count), rng.choice([0, 1e-12, 1 - 1e-12, 1], count))
         for _ in range(2)
     )
-    commitment = Commitment(rng.integers(1, 3, count), s, rng.uniform(0, 1, size))
+    commitment = Commitment.cascade(rng.integers(0, 2, count), s, rng.uniform(0, 1, size))
     chain = as_chain(game, commitment)
     np.testing.assert_allclose(chain_passes(*chain, r), expected_passes(game, commitment, r), rtol=1e-12)
     np.testing.assert_allclose(chain_provider_cost(*chain, r), provider_cost(game, commitment, r), rtol=1e-12)
@@ -184,13 +184,13 @@ def test_response_equals_that_of_two_models(random_games: Callable[..., Game], r
     # Delays that make the user indifferent to one model, or to both.
     delay = np.maximum(game.net_value, 0) * (rng.random((count, 2)) < 0.4)
     commitments = [
-        Commitment(np.full(count, 2), np.zeros(count)),
-        Commitment(np.full(count, 2), np.zeros(count), delay),
+        Commitment.cascade(1, np.zeros(count)),
+        Commitment.cascade(1, np.zeros(count), delay),
     ]
     low, high = (np.nan_to_num(s, nan=0.5) for s in (thresholds.low, thresholds.high))
     # Close to a threshold there is a clear answer, however small the difference that it makes.
     for s in (rng.random(count), np.zeros(count), np.ones(count), low, low * (1 - 1e-9), low * (1 + 1e-9), high):
-        commitments += [Commitment(np.ones(count), s), Commitment(np.ones(count), s, delay)]
+        commitments += [Commitment.cascade(0, s), Commitment.cascade(0, s, delay)]
     for commitment in commitments:
         for tie in TIES:
             response = chain_best_response(*as_chain(game, commitment), tie)
@@ -203,7 +203,7 @@ def test_tie_at_s0_is_seen_when_s0_is_near_one(latency: float) -> None:
     value = np.linspace(1.851, 2.2, 60)
     slow = value * 0.8 - (1.48 - latency)
     game = Game([0.5, 0.8], [0.05, 0.8], np.stack([slow - 0.01, slow], axis=-1), value, churn_penalty=20)
-    chain = as_chain(game, Commitment(np.ones(60), cascade_thresholds(game).low))
+    chain = as_chain(game, Commitment.cascade(0, cascade_thresholds(game).low))
     assert (chain_best_response(*chain, "strong") == 1).all()
     assert (chain_best_response(*chain, "pessimistic") == 0).all()
 
@@ -216,7 +216,7 @@ def test_response_with_a_model_never_used_or_a_model_in_two_copies(random_games:
         game = random_games(rule, count, seed=52 + rule)
         low = cascade_thresholds(game).low
         for s in (low, low * rng.random(count), low + (1 - low) * rng.random(count)):
-            expected = best_response(game, Commitment(np.ones(count), s), tie)
+            expected = best_response(game, Commitment.cascade(0, s), tie)
             zero, share = np.zeros(count), rng.random(count)
             unused = [[1 - s, zero, s], [zero + 0.2, zero + 0.5, zero + 0.3], [zero, zero, zero + 1]]
             copies = [[(1 - s) * share, (1 - s) * (1 - share), s]] * 2 + [[zero, zero, zero + 1]]
