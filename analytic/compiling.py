@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
+import numpy as np
 from platformdirs import user_cache_path
 
 from stackroute._version import __version__
@@ -88,7 +89,9 @@ class Vectorised:
 
     def __call__(self, *arrays: Any) -> Any:
         """Arrays in, arrays out, as for any generalised ufunc of numpy."""
-        return self._compiled(*arrays)
+        # Compiled code may compute both sides of a choice, and numpy would warn of the one that is not taken.
+        with np.errstate(all="ignore"):
+            return self._compiled(*arrays)
 
     @cached_property
     def _compiled(self) -> Any:

@@ -43,7 +43,7 @@ def commitments() -> Commitment:
 def test_solve_of_a_batch_equals_a_loop(games: Game, throttling: bool, tie_breaking: str) -> None:
     batch = solve(games, throttling=throttling, tie_breaking=tie_breaking)
     for index in np.ndindex(games.shape):
-        single = solve(games[index], throttling, tie_breaking)
+        single = solve(games[index], throttling=throttling, tie_breaking=tie_breaking)
         for name in ("patience", "provider_cost", "user_utility", "user_utility_worst", "regime", "route"):
             assert getattr(batch, name)[index] == getattr(single, name)
         for name in ("start", "transition", "delay"):
