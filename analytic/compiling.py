@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
-from numba.core import config
+import numpy as np
 from platformdirs import user_cache_path
 
 from stackroute._version import __version__
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _Function = TypeVar("_Function")
+
+_numba: Any = numba
 
 PACKAGE = Path(__file__).parents[1]
 FOLDERS = ("analytic", "envs")
@@ -40,7 +42,7 @@ def cache_folder() -> Path | None:
     for path in sorted(path for folder in FOLDERS for path in (PACKAGE / folder).glob("*.py")):
         sources.update(path.name.encode() + path.read_bytes())
     try:
-        base = Path(config.CACHE_DIR, "stackroute") if config.CACHE_DIR else user_cache_path("stackroute")
+        base = Path(_numba.config.CACHE_DIR, "stackroute") if _numba.config.CACHE_DIR else user_cache_path("stackroute")
         folder = base / f"{__version__}-{sources.hexdigest()[:16]}"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -52,12 +54,12 @@ def cache_folder() -> Path | None:
 @contextmanager
 def _caching() -> Iterator[bool]:
     """Set numba's folder while a function is decorated; gives whether there is one."""
-    folder, others = cache_folder(), config.CACHE_DIR
-    config.CACHE_DIR = str(folder or "")
+    folder, others = cache_folder(), _numba.config.CACHE_DIR
+    _numba.config.CACHE_DIR = str(folder or "")
     try:
         yield folder is not None
     finally:
-        config.CACHE_DIR = others
+        _numba.config.CACHE_DIR = others
 
 
 def compiled(**options: Any) -> Callable[[_Function], _Function]:
@@ -87,12 +89,14 @@ class Vectorised:
 
     def __call__(self, *arrays: Any) -> Any:
         """Arrays in, arrays out, as for any generalised ufunc of numpy."""
-        return self._compiled(*arrays)
+        # Compiled code may compute both sides of a choice, and numpy would warn of the one that is not taken.
+        with np.errstate(all="ignore"):
+            return self._compiled(*arrays)
 
     @cached_property
     def _compiled(self) -> Any:
         with _caching() as cached:
-            return numba.guvectorize([self._signature], self._layout, nopython=True, cache=cached)(self._function)
+            return _numba.guvectorize([self._signature], self._layout, nopython=True, cache=cached)(self._function)
 
 
 def vectorised(signature: str, layout: str) -> Callable[[Callable[..., None]], Vectorised]:

@@ -99,7 +99,7 @@ class Equilibrium:
         slowed = of_first(self.commitment.delay) > 0.0
         codes: IntArray = np.select(
             [
-                sent_away & (of_first(self.commitment.delay) > 0.0),
+                sent_away & slowed,
                 sent_away,
                 static | leaves,
                 self.commitment.is_cascade,
@@ -166,7 +166,7 @@ def solve(
     worse_and_cheaper = (p[..., 0] > p[..., 1]) & (c[..., 0] > c[..., 1])
     check("success", p[..., 1:], ~worse_and_cheaper[..., None], "a second model that is not both worse and cheaper")
     amounts = (p, c, game.latency, game.value, game.churn_penalty)
-    work = np.empty((4, kernels.MAX_CANDIDATES))
+    work = np.empty((7, kernels.MAX_CANDIDATES))
     start, transition, delay, *results = kernels.solve_cascades(*amounts, bool(throttling), sign, work)
     commitment = Commitment.of_valid(start=start, transition=transition, delay=delay)
     return Equilibrium(game, routing, throttling, tie_breaking, commitment, *results)

@@ -104,10 +104,10 @@ def solve_informed(game: Game) -> InformedEquilibrium:
 
     The user's answer on the second model does not depend on s, and that on the first model changes at most once, where
     (1 - s) xi1 + s W2 = 0. On either side J is a Moebius function of s, hence monotone, and at the change the user
-    takes the provider's side. So the optimum lies among `static(0)`, `static(1)`, `cascade(0, 1)` and
-    the change. With xi1 <= 0 < xi2 the change is s0, and the equilibrium is that of `solve`: a user that sees which
-    model served learns nothing it would act on. With xi1 > 0 >= xi2 it is sH, the user leaves after a failure on the
-    second model, and a true cascade is never strictly optimal: while the user stays on the first model, J goes monotonically from kappa1 towards
+    takes the provider's side. So the optimum lies among `static(0)`, `static(1)`, `cascade(0, 1)` and the change. With
+    xi1 <= 0 < xi2 the change is s0, and the equilibrium is that of `solve`: a user that sees which model served learns
+    nothing it would act on. With xi1 > 0 >= xi2 it is sH, the user leaves after a failure on the second model, and a
+    true cascade is never strictly optimal: while the user stays on the first, J goes monotonically from kappa1 towards
     c1 + (1 - p1) A2, which is below kappa1 only if A2, the cost of `static(1)`, is lower still.
 
     Among commitments of the same least cost the one that is best for the user is returned, then the first in this

@@ -33,20 +33,21 @@ UNIQUE, ANYTHING, ENDS = 0, 1, 2
 MAX_CANDIDATES = 5
 
 # Left to LLVM, the calls inside the loop over games stay calls and take half of the time.
-_inlined = compiled(forceinline=True)
+_inlined = compiled(inline="always", error_model="numpy")
 
 
-def net_value(value: Any, success: Any, waiting: Any) -> Any:
-    """The user's net value of a pass, xi = V p - t (Mahmood 2026, section 3); exactly 0 within rounding.
-
-    For numbers and arrays alike.
-    """
+@_inlined
+def _net_value(value: float, success: float, waiting: float) -> float:
+    """The user's net value of a pass, xi = V p - t (Mahmood 2026, section 3); exactly 0 within rounding."""
     gain = value * success
     net = gain - waiting
     return net * (abs(net) > ROUNDING * (gain + waiting))
 
 
-_net_value = _inlined(net_value)
+@vectorised("void(f8[:], f8[:], f8[:], f8[:])", "(),(),()->()")
+def net_value(value: FloatArray, success: FloatArray, waiting: FloatArray, net: FloatArray) -> None:
+    """V p - t, exactly 0 within rounding."""
+    net[0] = _net_value(value[0], success[0], waiting[0])
 
 
 # Any number of models.
@@ -374,8 +375,8 @@ def solve_cascades(
     user_utility_worst: FloatArray,
     regime: IntArray,
 ) -> None:
-    """Solve a game of two models (see `stackroute.analytic.solve`); `work` has 4 rows of `MAX_CANDIDATES`."""
-    r, j, u, slowed = work[0], work[1], work[2], work[3]
+    """Solve a game of two models (see `stackroute.analytic.solve`); `work` has 7 rows of `MAX_CANDIDATES`."""
+    r, j, u, from_first, s, d1, d2 = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
     p1, p2, c1, c2, t1, t2 = success[0], success[1], cost[0], cost[1], latency[0], latency[1]
     v, penalty = value[0], churn_penalty[0]
     hair = HAIR if sign[0] > 0.0 else 0.0
@@ -385,16 +386,15 @@ def solve_cascades(
     count = _count_candidates(rule, xi2, throttling[0])
     least = np.inf
     for k in range(count):
-        from_first, s, d1, d2 = _candidate(k, rule, p1, p2, xi1, xi2, hair, hair * v)
-        x1 = _net_value(v, p1, t1 + d1) if d1 > 0.0 else xi1
-        x2 = _net_value(v, p2, t2 + d2) if d2 > 0.0 else xi2
-        r[k] = _respond(p1, p2, x1, x2, eta1, eta2, from_first, s, sign[0])
-        n1, n2 = _cascade_passes(p1, p2, from_first, s, r[k])
+        from_first[k], s[k], d1[k], d2[k] = _candidate(k, rule, p1, p2, xi1, xi2, hair, hair * v)
+        x1 = _net_value(v, p1, t1 + d1[k]) if d1[k] > 0.0 else xi1
+        x2 = _net_value(v, p2, t2 + d2[k]) if d2[k] > 0.0 else xi2
+        r[k] = _respond(p1, p2, x1, x2, eta1, eta2, from_first[k], s[k], sign[0])
+        n1, n2 = _cascade_passes(p1, p2, from_first[k], s[k], r[k])
         # J = C + P (1 - S): each failed pass is abandoned with probability 1 - r.
         abandoned = (1.0 - r[k]) * ((1.0 - p1) * n1 + (1.0 - p2) * n2)
         j[k] = c1 * n1 + c2 * n2 + penalty * abandoned
         u[k] = x1 * n1 + x2 * n2
-        slowed[k] = d1 + d2
         least = min(least, j[k])
     bound = least * (1.0 + TIE)
     scale = TIE * (v + t1 + t2)
@@ -403,7 +403,7 @@ def solve_cascades(
     for k in range(count):
         if j[k] <= bound:
             worst = min(worst, u[k])
-            less_delay = best >= 0 and slowed[k] < slowed[best]
+            less_delay = best >= 0 and d1[k] + d2[k] < d1[best] + d2[best]
             if best < 0 or u[k] > u[best] + scale or (u[k] >= u[best] - scale and less_delay):
                 best = k
     if throttling[0]:
@@ -417,9 +417,8 @@ def solve_cascades(
                 worst = min(worst, x - v)
             elif x > 0.0 and c / p <= bound:
                 worst = min(worst, 0.0)
-    from_first, s, d1, d2 = _candidate(best, rule, p1, p2, xi1, xi2, hair, hair * v)
-    start[0], start[1] = from_first, 1.0 - from_first
-    transition[0, 0], transition[0, 1], transition[1, 0], transition[1, 1] = 1.0 - s, s, 0.0, 1.0
-    delay[0], delay[1] = d1, d2
+    start[0], start[1] = from_first[best], 1.0 - from_first[best]
+    transition[0, 0], transition[0, 1], transition[1, 0], transition[1, 1] = 1.0 - s[best], s[best], 0.0, 1.0
+    delay[0], delay[1] = d1[best], d2[best]
     patience[0], provider_cost[0], user_utility[0], user_utility_worst[0] = r[best], j[best], u[best], worst
     regime[0] = rule

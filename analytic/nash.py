@@ -130,9 +130,9 @@ def nash_equilibria(game: Game) -> NashEquilibria:
     every r; only the static equilibria are then reported.
 
     At least one of the three always exists. D(r) = eta1 (1 - b r) - eta2 (1 - a r), which is <= 0 where the first model
-    is a best reply, is linear in r. With net values of one sign r is 0 or 1 whichever model serves, and the cheaper model is
-    an equilibrium. With xi1 > 0 > xi2 neither static one exists only if D(0) < 0 < D(1), with xi1 < 0 < xi2 only if
-    D(1) < 0 < D(0), and then the mix exists. A user that draws its patience at random, once for a task, is not
+    is a best reply, is linear in r. With net values of one sign r is 0 or 1 whichever model serves, and the cheaper
+    model is an equilibrium. With xi1 > 0 > xi2 neither static one exists only if D(0) < 0 < D(1), with xi1 < 0 < xi2
+    only if D(1) < 0 < D(0), and then the mix exists. A user that draws its patience at random, once for a task, is not
     considered.
 
     Only equilibria without delays are computed. A delay that the user does not see changes nothing for the provider at

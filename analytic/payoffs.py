@@ -43,6 +43,12 @@ def _passes(game: Game, commitment: Commitment, r: FloatArray) -> FloatArray:
     return passes
 
 
+def _total(per_pass: FloatArray, passes: FloatArray) -> FloatArray:
+    """What all passes of a task come to."""
+    total: FloatArray = np.einsum("...k,...k->...", per_pass, passes)
+    return total[()]
+
+
 def expected_passes(
     game: Game, commitment: Commitment, patience: npt.ArrayLike, *, by_model: bool = False
 ) -> FloatArray:
@@ -94,8 +100,7 @@ def success_probability(
         InvalidGameError: As for `expected_passes`.
     """
     passes = expected_passes(game, commitment, patience, by_model=by_model)
-    solved: FloatArray = (game.success * passes).sum(axis=-1)
-    return np.minimum(solved, 1.0)[()]
+    return np.minimum(_total(game.success, passes), 1.0)
 
 
 def user_utility(game: Game, commitment: Commitment, patience: npt.ArrayLike, *, by_model: bool = False) -> FloatArray:
@@ -114,14 +119,13 @@ def user_utility(game: Game, commitment: Commitment, patience: npt.ArrayLike, *,
         InvalidGameError: As for `expected_passes`.
     """
     passes = expected_passes(game, commitment, patience, by_model=by_model)
-    utility: FloatArray = (game.with_delay(commitment.delay) * passes).sum(axis=-1)
-    return utility[()]
+    return _total(game.with_delay(commitment.delay), passes)
 
 
 def provider_cost(game: Game, commitment: Commitment, patience: npt.ArrayLike, *, by_model: bool = False) -> FloatArray:
     """The provider's expected cost of one task, J = C + P (1 - S) (Mahmood 2026, section 3).
 
-    Computed as c . N + P (1 - r) (1 - p) . N: each failed pass is abandoned with probability 1 - r.
+    Computed as (c + P (1 - r) (1 - p)) . N: each failed pass is abandoned with probability 1 - r.
 
     Args:
         game: One game or a batch.
@@ -137,6 +141,5 @@ def provider_cost(game: Game, commitment: Commitment, patience: npt.ArrayLike, *
     """
     r = _patience(game, patience, by_model)
     passes = _passes(game, commitment, r)
-    abandoned = ((1.0 - r) * ((1.0 - game.success) * passes)).sum(axis=-1)
-    cost: FloatArray = (game.cost * passes).sum(axis=-1) + game.churn_penalty * abandoned
-    return cost[()]
+    abandoned = game.churn_penalty[..., None] * (1.0 - r) * (1.0 - game.success)
+    return _total(game.cost + abandoned, passes)

@@ -54,7 +54,7 @@ def passes(p: Array, s: Array, r: Array, start: int) -> tuple[Array, Array]:
     routing = [[1 - s, s], [np.zeros_like(s), np.ones_like(s)]]
     (m11, m12), (m21, m22) = [[(k == j) - r * (1 - p[..., k]) * routing[k][j] for j in (0, 1)] for k in (0, 1)]
     determinant = m11 * m22 - m12 * m21
-    first, second = (m22, -m12) if start == 1 else (-m21, m11)
+    first, second = (m22, -m12) if start == 0 else (-m21, m11)
     return first / determinant, second / determinant
 
 
@@ -99,16 +99,16 @@ class BruteForce:
         return r, u, j
 
     def commitments(self, rounds: int = 7) -> tuple[Array, Array, Array, Array]:
-        """Every commitment to model 1 that was tried: s, the user's r, U and J, each of shape (games, tries)."""
+        """Every commitment to start on the first model that was tried: s, the user's r, U and J, each of shape (games, tries)."""
         s = np.broadcast_to(COARSE, (self.game.shape[0], COARSE.size))
-        found = [(s, *self.answer(1, s))]
+        found = [(s, *self.answer(0, s))]
         best, width = self._cheapest(found[0]), COARSE[1]
         low, high = self._first_change(found[0], found[0][1][:, :1])
         for _ in range(rounds):
             near = np.clip(best + width * np.linspace(-1, 1, 9), 0, 1)
             inside = low + (high - low) * np.linspace(0, 1, 9)
             s = np.concatenate([near, inside], axis=-1)
-            found.append((s, *self.answer(1, s)))
+            found.append((s, *self.answer(0, s)))
             best, width = self._cheapest(found[-1]), width / 4
             low, high = self._first_change(tuple(a[:, 9:] for a in found[-1]), found[0][1][:, :1])
         s, r, u, j = (np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True))
@@ -127,7 +127,7 @@ class BruteForce:
 
     def least_cost(self, rounds: int = 7) -> Array:
         """The provider's least cost over model and cascade probability, shape (games,)."""
-        from_reasoning = self.answer(2, np.zeros((self.game.shape[0], 1)))[2][:, 0]
+        from_reasoning = self.answer(1, np.zeros((self.game.shape[0], 1)))[2][:, 0]
         return np.minimum(from_reasoning, self.commitments(rounds)[3].min(axis=-1))
 
 
@@ -149,7 +149,7 @@ def brute_force_throttled_cost(game: Game) -> Array:
 def _coarse_cost(game: Game, delay: Array) -> Array:
     search = BruteForce(game, delay)
     few = np.broadcast_to(COARSE[::2], (game.shape[0], COARSE[::2].size))
-    return np.minimum(search.answer(1, few, 3)[2].min(axis=-1), search.answer(2, few[:, :1], 3)[2][:, 0])
+    return np.minimum(search.answer(0, few, 3)[2].min(axis=-1), search.answer(1, few[:, :1], 3)[2][:, 0])
 
 
 @pytest.fixture(scope="session")

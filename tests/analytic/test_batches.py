@@ -29,33 +29,25 @@ PAYOFFS = [expected_passes, success_probability, user_utility, provider_cost]
 @pytest.fixture(scope="module")
 def games(random_games: Callable[..., Game]) -> Game:
     """Eight games of each regime in a batch of shape (4, 8)."""
-    parts = [random_games(rule, 8, seed=11 + rule) for rule in Regime]
-    fields = ("success", "cost", "latency", "value", "churn_penalty")
-    return Game(*(np.stack([getattr(part, name) for part in parts]) for name in fields))
+    return Game.stack([random_games(rule, 8, seed=11 + rule) for rule in Regime])
 
 
 @pytest.fixture(scope="module")
 def commitments() -> Commitment:
     rng = np.random.default_rng(5)
-    return Commitment(rng.integers(1, 3, (4, 8)), rng.random((4, 8)), rng.random((4, 8, 2)))
+    return Commitment.cascade(rng.integers(0, 2, (4, 8)), rng.random((4, 8)), rng.random((4, 8, 2)))
 
 
 @pytest.mark.parametrize("throttling", [False, True])
 @pytest.mark.parametrize("tie_breaking", ["strong", "pessimistic"])
 def test_solve_of_a_batch_equals_a_loop(games: Game, throttling: bool, tie_breaking: str) -> None:
-    batch = solve(games, throttling, tie_breaking)
+    batch = solve(games, throttling=throttling, tie_breaking=tie_breaking)
     for index in np.ndindex(games.shape):
-        single = solve(games[index], throttling, tie_breaking)
-        for name in ("patience", "provider_cost", "user_utility", "user_utility_worst", "regime"):
+        single = solve(games[index], throttling=throttling, tie_breaking=tie_breaking)
+        for name in ("patience", "provider_cost", "user_utility", "user_utility_worst", "regime", "route"):
             assert getattr(batch, name)[index] == getattr(single, name)
-        for name in ("model", "cascade", "delay"):
+        for name in ("start", "transition", "delay"):
             np.testing.assert_array_equal(getattr(batch.commitment, name)[index], getattr(single.commitment, name))
-        for name in ("patience", "provider_cost", "user_utility", "attains"):
-            of_batch = getattr(batch.candidates, name)[(slice(None), *index)]
-            of_single = getattr(single.candidates, name)
-            np.testing.assert_array_equal(of_batch[: len(of_single)], of_single)
-            # Games with fewer candidates repeat their first.
-            np.testing.assert_array_equal(of_batch[len(of_single) :], of_single[0])
 
 
 @pytest.mark.parametrize("tie_breaking", ["strong", "pessimistic"])
@@ -76,7 +68,7 @@ def test_response_and_payoffs_of_a_batch_equal_a_loop(games: Game, commitments: 
 
 def test_games_broadcast_against_commitments() -> None:
     game = Game([0.3, 0.8], [0.1, 0.8], [0.2, 0.7], value=[[0.5], [0.9], [2.0]], churn_penalty=5)
-    commitment = Commitment(model=[1, 1, 1, 2], cascade=[0, 0.5, 1, 0])
+    commitment = Commitment.cascade([0, 0, 0, 1], [0, 0.5, 1, 0])
     assert game.shape == (3, 1)
     assert commitment.shape == (4,)
     r = best_response(game, commitment)
@@ -92,9 +84,9 @@ def test_games_broadcast_against_commitments() -> None:
 
 def test_patience_broadcasts() -> None:
     game = Game([0.3, 0.8], [0.1, 0.8], [0.2, 0.7], value=2, churn_penalty=[4, 5])
-    cost = provider_cost(game, Commitment(1, 0.5), np.linspace(0, 1, 3)[:, None])
+    cost = provider_cost(game, Commitment.cascade(0, 0.5), np.linspace(0, 1, 3)[:, None])
     assert cost.shape == (3, 2)
-    assert cost[1, 0] == provider_cost(game[0], Commitment(1, 0.5), 0.5)
+    assert cost[1, 0] == provider_cost(game[0], Commitment.cascade(0, 0.5), 0.5)
 
 
 def test_fields_of_a_game_broadcast() -> None:
@@ -102,7 +94,6 @@ def test_fields_of_a_game_broadcast() -> None:
     assert game.shape == (2, 3)
     assert game.success.shape == game.net_value.shape == game.net_cost.shape == game.cost_of_pass.shape == (2, 3, 2)
     assert solve(game).provider_cost.shape == (2, 3)
-    assert solve(game).candidates.provider_cost.shape[1:] == (2, 3)
     assert game[0].shape == (3,)
     assert game[1, 2].shape == ()
     assert game.reshape(6).shape == (6,)
@@ -112,7 +103,7 @@ def test_fields_of_a_game_broadcast() -> None:
 @pytest.mark.parametrize("throttling", [False, True])
 def test_an_empty_batch_has_an_empty_solution(throttling: bool) -> None:
     game = Game(np.empty((0, 2)), np.empty((0, 2)), np.empty((0, 2)), np.empty(0), np.empty(0))
-    assert solve(game, throttling).provider_cost.shape == (0,)
+    assert solve(game, throttling=throttling).provider_cost.shape == (0,)
 
 
 def test_single_results_are_scalars() -> None:
@@ -124,17 +115,17 @@ def test_single_results_are_scalars() -> None:
 
 
 def test_a_commitment_broadcasts_to_a_shape() -> None:
-    commitment = Commitment(1, 0.3, [0.1, 0.2]).broadcast_to((2, 3))
+    commitment = Commitment.cascade(0, 0.3, [0.1, 0.2]).broadcast_to((2, 3))
     assert commitment.shape == (2, 3)
     assert commitment.delay.shape == (2, 3, 2)
-    np.testing.assert_array_equal(commitment.model, np.ones((2, 3)))
+    np.testing.assert_array_equal(commitment.first_model, np.zeros((2, 3)))
 
 
 def test_an_ellipsis_selects_games_not_models() -> None:
     game = Game(np.array([[[0.3, 0.6], [0.4, 0.7]]] * 5), [0.1, 0.8], [0.2, 0.7], value=2, churn_penalty=5)
     np.testing.assert_array_equal(game[..., 0].success[0], [0.3, 0.6])
     np.testing.assert_array_equal(game[..., 0].success, game[:, 0].success)
-    commitment = Commitment(np.ones((5, 2)), 0.5, np.arange(20.0).reshape(5, 2, 2))
+    commitment = Commitment.cascade(np.ones((5, 2)), 0.5, np.arange(20.0).reshape(5, 2, 2))
     np.testing.assert_array_equal(commitment[..., 1].delay, commitment[:, 1].delay)
 
 
@@ -144,3 +135,19 @@ def test_batches_are_sequences_along_their_first_axis() -> None:
     assert [single.success[0] for single in game] == [0.3, 0.4, 0.5]
     with pytest.raises(TypeError, match="a single Game has no length"):
         list(game[0])
+
+
+def test_batches_are_put_together() -> None:
+    game = Game([[0.3, 0.6], [0.4, 0.7], [0.5, 0.8]], [0.1, 0.8], [0.2, 0.7], value=2, churn_penalty=5)
+    for whole in (Game.concatenate([game[:1], game[1:]]), Game.stack(list(game))):
+        for name in ("success", "cost", "latency", "value", "churn_penalty"):
+            np.testing.assert_array_equal(getattr(whole, name), getattr(game, name))
+    commitment = Commitment.stack(
+        [Commitment.static(1, 0.5), Commitment.cascade(0, 0.25), Commitment.lottery(*[[0.5, 0.5]] * 2)]
+    )
+    assert commitment.shape == (3,)
+    assert commitment.first_model.tolist() == [1, 0, 0]
+    assert commitment.is_cascade.tolist() == [True, True, False]
+    assert commitment.cascade_probability[:, 0].tolist() == [0, 0.25, 0.5]
+    assert not commitment.without_delay().delay.any()
+    assert commitment.delay.any()

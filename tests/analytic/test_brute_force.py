@@ -10,6 +10,7 @@ from stackroute.analytic import (
     Game,
     InvalidGameError,
     Regime,
+    Route,
     best_response,
     cascade_thresholds,
     misalignment,
@@ -44,15 +45,15 @@ def random_commitments(game: Game, seed: int) -> Commitment:
     rng = np.random.default_rng(seed)
     n = game.shape[0]
     delay = game.value[:, None] * rng.uniform(0, 0.5, (n, 2)) * rng.integers(0, 2, (n, 1))
-    return Commitment(rng.integers(1, 3, n), rng.random(n), delay)
+    return Commitment.cascade(rng.integers(0, 2, n), rng.random(n), delay)
 
 
 def test_payoffs_equal_the_markov_chain(games: Game) -> None:
     commitment, r = random_commitments(games, seed=1), np.random.default_rng(2).random(games.shape)
-    s, n = commitment.cascade, games.shape[0]
+    s, n = commitment.cascade_probability[..., 0], games.shape[0]
     routing = np.stack([np.stack([1 - s, s], -1), np.broadcast_to([0.0, 1.0], (n, 2))], axis=1)
     chain = np.eye(2) - r[:, None, None] * (1 - games.success)[:, :, None] * routing
-    start = np.eye(2)[commitment.model - 1]
+    start = commitment.start
     passes = np.linalg.solve(chain.transpose(0, 2, 1), start[..., None])[..., 0]
     solved = (passes * games.success).sum(axis=-1)
     waiting = (passes * (games.latency + commitment.delay)).sum(axis=-1)
@@ -67,9 +68,9 @@ def test_payoffs_equal_the_markov_chain(games: Game) -> None:
 def test_brute_force_payoffs_equal_the_markov_chain(games: Game, brute_force: Any) -> None:
     commitment, r = random_commitments(games, seed=3), np.random.default_rng(4).random((games.shape[0], 1))
     search = brute_force(games, commitment.delay)
-    for start in (1, 2):
-        utility, cost = search.payoffs(start, commitment.cascade[:, None], r)
-        same = Commitment(start, commitment.cascade, commitment.delay)
+    for start in (0, 1):
+        utility, cost = search.payoffs(start, commitment.cascade_probability, r)
+        same = Commitment.cascade(start, commitment.cascade_probability[..., 0], commitment.delay)
         np.testing.assert_allclose(cost[:, 0], provider_cost(games, same, r[:, 0]), rtol=1e-10)
         np.testing.assert_allclose(utility[:, 0], user_utility(games, same, r[:, 0]), rtol=1e-9, atol=1e-9)
 
@@ -77,11 +78,11 @@ def test_brute_force_payoffs_equal_the_markov_chain(games: Game, brute_force: An
 def test_patience_is_as_good_as_the_best_of_a_fine_grid(games: Game, brute_force: Any) -> None:
     for seed in range(4):
         commitment = random_commitments(games, seed)
-        search, s = brute_force(games, commitment.delay), commitment.cascade[:, None]
+        search, s = brute_force(games, commitment.delay), commitment.cascade_probability
         r = best_response(games, commitment)[:, None]
-        from_model = (commitment.model == 1)[:, None]
-        best = np.where(from_model, search.answer(1, s)[1], search.answer(2, s)[1])
-        ours = np.where(from_model, search.payoffs(1, s, r)[0], search.payoffs(2, s, r)[0])
+        from_first = (commitment.first_model == 0)[:, None]
+        best = np.where(from_first, search.answer(0, s)[1], search.answer(1, s)[1])
+        ours = np.where(from_first, search.payoffs(0, s, r)[0], search.payoffs(1, s, r)[0])
         loss = (best - ours)[:, 0] / np.maximum(np.abs(best[:, 0]), games.value)
         assert loss.max() < 1e-9
         assert loss.min() > -1e-6, "the brute force itself must find the maximum"
@@ -105,8 +106,7 @@ def test_sample_represents_what_matters(random_games: Callable[..., Game]) -> No
         game = random_games(rule, PER_REGIME, seed=100 + rule)
         assert (regime(game) == rule).all()
         free, slow = solve(game), solve(game, throttling=True)
-        s = free.commitment.cascade
-        cascades[rule] = np.sum((free.commitment.model == 1) & (s > 0) & (s < 1))
+        cascades[rule] = np.sum(free.route == Route.CASCADE)
         throttled[rule] = np.sum(slow.provider_cost < free.provider_cost * (1 - 1e-6))
     assert cascades[Regime.ONLY_REASONING_WORTH] > 100
     assert cascades[Regime.ONLY_STANDARD_WORTH] > 30
@@ -116,7 +116,7 @@ def test_sample_represents_what_matters(random_games: Callable[..., Game]) -> No
 
 def test_user_would_gain_what_misalignment_says(games: Game, brute_force: Any) -> None:
     search = brute_force(games, np.zeros((*games.shape, 2)))
-    from_reasoning = search.answer(2, np.zeros((games.shape[0], 1)))[1][:, 0]
+    from_reasoning = search.answer(1, np.zeros((games.shape[0], 1)))[1][:, 0]
     best = np.maximum(from_reasoning, search.commitments(rounds=1)[2].max(axis=-1))
     gap = best - solve(games).user_utility
     np.testing.assert_array_less(np.abs(misalignment(games).gap - gap) / games.value, 1e-6)
@@ -130,7 +130,7 @@ def test_no_interior_mix_of_the_user_is_cheaper(random_games: Callable[..., Game
     assert (low < high).all()
     near = np.geomspace(1e-9, 0.5, 60)[:, None]
     inside = np.concatenate([near, np.linspace(0, 1, 101)[1:-1, None], 1 - near])
-    commitment = Commitment(np.ones(inside.shape), low + (high - low) * inside)
+    commitment = Commitment.cascade(0, low + (high - low) * inside)
     r = best_response(game, commitment)
     assert np.mean((r > 0) & (r < 1)) > 0.99
     assert (provider_cost(game, commitment, r) >= solve(game).provider_cost * (1 - 1e-12)).all()
@@ -143,7 +143,7 @@ def test_games_that_violate_the_orders(
 ) -> None:
     for rule in Regime:
         game = random_games(rule, 500, seed=200 + rule, strict=False)
-        # Where model 2 is both worse and cheaper an interior mix can be optimal: the counterexample below.
+        # Where the second model is both worse and cheaper an interior mix can be optimal: the counterexample below.
         game = game[(game.success[:, 0] < game.success[:, 1]) | (game.cost[:, 0] < game.cost[:, 1])]
         assert game.shape[0] > 200
         ratio = least_cost(game) / solve(game).provider_cost
@@ -156,15 +156,15 @@ def test_games_that_violate_the_orders(
 
 
 def test_a_worse_and_cheaper_reasoning_model_is_not_solved(least_cost: Callable[[Game], Array]) -> None:
-    game = Game([[0.22415, 0.04187]], [[0.9773, 0.0715]], [[0.1017, 0.06227]], [0.862], [4.373], strict=False)
+    game = Game([[0.22415, 0.04187]], [[0.9773, 0.0715]], [[0.1017, 0.06227]], [0.862], [4.373])
     with pytest.raises(InvalidGameError, match="not both worse and cheaper"):
         solve(game)
-    # The reason: an interior mix of the user is cheaper than every candidate, here (1, 0) at kappa1 among them.
+    # The reason: an interior mix of the user is cheaper than every candidate, serving the first model alone at kappa1 among them.
     candidates = [
-        Commitment(1, 0.0),
-        Commitment(2, 0.0),
-        Commitment(1, 1.0),
-        Commitment(1, cascade_thresholds(game).low),
+        Commitment.static(0),
+        Commitment.static(1),
+        Commitment.cascade(0, 1.0),
+        Commitment.cascade(0, cascade_thresholds(game).low),
     ]
     best = min(float(provider_cost(game, c, best_response(game, c))[0]) for c in candidates)
     assert least_cost(game)[0] < best * (1 - 1e-3)

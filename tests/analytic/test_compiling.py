@@ -1,41 +1,78 @@
+from __future__ import annotations
+
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
-import numba
 import pytest
 
-from stackroute.analytic.compiling import compiled, drop_stale_caches
+import stackroute
+
+SOLVE = """
+import numba
+from stackroute.analytic import Game, solve, cascade_thresholds
+print(cascade_thresholds(Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], 1.1, 5)).low, numba.config.CACHE_DIR)
+"""
 
 
-def test_compiled_code_that_is_older_than_a_source_of_its_folder_is_dropped(tmp_path: Path) -> None:
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A copy of the part of the package that solves games."""
+    copy = tmp_path / "installed" / "stackroute"
     for folder in ("analytic", "envs"):
-        cache = tmp_path / folder / "__pycache__"
-        cache.mkdir(parents=True)
-        (tmp_path / folder / "rules.py").touch()
-        (cache / "kernels.step-1.py311.nbi").touch()
-        (cache / "kernels.step-1.py311.1.nbc").touch()
-        (cache / "rules.cpython-311.pyc").touch()
-    old, new = 1_000_000_000, 2_000_000_000
-    for path in tmp_path.rglob("*.*"):
-        os.utime(path, (old, old))
-    os.utime(tmp_path / "envs" / "rules.py", (new, new))
-    drop_stale_caches(tmp_path)
-    assert len(list((tmp_path / "analytic" / "__pycache__").iterdir())) == 3
-    assert [path.name for path in (tmp_path / "envs" / "__pycache__").iterdir()] == ["rules.cpython-311.pyc"]
+        source = Path(stackroute.__file__).parent / folder
+        shutil.copytree(source, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(Path(stackroute.__file__).parent / "_version.py", copy)
+    (copy / "__init__.py").touch()
+    return copy
 
 
-def test_without_a_place_for_the_cache_the_code_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = numba.njit
+def run(package: Path, **variables: str) -> list[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA", "XDG", "HOME"))}
+    environment = {**kept, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    command = [sys.executable, "-c", SOLVE]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=package.parent)
+    return ran.stdout.split()
 
-    def without_place(*given: object, cache: bool = False, **options: object) -> object:
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return plain(*given, **options)
 
-    monkeypatch.setattr(numba, "njit", without_place)
+def files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
 
-    @compiled(inline="always")
-    def twice(number: float) -> float:
-        return 2 * number
 
-    assert twice(1.5) == 3.0
+def test_machine_code_follows_the_sources_and_stays_out_of_the_package(package: Path, tmp_path: Path) -> None:
+    cache, sources = tmp_path / "cache", files(package)
+    assert run(package, XDG_CACHE_HOME=str(cache)) == ["0.3076923076923075"]
+    first = files(cache)
+    assert any(path.suffix == ".nbc" for path in first)
+    times = {path: path.stat().st_mtime_ns for path in first}
+    assert run(package, XDG_CACHE_HOME=str(cache)) == ["0.3076923076923075"]
+    assert {path: path.stat().st_mtime_ns for path in files(cache)} == times, "used again"
+
+    kernels = package / "analytic" / "kernels.py"
+    stat = kernels.stat()
+    kernels.write_text(kernels.read_text().replace("return x1 * p2 / (x2", "return 2.0 * x1 * p2 / (x2"))
+    os.utime(kernels, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert run(package, XDG_CACHE_HOME=str(cache)) == ["0.615384615384615"]
+    assert first < files(cache), "nothing is deleted"
+    assert files(package) == sources
+
+
+def test_numba_s_own_setting_is_honoured_and_kept(package: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "numba"
+    assert run(package, NUMBA_CACHE_DIR=str(cache), XDG_CACHE_HOME=str(tmp_path / "no")) == [
+        "0.3076923076923075",
+        str(cache),
+    ]
+    assert any(path.suffix == ".nbc" for path in files(cache / "stackroute"))
+    assert not (tmp_path / "no").exists()
+
+
+def test_without_a_place_for_the_cache_there_is_none(package: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    before = files(tmp_path)
+    # Root may write to a read-only folder, but nobody below a file.
+    for variables in ({"XDG_CACHE_HOME": str(tmp_path / "file")}, {"HOME": str(tmp_path / "file" / "home")}):
+        assert run(package, **variables) == ["0.3076923076923075"]
+    assert files(tmp_path) == before

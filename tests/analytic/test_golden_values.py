@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from stackroute.analytic import Game, Regime, best_response, cascade_thresholds, misalignment, regime, solve
-from stackroute.analytic.game import Commitment
+from stackroute.analytic import (
+    Commitment,
+    Game,
+    Regime,
+    Route,
+    best_response,
+    cascade_thresholds,
+    misalignment,
+    regime,
+    solve,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,16 +43,16 @@ def cascade_cost(numbers: tuple, s: float) -> float:
 @pytest.mark.parametrize(
     ("numbers", "rule", "model", "cascade", "patience", "cost"),
     [
-        pytest.param(G1, Regime.BOTH_WORTH, 1, 0, 1, 0.2 / 0.5, id="g1"),
-        pytest.param(G2, Regime.BOTH_WORTH, 2, None, 1, 0.5 / 0.9, id="g2"),
-        pytest.param(G3, Regime.NEITHER_WORTH, 2, None, 0, 0.6 + 2 * 0.3, id="g3"),
-        pytest.param(G4, Regime.ONLY_REASONING_WORTH, 1, 0.22448, 1, None, id="g4"),
-        pytest.param(G4B, Regime.ONLY_REASONING_WORTH, 1, 0.30769, 1, None, id="g4b"),
-        pytest.param(G5, Regime.ONLY_STANDARD_WORTH, 1, 0.47589, 1, None, id="g5"),
-        pytest.param(G5B, Regime.ONLY_STANDARD_WORTH, 1, 0.65330, 1, None, id="g5b"),
-        pytest.param(G6, Regime.ONLY_STANDARD_WORTH, 1, 1, 0, 0.42 + 0.62 * 0.79, id="g6"),
-        pytest.param(G7, Regime.BOTH_WORTH, 1, 0, 1, 0.3 / 0.5, id="g7"),
-        pytest.param(G8, Regime.BOTH_WORTH, 1, 0, 1, 0.3 / 0.5, id="g8"),
+        pytest.param(G1, Regime.BOTH_WORTH, 0, 0, 1, 0.2 / 0.5, id="g1"),
+        pytest.param(G2, Regime.BOTH_WORTH, 1, None, 1, 0.5 / 0.9, id="g2"),
+        pytest.param(G3, Regime.NEITHER_WORTH, 1, None, 0, 0.6 + 2 * 0.3, id="g3"),
+        pytest.param(G4, Regime.ONLY_REASONING_WORTH, 0, 0.22448, 1, None, id="g4"),
+        pytest.param(G4B, Regime.ONLY_REASONING_WORTH, 0, 0.30769, 1, None, id="g4b"),
+        pytest.param(G5, Regime.ONLY_STANDARD_WORTH, 0, 0.47589, 1, None, id="g5"),
+        pytest.param(G5B, Regime.ONLY_STANDARD_WORTH, 0, 0.65330, 1, None, id="g5b"),
+        pytest.param(G6, Regime.ONLY_STANDARD_WORTH, 0, 1, 0, 0.42 + 0.62 * 0.79, id="g6"),
+        pytest.param(G7, Regime.BOTH_WORTH, 0, 0, 1, 0.3 / 0.5, id="g7"),
+        pytest.param(G8, Regime.BOTH_WORTH, 0, 0, 1, 0.3 / 0.5, id="g8"),
     ],
 )
 def test_canonical_game(
@@ -52,12 +61,12 @@ def test_canonical_game(
     game = Game(*numbers)
     found = solve(game)
     assert regime(game) == found.regime == rule
-    assert found.commitment.model == model
+    assert found.commitment.first_model == model
     if cascade is not None:
-        assert found.commitment.cascade == pytest.approx(cascade, abs=5e-6)
+        assert found.commitment.cascade_probability[..., 0] == pytest.approx(cascade, abs=5e-6)
     assert found.patience == patience
     if cost is None:
-        cost = cascade_cost(numbers, float(found.commitment.cascade))
+        cost = cascade_cost(numbers, float(found.commitment.cascade_probability[..., 0]))
     assert found.provider_cost == pytest.approx(cost, rel=1e-12)
 
 
@@ -65,7 +74,8 @@ def test_g7_is_throttled_by_the_threat_alone() -> None:
     found = solve(Game(*G7), throttling=True)
     assert found.provider_cost == pytest.approx(0.3 + 0.4 * 0.5, rel=1e-12)
     assert found.patience == 0
-    assert found.commitment.model == 1
+    assert found.commitment.first_model == 0
+    assert found.route == Route.LEAVE_BY_THREAT
     assert found.commitment.delay[0] == 0
     assert found.commitment.delay[1] == pytest.approx(2 * 0.8 - 0.2)
     assert found.user_utility == pytest.approx(2 * 0.5 - 0.1)
@@ -84,19 +94,19 @@ def test_g6_has_a_wide_interior_mix() -> None:
     xi1, xi2 = game.net_value
     low, high = cascade_thresholds(game).low, xi1 / (xi1 - xi2)
     assert high - low > 0.5
-    assert best_response(game, Commitment(1, [low * (1 - 1e-9), high * (1 + 1e-9)])).tolist() == [1, 0]
-    r = best_response(game, Commitment(1, np.linspace(low, high, 11)[1:-1]))
+    assert best_response(game, Commitment.cascade(0, [low * (1 - 1e-9), high * (1 + 1e-9)])).tolist() == [1, 0]
+    r = best_response(game, Commitment.cascade(0, np.linspace(low, high, 11)[1:-1]))
     assert ((r > 0) & (r < 1)).all()
     assert (np.diff(r) < 0).all()
 
 
 def test_misalignment_of_the_canonical_games() -> None:
     both_agree, they_differ = misalignment(Game(*G1)), misalignment(Game(*G2))
-    assert (both_agree.preferred_model, both_agree.gap) == (1, 0)
+    assert (both_agree.preferred_model, both_agree.gap) == (0, 0)
     # 0.1 / 0.3 = 0.3 / 0.9: the user does not care.
     assert they_differ.gap == pytest.approx(0, abs=1e-12)
     slower = Game((0.3, 0.9), (0.3, 0.5), (0.1, 0.36), 2, 3)
-    assert misalignment(slower).preferred_model == 1
+    assert misalignment(slower).preferred_model == 0
     assert misalignment(slower).gap == pytest.approx(0.36 / 0.9 - 0.1 / 0.3)
 
 
@@ -132,8 +142,8 @@ def test_cascade_threshold_is_where_the_response_changes(random_games: Callable[
     for rule, below, above in ((Regime.ONLY_REASONING_WORTH, 0, 1), (Regime.ONLY_STANDARD_WORTH, 1, 0)):
         game = random_games(rule, 2000, seed=61)
         s, ones = cascade_thresholds(game).low, np.ones(game.shape)
-        before = best_response(game, Commitment(ones, s * (1 - 1e-7)))
-        after = best_response(game, Commitment(ones, np.minimum(s + 1e-7, 1)))
+        before = best_response(game, Commitment.cascade(0, s * (1 - 1e-7)))
+        after = best_response(game, Commitment.cascade(0, np.minimum(s + 1e-7, 1)))
         np.testing.assert_array_equal(before, np.full(game.shape, below))
         assert (after == 1).all() if above else (after < 1).all()
 

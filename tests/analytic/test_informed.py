@@ -8,25 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stackroute import (
+from stackroute.analytic import (
     Commitment,
     Game,
     InvalidGameError,
     Regime,
     best_response,
-    load_game,
+    informed_response,
     provider_cost,
     solve,
+    solve_informed,
     user_utility,
 )
-from stackroute.analytic import (
-    expected_passes,
-    informed_passes,
-    informed_provider_cost,
-    informed_response,
-    informed_user_utility,
-    solve_informed,
-)
+from stackroute.configs import load_game
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +30,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 POLICIES = np.array(list(product([1.0, 0.0], repeat=2)))
-"""The four stationary ones: re-prompt or leave after a failure on model 1, on model 2."""
+"""The four stationary ones: re-prompt or leave after a failure on the first model, on the second."""
 
 
 @pytest.fixture(scope="module", params=list(Regime), ids=lambda rule: rule.name.lower())
@@ -49,7 +43,7 @@ def commitments(game: Game, seed: int) -> Commitment:
     n = game.shape[0]
     delay = game.value[:, None] * rng.uniform(0, 0.5, (n, 2)) * rng.integers(0, 2, (n, 1))
     s = np.where(rng.random(n) < 0.2, rng.integers(0, 2, n), rng.random(n))
-    return Commitment(rng.integers(1, 3, n), s, delay)
+    return Commitment.cascade(rng.integers(0, 2, n), s, delay)
 
 
 def degenerate_games() -> Game:
@@ -66,7 +60,7 @@ def degenerate_games() -> Game:
 
 def values(game: Game, commitment: Commitment, patience: Array) -> tuple[Array, Array]:
     """What a pass on each model is worth to the user and costs the provider, by a linear system over both."""
-    s, waiting = commitment.cascade, game.latency + commitment.delay
+    s, waiting = commitment.cascade_probability[..., 0], game.latency + commitment.delay
     s, _ = np.broadcast_arrays(s, game.value)
     routing = np.stack([np.stack([1 - s, s], -1), np.stack([0 * s, 1 + 0 * s], -1)], axis=-2)
     failed, r = 1 - game.success, np.broadcast_to(patience, game.success.shape)
@@ -78,7 +72,7 @@ def values(game: Game, commitment: Commitment, patience: Array) -> tuple[Array, 
 
 
 def from_start(per_model: Array, commitment: Commitment) -> Array:
-    return np.where(commitment.model == 1, per_model[..., 0], per_model[..., 1])
+    return np.where(commitment.first_model == 0, per_model[..., 0], per_model[..., 1])
 
 
 def all_policies(game: Game, commitment: Commitment) -> tuple[Array, Array]:
@@ -91,30 +85,19 @@ def test_payoffs_equal_the_markov_chain(games: Game) -> None:
     commitment, r = commitments(games, 1), np.random.default_rng(2).random((*games.shape, 2))
     utility, cost = (from_start(value, commitment) for value in values(games, commitment, r))
     scale = 1e-11 * (games.value + np.abs(utility))
-    np.testing.assert_array_less(np.abs(informed_user_utility(games, commitment, r) - utility), scale)
-    np.testing.assert_allclose(informed_provider_cost(games, commitment, r), cost, rtol=1e-10)
+    np.testing.assert_array_less(np.abs(user_utility(games, commitment, r, by_model=True) - utility), scale)
+    np.testing.assert_allclose(provider_cost(games, commitment, r, by_model=True), cost, rtol=1e-10)
 
 
-def test_equal_patiences_give_the_ordinary_payoffs(games: Game) -> None:
-    commitment, r = commitments(games, 3), np.random.default_rng(4).random(games.shape)
-    both = np.stack([r, r], axis=-1)
-    for informed, ordinary in (
-        (informed_passes, expected_passes),
-        (informed_user_utility, user_utility),
-        (informed_provider_cost, provider_cost),
-    ):
-        np.testing.assert_allclose(informed(games, commitment, both), ordinary(games, commitment, r), rtol=1e-12)
-
-
-@pytest.mark.parametrize("model", [1, 2])
+@pytest.mark.parametrize("model", [0, 1])
 def test_payoffs_equal_simulated_tasks(model: int) -> None:
     game, tasks, rng = (
         Game([0.3, 0.6], [0.2, 0.5], [0.1, 0.4], value=2, churn_penalty=3),
         200_000,
         np.random.default_rng(5),
     )
-    commitment, patience = Commitment(model, 0.4, [0.05, 0.1]), np.array([0.8, 0.45])
-    on = np.full(tasks, model - 1)
+    commitment, patience = Commitment.cascade(model, 0.4, [0.05, 0.1]), np.array([0.8, 0.45])
+    on = np.full(tasks, model)
     playing, utility, cost = np.ones(tasks, dtype=bool), np.zeros(tasks), np.zeros(tasks)
     while playing.any():
         cost[playing] += game.cost[on[playing]]
@@ -124,10 +107,10 @@ def test_payoffs_equal_simulated_tasks(model: int) -> None:
         left = playing & ~solved & (rng.random(tasks) >= patience[on])
         cost[left] += game.churn_penalty
         playing &= ~solved & ~left
-        on = np.where(rng.random(tasks) < commitment.cascade, 1, on)
+        on = np.where(rng.random(tasks) < 0.4, 1, on)
     for sample, exact in (
-        (utility, informed_user_utility(game, commitment, patience)),
-        (cost, informed_provider_cost(game, commitment, patience)),
+        (utility, user_utility(game, commitment, patience, by_model=True)),
+        (cost, provider_cost(game, commitment, patience, by_model=True)),
     ):
         assert abs(sample.mean() - exact) < 4 * sample.std() / np.sqrt(tasks)
 
@@ -143,19 +126,19 @@ def test_response_is_the_best_policy_after_every_failure(games: Game) -> None:
 
 def test_no_rule_that_counts_passes_is_better(games: Game) -> None:
     commitment = commitments(games, 6)
-    s, failed = commitment.cascade, 1 - games.success
+    s, failed = commitment.cascade_probability[..., 0], 1 - games.success
     gain = games.value[:, None] * games.success - games.latency - commitment.delay
     value = gain
     for _ in range(1200):
         after = np.stack([(1 - s) * value[:, 0] + s * value[:, 1], value[:, 1]], axis=-1)
         value = gain + failed * np.maximum(after, 0)
-    ours = informed_user_utility(games, commitment, informed_response(games, commitment))
+    ours = user_utility(games, commitment, informed_response(games, commitment), by_model=True)
     np.testing.assert_allclose(ours, from_start(value, commitment), rtol=1e-9, atol=1e-9)
     clear = np.abs(after) > 1e-6
     np.testing.assert_array_equal(informed_response(games, commitment)[clear], (after > 0)[clear])
 
 
-@pytest.mark.parametrize("model", [1, 2])
+@pytest.mark.parametrize("model", [0, 1])
 @pytest.mark.parametrize("s", [0, 0.25, 0.5, 1, "change"])
 def test_ties_take_sides_after_every_failure(model: int, s: float | str) -> None:
     game = degenerate_games()
@@ -165,7 +148,7 @@ def test_ties_take_sides_after_every_failure(model: int, s: float | str) -> None
         opposite = xi[:, 0] * later < 0
         game, xi, later = game[opposite], xi[opposite], later[opposite]
         s = xi[:, 0] / (xi[:, 0] - later)
-    commitment = Commitment(model, s).broadcast_to(game.shape)
+    commitment = Commitment.cascade(model, s).broadcast_to(game.shape)
     utilities, costs = all_policies(game, commitment)
     best = (utilities >= utilities.max(axis=0) - 1e-12).all(axis=-1)
     assert best.any(axis=0).all()
@@ -181,14 +164,14 @@ def test_ties_take_sides_after_every_failure(model: int, s: float | str) -> None
 def test_provider_that_does_not_care_is_stayed_with() -> None:
     game = Game([0.5, 0.75], [0.5, 0.75], [1, 1.5], value=2, churn_penalty=1)
     for tie_breaking in ("strong", "pessimistic"):
-        assert informed_response(game, Commitment(1, 0.5), tie_breaking).tolist() == [1, 1]
+        assert informed_response(game, Commitment.cascade(0, 0.5), tie_breaking).tolist() == [1, 1]
 
 
 def test_answers_after_failures_that_never_happen() -> None:
     game = Game([0.22, 0.7], [0.09, 0.11], [0.04, 0.51], value=0.64, churn_penalty=4.83)
     for s, expected in ((0, [1, 0]), (0.5, [1, 0]), (1, [0, 0])):
-        for model in (1, 2):
-            assert informed_response(game, Commitment(model, s)).tolist() == expected
+        for model in (0, 1):
+            assert informed_response(game, Commitment.cascade(model, s)).tolist() == expected
 
 
 @settings(derandomize=True, deadline=None, max_examples=200)
@@ -196,14 +179,14 @@ def test_answers_after_failures_that_never_happen() -> None:
     p=st.tuples(st.floats(1e-6, 1 - 1e-6), st.floats(1e-6, 1 - 1e-6)),
     t=st.tuples(st.floats(0, 1e3), st.floats(0, 1e3)),
     s=st.floats(0, 1),
-    model=st.sampled_from([1, 2]),
+    model=st.sampled_from([0, 1]),
 )
 def test_seeing_the_model_never_hurts_the_user(
     p: tuple[float, float], t: tuple[float, float], s: float, model: int
 ) -> None:
-    game = Game(p, [0.1, 0.2], t, value=10, churn_penalty=1, strict=False)
-    commitment = Commitment(model, s)
-    informed = informed_user_utility(game, commitment, informed_response(game, commitment))
+    game = Game(p, [0.1, 0.2], t, value=10, churn_penalty=1)
+    commitment = Commitment.cascade(model, s)
+    informed = user_utility(game, commitment, informed_response(game, commitment), by_model=True)
     blind = user_utility(game, commitment, best_response(game, commitment))
     assert informed >= blind - 1e-9 * (10 + max(t)) / min(p)
 
@@ -213,15 +196,15 @@ def least_cost(game: Game, tries: int = 201) -> Array:
     wide = game.reshape(-1, 1)
 
     def answer(model: int, s: Array) -> tuple[Array, Array]:
-        commitment = Commitment(np.full(s.shape, model), s)
+        commitment = Commitment.cascade(np.full(s.shape, model), s)
         utilities, costs = all_policies(wide, commitment)
         policy = from_start(utilities, commitment).argmax(axis=0)
         cost = from_start(costs, commitment)
         return policy, np.take_along_axis(cost, policy[None], axis=0)[0]
 
     s = np.broadcast_to(np.linspace(0, 1, tries), (*game.shape, tries))
-    policy, cost = answer(1, s)
-    least = np.minimum(cost.min(axis=-1), answer(2, s[:, :1])[1][:, 0])
+    policy, cost = answer(0, s)
+    least = np.minimum(cost.min(axis=-1), answer(1, s[:, :1])[1][:, 0])
     best, width = np.take_along_axis(s, cost.argmin(axis=-1)[:, None], axis=-1), 1 / (tries - 1)
     stays = POLICIES[policy, 0] == 1
     differs = stays[:, 1:] != stays[:, :1]
@@ -232,7 +215,7 @@ def least_cost(game: Game, tries: int = 201) -> Array:
         near = np.clip(best + width * np.linspace(-1, 1, 9), 0, 1)
         inside = low + (high - low) * np.linspace(0, 1, 9)
         tried = np.concatenate([near, inside], axis=-1)
-        policy, cost = answer(1, tried)
+        policy, cost = answer(0, tried)
         least = np.minimum(least, cost.min(axis=-1))
         best, width = np.take_along_axis(tried, cost.argmin(axis=-1)[:, None], axis=-1), width / 4
         changed = (POLICIES[policy[:, 9:], 0] == 1) != stays_low
@@ -253,8 +236,12 @@ def test_least_cost(random_games: Callable[..., Game], strict: bool) -> None:
 def test_payoffs_of_the_equilibrium_are_those_of_its_parts(games: Game) -> None:
     found = solve_informed(games)
     np.testing.assert_array_equal(found.patience, informed_response(games, found.commitment))
-    np.testing.assert_array_equal(found.provider_cost, informed_provider_cost(games, found.commitment, found.patience))
-    np.testing.assert_array_equal(found.user_utility, informed_user_utility(games, found.commitment, found.patience))
+    np.testing.assert_array_equal(
+        found.provider_cost, provider_cost(games, found.commitment, found.patience, by_model=True)
+    )
+    np.testing.assert_array_equal(
+        found.user_utility, user_utility(games, found.commitment, found.patience, by_model=True)
+    )
 
 
 def test_what_seeing_the_model_changes(games: Game) -> None:
@@ -273,19 +260,19 @@ def test_what_seeing_the_model_changes(games: Game) -> None:
 @pytest.mark.parametrize(
     ("name", "model", "cascade", "patience", "cost"),
     [
-        ("g1", 1, 0, [1, 1], 0.4),
-        ("g2", 2, 0, [1, 1], 5 / 9),
-        ("g3", 2, 0, [0, 0], 1.2),
-        ("g4b", 1, 4 / 13, [1, 1], 0.38824),
-        ("g5", 1, 0, [1, 0], 0.09 / 0.22),
-        ("g5b", 1, 0, [1, 0], 2.5),
-        ("g6", 1, 1, [0, 0], 0.9098),
+        ("g1", 0, 0, [1, 1], 0.4),
+        ("g2", 1, 0, [1, 1], 5 / 9),
+        ("g3", 1, 0, [0, 0], 1.2),
+        ("g4b", 0, 4 / 13, [1, 1], 0.38824),
+        ("g5", 0, 0, [1, 0], 0.09 / 0.22),
+        ("g5b", 0, 0, [1, 0], 2.5),
+        ("g6", 0, 1, [0, 0], 0.9098),
     ],
 )
 def test_canonical_game(name: str, model: int, cascade: float, patience: list[int], cost: float) -> None:
     found = solve_informed(load_game(name).game)
-    assert found.commitment.model == model
-    assert found.commitment.cascade == pytest.approx(cascade)
+    assert found.commitment.first_model == model
+    assert found.commitment.cascade_probability[..., 0] == pytest.approx(cascade)
     assert found.patience.tolist() == patience
     assert found.provider_cost == pytest.approx(cost, abs=5e-6)
 
@@ -307,9 +294,9 @@ def test_degenerate_games_are_solved() -> None:
 
 def test_shapes() -> None:
     game = Game([[0.5, 0.8]] * 3, [0.2, 0.6], [0.1, 0.3], 2, 3).reshape(3, 1)
-    commitment = Commitment(1, np.linspace(0, 1, 4))
+    commitment = Commitment.cascade(0, np.linspace(0, 1, 4))
     assert informed_response(game, commitment).shape == (3, 4, 2)
-    assert informed_provider_cost(game, commitment, [0.5, 1]).shape == (3, 4)
+    assert provider_cost(game, commitment, [0.5, 1], by_model=True).shape == (3, 4)
     found = solve_informed(game)
     assert found.commitment.shape == found.provider_cost.shape == (3, 1)
     assert found.patience.shape == (3, 1, 2)
@@ -317,11 +304,18 @@ def test_shapes() -> None:
 
 
 def test_errors(cascade_game: Game) -> None:
-    commitment = Commitment(1, 0.5)
+    commitment = Commitment.cascade(0, 0.5)
     for patience in (0.5, [0.5, 0.5, 0.5]):
         with pytest.raises(InvalidGameError, match="patience: shape"):
-            informed_passes(cascade_game, commitment, patience)
+            user_utility(cascade_game, commitment, patience, by_model=True)
     with pytest.raises(InvalidGameError, match=r"patience\[1\]: 1.5"):
-        informed_provider_cost(cascade_game, commitment, [0.5, 1.5])
+        provider_cost(cascade_game, commitment, [0.5, 1.5], by_model=True)
+    for other in (Commitment.lottery([1, 0], [0.5, 0.5]), Commitment.static(0, models=3)):
+        with pytest.raises(InvalidGameError, match="expected a cascade of two models"):
+            informed_response(cascade_game, other)
+    three = Game([0.5] * 3, [0.1] * 3, [0.1] * 3, 1, 1)
+    for call in (solve_informed, lambda game: informed_response(game, Commitment.static(0, models=3))):
+        with pytest.raises(InvalidGameError, match="models: 3 is not allowed; expected 2"):
+            call(three)
     with pytest.raises(ValueError, match="tie_breaking: 'weak'"):
         informed_response(cascade_game, commitment, "weak")

@@ -91,8 +91,8 @@ class Exact:
         return inside
 
     def route(self, start: int, s: mpf, patience: int, delay2: mpf | int = 0) -> Route:
-        n1 = mpf(0) if start == 2 else 1 / (1 - self.a * patience * (1 - s))
-        n2 = (n1 * self.a * patience * s + (start == 2)) / (1 - self.b * patience)
+        n1 = mpf(0) if start == 1 else 1 / (1 - self.a * patience * (1 - s))
+        n2 = (n1 * self.a * patience * s + (start == 1)) / (1 - self.b * patience)
         solved, waited = self.p1 * n1 + self.p2 * n2, self.t1 * n1 + (self.t2 + delay2) * n2
         cost = self.c1 * n1 + self.c2 * n2 + self.penalty * (1 - solved)
         gained = self.value * solved
@@ -102,14 +102,14 @@ class Exact:
         """The finite set of Theorems 3 to 5, and what throttling adds to it."""
         zero = mpf(0)
         standard, reasoning = int(self.xi1 > 0), int(self.xi2 > 0)
-        found = [self.route(1, zero, standard), self.route(2, zero, reasoning)]
+        found = [self.route(0, zero, standard), self.route(1, zero, reasoning)]
         if standard != reasoning:
-            found.append(self.route(1, mpf(1), reasoning))
-            found.append(self.route(1, self.s_low if standard else self.s0, 1))
+            found.append(self.route(0, mpf(1), reasoning))
+            found.append(self.route(0, self.s_low if standard else self.s0, 1))
         if throttling and reasoning:
-            found.append(self.route(2, zero, 0, delay2=self.xi2))
+            found.append(self.route(1, zero, 0, delay2=self.xi2))
         if throttling and standard and reasoning:
-            found.append(self.route(1, mpf(1), 0))
+            found.append(self.route(0, mpf(1), 0))
         return found
 
 
@@ -118,7 +118,7 @@ class Exact:
 def test_solution_has_nine_digits(rule: Regime, throttling: bool) -> None:
     games = extreme_games(rule)
     assert games.shape == (PER_REGIME,)
-    found = solve(games, throttling)
+    found = solve(games, throttling=throttling)
     unique = 0
     with mpmath.workdps(DIGITS):
         for i in range(PER_REGIME):
@@ -150,7 +150,7 @@ def test_interior_patience_has_nine_digits() -> None:
     games = extreme_games(Regime.ONLY_STANDARD_WORTH)
     thresholds = cascade_thresholds(games)
     s = (thresholds.low + thresholds.high) / 2
-    found = best_response(games, Commitment(1, s))
+    found = best_response(games, Commitment.cascade(0, s))
     inside = 0
     with mpmath.workdps(DIGITS):
         for i in range(PER_REGIME):
@@ -168,7 +168,7 @@ def test_penalty_at_the_end_of_throttling_of_both(churn_penalty: float) -> None:
     # kappa1 = 1 < kappa2 = 1.5, so throttling pays below P* = 1; at P* itself the user is kept, without delay.
     game = Game([0.25, 0.5], [0.25, 0.75], [0.25, 1], value=4, churn_penalty=churn_penalty)
     found = solve(game, throttling=True)
-    assert found.commitment.model == 1
+    assert found.commitment.first_model == 0
     if churn_penalty < 1:
         assert (found.patience, found.user_utility) == (0, 0.75)
         assert found.provider_cost == 0.25 + churn_penalty * 0.75
@@ -184,7 +184,7 @@ def test_penalty_at_the_ends_of_throttling_of_the_reasoning_model() -> None:
     free, slow = solve(game), solve(game, throttling=True)
     np.testing.assert_array_equal(slow.provider_cost, [1.25, 1.375, 1.5])
     np.testing.assert_array_equal(slow.provider_cost < free.provider_cost, [False, True, False])
-    # At the lower end the costs tie, and the user prefers a slow model 2 (0) to the standard model (-0.25).
+    # At the lower end the costs tie, and the user prefers a slow second model (0) to the first (-0.25).
     np.testing.assert_array_equal(slow.commitment.delay, [[0, 0.5], [0, 0.5], [0, 0]])
     np.testing.assert_array_equal(slow.user_utility[:2], [0, 0])
     assert slow.patience[2] == 1
@@ -198,8 +198,8 @@ def test_solution_of_games_with_a_net_value_of_zero(throttling: bool) -> None:
     for rule, latency in latencies.items():
         game = Game([0.5, 0.75], [0.25, 0.75], latency, value=2, churn_penalty=4)
         assert (game.net_value == 0).sum() == 1
-        found = solve(game, throttling)
+        found = solve(game, throttling=throttling)
         assert found.regime == rule
-        assert (found.commitment.model, found.commitment.cascade, found.patience) == (1, 0, 1)
+        assert (found.commitment.first_model, found.commitment.cascade_probability[0], found.patience) == (0, 0, 1)
         assert found.provider_cost == 0.5
         assert found.user_utility == (0 if rule == Regime.ONLY_REASONING_WORTH else 1)

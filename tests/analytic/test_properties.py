@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from stackroute.analytic import (
     Commitment,
     Game,
     best_response,
+    cascade_thresholds,
     misalignment,
     provider_cost,
     solve,
@@ -44,7 +46,7 @@ def games(draw: Any, strict: bool = True) -> Game:
 def commitments(draw: Any, delays: bool = False) -> Commitment:
     s = draw(st.one_of(unit, st.sampled_from([0.0, 1.0])))
     delay = draw(st.lists(amounts, min_size=2, max_size=2)) if delays else [0.0, 0.0]
-    return Commitment(draw(st.sampled_from([1, 2])), s, delay)
+    return Commitment.cascade(draw(st.sampled_from([0, 1])), s, delay)
 
 
 def utility_scale(game: Game, commitment: Commitment) -> float:
@@ -84,12 +86,12 @@ def test_throttling_never_costs_the_provider(game: Game) -> None:
 @steady
 @given(game=games(), throttling=st.booleans())
 def test_equilibrium_is_consistent(game: Game, throttling: bool) -> None:
-    found = solve(game, throttling)
+    found = solve(game, throttling=throttling)
     r = best_response(game, found.commitment)
     assert found.patience == r
-    assert found.provider_cost == provider_cost(game, found.commitment, r)
-    assert found.user_utility == user_utility(game, found.commitment, r)
-    assert found.provider_cost == found.candidates.provider_cost.min() or found.candidates.attains.sum() > 1
+    assert found.provider_cost == pytest.approx(float(provider_cost(game, found.commitment, r)), rel=1e-14)
+    error = found.user_utility - user_utility(game, found.commitment, r)
+    assert abs(error) <= 1e-14 * utility_scale(game, found.commitment)
     if not throttling:
         assert not found.commitment.delay.any()
 
@@ -97,8 +99,15 @@ def test_equilibrium_is_consistent(game: Game, throttling: bool) -> None:
 @steady
 @given(game=games(), throttling=st.booleans())
 def test_user_does_best_among_optima(game: Game, throttling: bool) -> None:
-    found = solve(game, throttling)
-    optima = found.candidates.user_utility[found.candidates.attains]
+    found = solve(game, throttling=throttling)
+    s = np.nan_to_num(cascade_thresholds(game).low)
+    delay = (
+        np.maximum(game.net_value, 0) * throttling * np.array([[0, 0], [0, 0], [0, 0], [0, 0], [0, 1], [0, 1], [1, 0]])
+    )
+    tried = Commitment.cascade([0, 1, 0, 0, 1, 0, 0], [0, 0, 1, s, 0, 1, 0], delay)
+    r = best_response(game, tried)
+    optima = user_utility(game, tried, r)[provider_cost(game, tried, r) <= found.provider_cost * (1 + 1e-13)]
+    assert optima.size
     assert found.user_utility >= optima.max() - 1e-11 * (game.value + game.latency.sum())
 
 
@@ -108,9 +117,9 @@ def test_user_would_not_gain_more_than_the_misalignment_gap(
     game: Game, commitment: Commitment, throttling: bool
 ) -> None:
     utility = user_utility(game, commitment, best_response(game, commitment))
-    gap = misalignment(game, throttling).gap
+    gap = misalignment(game, throttling=throttling).gap
     assert gap >= 0
-    assert utility <= solve(game, throttling).user_utility + gap + 1e-12 * utility_scale(game, commitment)
+    assert utility <= solve(game, throttling=throttling).user_utility + gap + 1e-12 * utility_scale(game, commitment)
 
 
 def scaled(game: Game, money: float = 1, utility: float = 1) -> Game:
@@ -124,7 +133,7 @@ def scaled(game: Game, money: float = 1, utility: float = 1) -> Game:
 def test_unit_of_money_does_not_matter(game: Game, power: int, throttling: bool) -> None:
     # Powers of two are exact, so even the choice among ties must be the same.
     k = 2.0**power
-    one, other = solve(game, throttling), solve(scaled(game, money=k), throttling)
+    one, other = solve(game, throttling=throttling), solve(scaled(game, money=k), throttling=throttling)
     assert other.provider_cost == k * one.provider_cost
     assert other.user_utility == one.user_utility
     for name in ("model", "cascade", "delay"):
@@ -135,11 +144,11 @@ def test_unit_of_money_does_not_matter(game: Game, power: int, throttling: bool)
 @given(game=games(), power=st.integers(-20, 20), throttling=st.booleans())
 def test_unit_of_utility_does_not_matter(game: Game, power: int, throttling: bool) -> None:
     k = 2.0**power
-    one, other = solve(game, throttling), solve(scaled(game, utility=k), throttling)
+    one, other = solve(game, throttling=throttling), solve(scaled(game, utility=k), throttling=throttling)
     assert other.provider_cost == one.provider_cost
     assert other.user_utility == k * one.user_utility
-    assert other.commitment.model == one.commitment.model
-    assert other.commitment.cascade == one.commitment.cascade
+    assert other.commitment.first_model == one.commitment.first_model
+    assert other.commitment.cascade_probability[..., 0] == one.commitment.cascade_probability[..., 0]
     np.testing.assert_array_equal(other.commitment.delay, k * one.commitment.delay)
 
 

@@ -33,8 +33,7 @@ def facts(game: Game) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def games(random_games: Callable[..., Game]) -> Game:
     parts = [random_games(rule, 3000, seed=31 + rule) for rule in Regime]
-    fields = ("success", "cost", "latency", "value", "churn_penalty")
-    return Game(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+    return Game.concatenate(parts)
 
 
 def test_throttling_pays_in_exactly_two_cases(games: Game) -> None:
@@ -66,12 +65,12 @@ def test_threat_of_a_slow_reasoning_model_leaves_the_first_pass_fast(games: Game
     both = (f["xi1"] > 0) & (f["xi2"] > 0) & (f["penalty"] < f["kappa"].min(axis=1))
     standard = both & (f["penalty"] < f["p_star"])
     assert standard.sum() > 200
-    assert (slow.commitment.model[standard] == 1).all()
-    assert (slow.commitment.cascade[standard] > 0).all()
+    assert (slow.commitment.first_model[standard] == 0).all()
+    assert (slow.commitment.cascade_probability[standard] > 0).all()
     assert not slow.commitment.delay[standard, 0].any()
     np.testing.assert_allclose(slow.user_utility[standard], f["xi1"][standard], rtol=1e-12)
     reasoning = both & (f["penalty"] > f["p_star"])
-    assert (slow.commitment.model[reasoning] == 2).all()
+    assert (slow.commitment.first_model[reasoning] == 1).all()
     assert (slow.user_utility[reasoning] <= 1e-12 * games.value[reasoning]).all()
 
 
@@ -82,15 +81,11 @@ def test_without_a_gain_nothing_is_delayed(games: Game) -> None:
     assert not slow.commitment.delay[same & ~strictly_better_for_user].any()
 
 
-def test_candidates_name_the_best_and_the_worst_throttled_equilibrium_for_the_user(games: Game) -> None:
+def test_the_worst_throttled_equilibrium_for_the_user_is_not_worth_it(games: Game) -> None:
     f = facts(games)
     slow = solve(games, throttling=True)
-    standard = (f["xi1"] > 0) & (f["xi2"] > 0) & (f["penalty"] < f["kappa"].min(axis=1))
-    standard &= f["penalty"] < f["p_star"]
-    candidates = slow.candidates
-    among = np.where(candidates.attains[:, standard], candidates.user_utility[:, standard], np.inf)
-    assert (among.min(axis=0) <= 1e-12 * games.value[standard]).all()
-    assert (candidates.attains.sum(axis=0)[standard] >= 2).all()
+    standard = (f["xi1"] > 0) & (f["xi2"] > 0) & (f["penalty"] < f["kappa"].min(axis=1)) & (f["penalty"] < f["p_star"])
+    assert (slow.user_utility_worst <= 1e-12 * games.value)[standard].all()
 
 
 def test_slowing_everything_is_the_paper_s_proposition(games: Game) -> None:
@@ -98,12 +93,12 @@ def test_slowing_everything_is_the_paper_s_proposition(games: Game) -> None:
     both = (xi > 0).all(axis=1)
     game = games[both]
     delay = game.net_value * 1.01
-    for model in (1, 2):
-        commitment = Commitment(np.full(game.shape, model), np.zeros(game.shape), delay)
+    for model in (0, 1):
+        commitment = Commitment.cascade(np.full(game.shape, model), np.zeros(game.shape), delay)
         r = best_response(game, commitment)
         assert not r.any()
-        p, c = game.success[:, model - 1], game.cost[:, model - 1]
+        p, c = game.success[:, model], game.cost[:, model]
         np.testing.assert_allclose(provider_cost(game, commitment, r), c + game.churn_penalty * (1 - p), rtol=1e-12)
-        expected = game.value * p - game.latency[:, model - 1] - delay[:, model - 1]
+        expected = game.value * p - game.latency[:, model] - delay[:, model]
         np.testing.assert_allclose(user_utility(game, commitment, r), expected, rtol=1e-9)
         assert (expected < 0).all()

@@ -34,13 +34,13 @@ def both(game: Game, commitment: Commitment) -> tuple[float, float]:
 @pytest.mark.parametrize(
     ("game", "commitment"),
     [
-        (INDIFFERENT_TO_STANDARD, Commitment(1, 0)),
-        (INDIFFERENT_TO_REASONING, Commitment(1, 1)),
-        (INDIFFERENT_TO_REASONING, Commitment(2, 0)),
-        (INDIFFERENT_TO_BOTH, Commitment(1, 0)),
-        (INDIFFERENT_TO_BOTH, Commitment(1, 0.5)),
-        (INDIFFERENT_TO_BOTH, Commitment(1, 1)),
-        (INDIFFERENT_TO_BOTH, Commitment(2, 0)),
+        (INDIFFERENT_TO_STANDARD, Commitment.static(0)),
+        (INDIFFERENT_TO_REASONING, Commitment.cascade(0, 1)),
+        (INDIFFERENT_TO_REASONING, Commitment.static(1)),
+        (INDIFFERENT_TO_BOTH, Commitment.static(0)),
+        (INDIFFERENT_TO_BOTH, Commitment.cascade(0, 0.5)),
+        (INDIFFERENT_TO_BOTH, Commitment.cascade(0, 1)),
+        (INDIFFERENT_TO_BOTH, Commitment.static(1)),
     ],
 )
 def test_indifferent_user_takes_sides(game: Game, commitment: Commitment) -> None:
@@ -55,20 +55,25 @@ def test_indifferent_user_takes_sides(game: Game, commitment: Commitment) -> Non
 
 def test_low_penalty_turns_the_sides_around() -> None:
     game = Game([HALF, MOST], [0.5, 1], [1, 1.5], value=2, churn_penalty=0.25)
-    for commitment in (Commitment(1, 0), Commitment(1, 0.5), Commitment(1, 1), Commitment(2, 0)):
+    for commitment in (
+        Commitment.static(0),
+        Commitment.cascade(0, 0.5),
+        Commitment.cascade(0, 1),
+        Commitment.static(1),
+    ):
         assert both(game, commitment) == (0, 1)
 
 
 def test_provider_that_does_not_care_either_is_stayed_with() -> None:
     game = Game([HALF, MOST], [0.5, 1], [1, 1.5], value=2, churn_penalty=1)
-    assert both(game, Commitment(1, 0)) == (1, 1)
+    assert both(game, Commitment.static(0)) == (1, 1)
 
 
 def test_interior_optimum_of_the_provider_is_taken_by_an_indifferent_user() -> None:
     # P lies between the costs of pass, so J as a function of r can have its best point inside.
     game = Game([HALF, MOST], [0.25, 3], [1, 1.5], value=2, churn_penalty=2)
     for s in (0.05, 0.1, 0.2, 0.5, 0.9):
-        commitment = Commitment(1, s)
+        commitment = Commitment.cascade(0, s)
         costs = provider_cost(game, commitment, np.linspace(0, 1, 10001))
         strong, pessimistic = (provider_cost(game, commitment, r) for r in both(game, commitment))
         assert strong <= costs.min() + 1e-12
@@ -84,10 +89,10 @@ def test_strong_costs_at_most_pessimistic(random_games: Callable[..., Game], pen
         s0 = np.nan_to_num(cascade_thresholds(game).low, nan=1.0)
         xi = np.maximum(game.net_value, 0)
         for commitment in (
-            Commitment(np.ones(500), s0),
-            Commitment(np.ones(500), s0 / 2, xi),
-            Commitment(np.full(500, 2), s0, xi),
-            Commitment(np.ones(500), np.zeros(500), xi),
+            Commitment.cascade(0, s0),
+            Commitment.cascade(0, s0 / 2, xi),
+            Commitment.cascade(1, s0, xi),
+            Commitment.cascade(0, np.zeros(500), xi),
         ):
             strong, pessimistic = (
                 provider_cost(game, commitment, best_response(game, commitment, tie))
@@ -95,13 +100,15 @@ def test_strong_costs_at_most_pessimistic(random_games: Callable[..., Game], pen
             )
             assert (strong <= pessimistic * (1 + 1e-12)).all()
         for throttling in (False, True):
-            least = solve(game, throttling, "strong").provider_cost
-            assert (least <= solve(game, throttling, "pessimistic").provider_cost * (1 + 1e-12)).all()
+            least = solve(game, throttling=throttling, tie_breaking="strong").provider_cost
+            assert (
+                least <= solve(game, throttling=throttling, tie_breaking="pessimistic").provider_cost * (1 + 1e-12)
+            ).all()
 
 
 def test_ties_differ_at_s0(random_games: Callable[..., Game]) -> None:
     game = random_games(Regime.ONLY_REASONING_WORTH, 3000, seed=81)
-    at_s0 = Commitment(np.ones(game.shape), cascade_thresholds(game).low)
+    at_s0 = Commitment.cascade(0, cascade_thresholds(game).low)
     strong, pessimistic = (best_response(game, at_s0, tie) for tie in ("strong", "pessimistic"))
     np.testing.assert_array_equal(strong, 1 - pessimistic)
     leaves, stays = (provider_cost(game, at_s0, np.full(game.shape, r)) for r in (0.0, 1.0))
@@ -118,8 +125,8 @@ def test_tie_at_s0_is_seen_when_s0_is_near_one(latency: float) -> None:
         assert regime(game) == Regime.ONLY_REASONING_WORTH
         s0 = cascade_thresholds(game).low
         assert s0 > 0.98
-        assert both(game, Commitment(1, s0)) == (1, 0)
-        assert solve(game).commitment.cascade == s0
+        assert both(game, Commitment.cascade(0, s0)) == (1, 0)
+        assert solve(game).commitment.cascade_probability[..., 0] == s0
 
 
 @pytest.mark.parametrize("gap", [1e-3, 1e-5, 1e-7])
@@ -129,19 +136,19 @@ def test_user_stays_at_s_low_when_it_is_near_one(gap: float) -> None:
         assert regime(game) == Regime.ONLY_STANDARD_WORTH
         s_low = cascade_thresholds(game).low
         assert s_low > 0.99
-        assert both(game, Commitment(1, s_low)) == (1, 1)
+        assert both(game, Commitment.cascade(0, s_low)) == (1, 1)
 
 
 def test_user_stays_at_s_low(random_games: Callable[..., Game]) -> None:
     game = random_games(Regime.ONLY_STANDARD_WORTH, 3000, seed=82)
-    at_s_low = Commitment(np.ones(game.shape), cascade_thresholds(game).low)
+    at_s_low = Commitment.cascade(0, cascade_thresholds(game).low)
     for tie in ("strong", "pessimistic"):
         assert (best_response(game, at_s_low, tie) == 1).all()
 
 
 def test_a_start_on_the_reasoning_model_ignores_the_cascade() -> None:
     for game in (INDIFFERENT_TO_STANDARD, INDIFFERENT_TO_REASONING):
-        answers = best_response(game, Commitment(2, np.linspace(0, 1, 5)))
+        answers = best_response(game, Commitment.cascade(1, np.linspace(0, 1, 5)))
         np.testing.assert_array_equal(answers, np.full(5, answers[0]))
 
 
@@ -160,7 +167,7 @@ def test_penalty_at_the_switch_of_models() -> None:
     game = Game([0.25, 0.5], [0.5, 1], [1.25, 2], value=2, churn_penalty=[1.99, 2, 2.01])
     found = solve(game)
     assert regime(game).tolist() == [Regime.NEITHER_WORTH] * 3
-    assert found.commitment.model.tolist() == [1, 1, 2], "a tie goes to the model that the user prefers"
+    assert found.commitment.first_model.tolist() == [0, 0, 1], "a tie goes to the model that the user prefers"
     np.testing.assert_allclose(found.provider_cost, [0.5 + 1.99 * 0.75, 2, 1 + 2.01 * 0.5])
 
 
