@@ -415,9 +415,17 @@ def step(
 
     Returns:
         The number of slots whose task is over; or with nothing changed, -1 - i for the first slot i that was given an
-        action that is not allowed.
+        action that is not allowed, whether or not its player is to move.
     """
-    commits = re_prompts = abandons = ended = 0
+    for i in range(tasks.shape[0]):
+        allowed = (answers[i] == RE_PROMPT) | (answers[i] == ABANDON)
+        for k in range(actions.shape[1]):
+            allowed &= (actions[i, k] >= 0.0) & (actions[i, k] <= 1.0)
+        if not allowed:
+            return -1 - i
+    parts[:] = 0.0
+    ended = 0
+    commits = re_prompts = abandons = 0
     # Lists instead of branches: who moves and how are coin flips that no processor predicts.
     for i in range(tasks.shape[0]):
         plays, provider_moves = tasks[i].end == IN_PLAY, tasks[i].provider_moves == 1
@@ -427,14 +435,6 @@ def step(
         commits += plays & provider_moves
         re_prompts += plays & (not provider_moves) & (answers[i] == RE_PROMPT)
         abandons += plays & (not provider_moves) & (answers[i] == ABANDON)
-        allowed = True
-        for k in range(actions.shape[1]):
-            allowed &= 0.0 <= actions[i, k] <= 1.0
-        allowed |= not (provider_moves | ((routing == PASS) & (not in_turn)))
-        allowed &= provider_moves | (answers[i] == RE_PROMPT) | (answers[i] == ABANDON)
-        if plays & (not allowed):
-            return -1 - i
-    parts[:] = 0.0
     for j in range(commits):
         i = slots[0, j]
         task = tasks[i]
@@ -471,14 +471,13 @@ def step(
         ends[1, i] = end == TRUNCATED
         rewards[0, i] = -(parts[i, SERVICE_COST] + parts[i, CHURN_PENALTY])
         rewards[1, i] = parts[i, VALUE] - parts[i, LATENCY]
-    if begins_anew:
-        for j in range(ended):
-            i = slots[3, j]
-            task = tasks[i]
-            for k in range(observation.shape[1]):
-                final_observation[i, k] = observation[i, k]
-            begin(task, task.number + 1, games.shape[0])
-            encode_new_task(task, encoded_games, observation, i)
+    for j in range(ended if begins_anew else 0):
+        i = slots[3, j]
+        task = tasks[i]
+        for k in range(observation.shape[1]):
+            final_observation[i, k] = observation[i, k]
+        begin(task, task.number + 1, games.shape[0])
+        encode_new_task(task, encoded_games, observation, i)
     return ended
 
 
