@@ -1,12 +1,12 @@
 """What is built in learns what it can, and what is registered is found."""
 
+import json
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from stackroute import load_game, solve
 from stackroute.analytic import best_response, provider_cost, stratified_games
@@ -142,9 +142,9 @@ def test_entry_points_that_are_taken_or_broken(
 
 def test_settings_of_training_are_an_algorithm(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump({"summary": "Mine.", "settings": "simultaneous", "changes": ["features=theory"]}))
+    path.write_text(json.dumps({"summary": "Mine.", "settings": "simultaneous", "changes": ["features=theory"]}))
     assert find_algorithm(str(path)).summary == "Mine."
-    path.write_text(yaml.safe_dump({"summary": "Mine.", "settings": "simultaneous", "changes": ["feature=theory"]}))
+    path.write_text(json.dumps({"summary": "Mine.", "settings": "simultaneous", "changes": ["feature=theory"]}))
     with pytest.raises(ConfigError, match="feature"):
         find_algorithm(str(path))
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from stackroute import Commitment, best_response, load_game, provider_cost, solve
 from stackroute.configs.benchmarks import Suite, load_suite
@@ -173,7 +172,7 @@ def test_a_report_needs_no_algorithm(small_suite: SmallSuite, tmp_path: Path, mo
 
 def test_the_command(small_suite: SmallSuite, tmp_path: Path, stackroute: Stackroute) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump(small_suite().model_dump(exclude_none=True)))
+    path.write_text(json.dumps(small_suite().model_dump(exclude_none=True)))
     code, shown, errors = stackroute("benchmark", str(path), "--algorithms", "exact, random", "--seeds", "1")
     assert (code, errors) == (0, "")
     assert "exact" in shown

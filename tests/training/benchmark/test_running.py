@@ -1,5 +1,6 @@
 """Units are run once, whatever happens to the processes that run them."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 
 from stackroute import load_game, solve
 from stackroute.configs.benchmarks import Suite, load_suite
@@ -85,12 +85,12 @@ def test_what_is_done_is_not_done_again(small_suite: SmallSuite, tmp_path: Path)
 def test_a_changed_game_is_run_again(small_suite: SmallSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = load_game("g4b").model_dump(exclude_none=True)
     path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(json.dumps(content))
     groups = [{"name": "mine", "games": [str(path), "g1"], "throttling": False}]
     suite = small_suite(groups=groups, algorithms=["exact", "random"], seeds=[0])
     before = run_suite(suite, tmp_path / "out")
     write_report(tmp_path / "out")
-    path.write_text(yaml.safe_dump(content | {"churn_penalty": 9.0}))
+    path.write_text(json.dumps(content | {"churn_penalty": 9.0}))
     fresh = run_suite(suite, tmp_path / "fresh")
     seen: list[dict[str, tuple[int, int]]] = []
     again = run_suite(suite, tmp_path / "out", resume=True, on_progress=seen.append)
@@ -135,7 +135,7 @@ def test_files_with_settings_have_names_of_their_own(
     monkeypatch.chdir(tmp_path)
     Path("a").mkdir()
     for name in ("a/b.yaml", "a_b.yaml"):
-        Path(name).write_text(yaml.safe_dump({"summary": "Mine.", "settings": "simultaneous"}))
+        Path(name).write_text(json.dumps({"summary": "Mine.", "settings": "simultaneous"}))
     units = units_of(small_suite(algorithms=["a/b.yaml", "a_b.yaml", "exact"]))
     assert len({unit.name for unit in units}) == len(units)
     assert not any("/" in unit.name for unit in units)
@@ -154,7 +154,7 @@ def test_what_a_scheme_of_training_plays_is_counted(tmp_path: Path) -> None:
         steps = 16 * (getattr(loaded, player).rollout_length or 1)
         tiny["changes"] += [f"{player}.steps={steps}", f"{player}.minibatches=4"]  # type: ignore[operator]
     path = tmp_path / "tiny.yaml"
-    path.write_text(yaml.safe_dump(tiny))
+    path.write_text(json.dumps(tiny))
     suite = validated(
         {"summary": "One.", "groups": [STATIC], "algorithms": [str(path)], "seeds": [0], "horizon": 10}, "suite", Suite
     )
@@ -221,7 +221,7 @@ def test_workers_that_keep_dying_are_an_error(
 def test_a_killed_benchmark_goes_on(small_suite: SmallSuite, tmp_path: Path) -> None:
     suite = small_suite(algorithms=["exact", "tabular_q"], groups=[STATIC], seeds=[0, 1, 2])
     path, out = tmp_path / "mine.yaml", tmp_path / "killed"
-    path.write_text(yaml.safe_dump(suite.model_dump(exclude_none=True)))
+    path.write_text(json.dumps(suite.model_dump(exclude_none=True)))
     command = [sys.executable, "-c", "from stackroute.training.cli.main import main; main()", "benchmark", str(path)]
     process = subprocess.Popen(
         [*command, "--out", str(out), "--jobs", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

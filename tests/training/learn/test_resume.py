@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from stackroute import load_game
 from stackroute.configs.training import TrainingSettings, settings_from
@@ -177,7 +176,7 @@ def long_settings(tiny_content: TinyContent, folder: Path) -> tuple[Path, Traini
     for player in ("user", "provider"):
         content[player] |= {"steps": 32 * 100, "rounds": 100}  # type: ignore[operator]
     path = folder / "mine.yaml"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(json.dumps(content))
     return path, settings_from(content, "mine.yaml")
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from rich.console import Console
 
 from stackroute import load_game
@@ -113,7 +112,7 @@ def test_the_quickstart_writes_what_it_promises(tiny: FollowerFirstSettings, tmp
 def test_bad_settings_are_errors(tmp_path: Path, change: dict[str, object], message: str) -> None:
     content = load_training_settings().model_dump()
     content["user"].update(change)
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / "mine.yaml").write_text(json.dumps(content))
     with pytest.raises(ConfigError, match=message) as caught:
         load_training_settings(tmp_path / "mine.yaml")
     assert "mine.yaml" in str(caught.value)
