@@ -57,7 +57,7 @@ class _ServedTasks:
         self.tasks.begin(chosen, numbers=self._following[chosen])
         self._following[chosen] += self.each
         if self.by_pass:
-            self.turns.begin(chosen)
+            self.turns.begin(slots)
 
     def commit(self, actions: FloatArray, after_step: Callable[[], None] | None = None) -> Infos:
         """Serve commitments to all their tasks.
