@@ -57,7 +57,7 @@ class _ServedTasks:
         self.tasks.begin(chosen, numbers=self._following[chosen])
         self._following[chosen] += self.each
         if self.by_pass:
-            self.turns.begin(chosen)
+            self.turns.begin(slots)
 
     def commit(self, actions: FloatArray, after_step: Callable[[], None] | None = None) -> Infos:
         """Serve commitments to all their tasks.
@@ -78,14 +78,17 @@ class _ServedTasks:
             patience = patience_by_model(user, tasks.game, shown, numbers)
             return roll_out(variant, tasks.rows["seed"], first, self.each, game, commitment, patience)
         totals = np.zeros((tasks.size, 7))
-        # The first tasks come last, so that they are those in play in the end.
-        for k in reversed(range(self.each)):
-            tasks.begin(numbers=first + k)
-            tasks.rows["game"] = game
+        for k in range(self.each):
+            if k > 0:
+                tasks.begin(numbers=first + k)
+                tasks.rows["game"] = game
             totals[:, :4] += self.turns.play(actions, numbers, after_step if k == 0 else None)
             totals[:, rules.PASSES] += tasks.rows["passes"]
             totals[:, rules.SOLVED_SHARE] += tasks.rows["end"] == rules.SOLVED
             totals[:, rules.ABANDONED_SHARE] += tasks.rows["end"] == rules.ABANDONED
+            if k == 0:
+                first_rows = tasks.rows.copy()
+        tasks.rows[:] = first_rows
         names = (*rules.PARTS, "passes", "solved", "abandoned")
         return {name: totals[:, k] / self.each for k, name in enumerate(names)}
 
@@ -244,10 +247,10 @@ class ProviderVectorEnv(TaskVectorEnv):
             self.step_infos = self._served.choose(rows)
             terminated, truncated = self._ends()
         else:
+            self.final_observation = self.observation
             self.step_infos = self._served.commit(rows)
             terminated = np.ones(self.num_envs, dtype=bool)
             truncated = ~terminated
-            self.final_observation = self.observation
             self._begin(None)
         return -(self.step_infos["service_cost"] + self.step_infos["churn_penalty"]), terminated, truncated
 

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 LOOKAHEAD = 16
 """Tasks of a slot for which a provider's policy is asked to commit at once."""
 
+_REDRAWN = 2**40
+"""By how much the number of a task, beyond all that are played, grows each time that its commitment is drawn again."""
+
+_MOST_DRAWN = 1000
+
 tasks_played = 0
 """How many tasks this process has begun in any API; one that is played with several patiences counts once."""
 
@@ -289,8 +294,10 @@ class FailedTasks(Tasks):
     """Tasks whose first pass has failed, each under a commitment of a provider's policy, waiting for their users.
 
     A task that is solved at once asks nothing of a user: the first pass is conditioned on failing. Attempts are
-    independent, so that this tells nothing about later passes. Where the user does not see the game, the game is drawn
-    together with the failure: one whose first pass often fails comes up more often.
+    independent, so that this tells nothing about later passes. A random start is drawn together with the failure: a
+    model that often fails comes up more often. So are the game and the numbers of a randomised provider, where the user
+    does not see both the game and the commitment. After 1000 commitments in a row whose first pass succeeds, as can
+    happen if another one would nearly always fail, the next one is taken.
 
     Args:
         variant: The variant; the provider commits (`routing` is not `"pass"`).
@@ -362,29 +369,42 @@ class FailedTasks(Tasks):
         slots = np.flatnonzero(left <= self.lookahead // 2)
         numbers: IntArray = following[slots, None] + self.stride * np.arange(self.lookahead)
         seeds = np.repeat(self.rows["seed"][slots], self.lookahead)
-        random_numbers, _, game_number = drawn_before_play(self.variant, seeds, numbers.ravel())
-        game = (game_number * len(self.variant.games)).astype(np.int64)
-        if "game" not in self.variant.observe["user"]:
-            game = self._drawn_with_failure(random_numbers, game_number)
-        commitment = commitment_by(self.provider, self.variant.select(game), random_numbers)
+        random_numbers, game_index = self._drawn(seeds, numbers.ravel())
+        game = self.variant.select(game_index)
+        commitment = commitment_by(self.provider, game, random_numbers)
+        failure = commitment.start * (1.0 - game.success)
         self._first_ahead[slots] = following[slots]
-        self._game[slots] = game.reshape(numbers.shape)
+        self._game[slots] = game_index.reshape(numbers.shape)
         for mine, made in (
-            (self._start, commitment.start),
+            (self._start, failure / failure.sum(axis=-1, keepdims=True)),
             (self._transition, commitment.transition),
             (self._delay, commitment.delay),
         ):
             mine[slots] = made.reshape(*numbers.shape, *mine.shape[2:])
 
-    def _drawn_with_failure(self, random_numbers: FloatArray, game_number: FloatArray) -> IntArray:
-        """The games of tasks, drawn in proportion to how often their first pass fails, shape (k,)."""
-        games = self.variant.games
-        shape = (len(game_number), len(games), random_numbers.shape[-1])
-        start = commitment_by(self.provider, games, np.broadcast_to(random_numbers[:, None], shape)).start
-        failure = ((1.0 - games.success) * start).sum(axis=-1)
-        reached = np.cumsum(failure, axis=1) / failure.sum(axis=1, keepdims=True)
-        chosen: IntArray = (reached[:, :-1] <= game_number[:, None]).sum(axis=1)
-        return chosen
+    def _drawn(self, seeds: IntArray, numbers: IntArray) -> tuple[FloatArray, IntArray]:
+        """The numbers of the provider's policy, shape (k, 2 n + 1), and the games, shape (k,), of tasks."""
+        variant, games = self.variant, self.variant.games
+        random_numbers, acceptance, game_number = drawn_before_play(variant, seeds, numbers)
+        game = (game_number * len(games)).astype(np.int64)
+        hidden = {"game", "commitment"}.difference(variant.observe["user"])
+        waiting = np.arange(len(game))
+        for attempt in range(_MOST_DRAWN if hidden else 0):
+            if attempt > 0:
+                again = drawn_before_play(variant, seeds[waiting], numbers[waiting] + attempt * _REDRAWN)
+                random_numbers[waiting], acceptance[waiting], game_number[waiting] = again
+            candidates = games if "game" in hidden else variant.select(game[waiting, None])
+            shape = (len(waiting), candidates.shape[-1], random_numbers.shape[-1])
+            drawn = np.broadcast_to(random_numbers[waiting, None], shape)
+            failure = (commitment_by(self.provider, candidates, drawn).start * (1.0 - candidates.success)).sum(axis=-1)
+            if "game" in hidden:
+                reached = np.cumsum(failure, axis=1) / failure.sum(axis=1, keepdims=True)
+                game[waiting] = (reached[:, :-1] <= game_number[waiting, None]).sum(axis=1)
+            most = (1.0 - candidates.success).max(axis=-1).mean(axis=-1)
+            waiting = waiting[acceptance[waiting] * most >= failure.mean(axis=1)]
+            if not len(waiting):
+                break
+        return random_numbers, game
 
 
 def drawn_before_play(
@@ -460,7 +480,8 @@ def _played(
     patience: FloatArray,
 ) -> FloatArray:
     global tasks_played
-    tasks_played += len(seeds) * tasks
+    # The first ones were counted when they began.
+    tasks_played += len(seeds) * (tasks - 1)
     outcome: FloatArray = loop(
         for_kernel(seeds, np.int64),
         for_kernel(first_task, np.int64),

@@ -119,11 +119,12 @@ class UserEnv(SingleTask, gymnasium.Env[Any, Any]):
 
     ## Starting State
     A task whose first pass has failed; `info` of `reset` holds that pass's latency (`first_latency`). The game is the
-    one given, or drawn from those given: equally often where the user observes the game, and where it does not, in
-    proportion to how often the first pass fails.
+    one given, or drawn from those given: equally often where the user observes the game and the commitment. Where one
+    of them is hidden, games and commitments come up in proportion to how often their first pass fails.
 
     ## Episode End
-    Success or abandonment terminates. A re-prompt after `max_passes` passes truncates.
+    Success or abandonment terminates. A re-prompt after `max_passes` passes truncates. With `decision="task"` an
+    episode terminates after one step.
 
     ## Arguments
     | name | default | meaning |
@@ -187,14 +188,15 @@ class UserEnv(SingleTask, gymnasium.Env[Any, Any]):
         if self._asked.decision == "pass":
             rewards, infos = self._asked.answer(answers_from(action, ()).reshape(1))
             self._record()
+            observation, (ended, truncated) = self._observed(), self.tasks.ends[:, 0].tolist()
         else:
             patience = patience_from(action, self.variant.actions.kind, ()).reshape(1)
+            observation, ended, truncated = self._observed(), True, False
             rewards, infos = self._asked.settle(patience)
             self._play(patience)
         self._show()
-        (ended,), (truncated,) = self.tasks.ends.tolist()
         info = {name: array[0].item() for name, array in infos.items()}
-        return self._observed(), float(rewards[0]), ended, truncated, info
+        return observation, float(rewards[0]), ended, truncated, info
 
     def _play(self, patience: FloatArray) -> None:
         """Play the task to its end with a patience, so that it can be seen."""

@@ -1,4 +1,9 @@
-import math
+"""The one codec of actions and commitments, and the one encoder of observations."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,50 +11,172 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stackroute import Commitment, Game
-from stackroute.envs import (
-    RoutingBatch,
-    action_from_commitment,
-    commitment_from_action,
-    observation_space,
-    observe,
-    raw_env,
-)
-from stackroute.envs.encoding import from_symmetric
+from stackroute.envs import ProviderActions, RoutingBatch, observation_space, observe, raw_env
+from stackroute.envs.actions import PATIENCE_LEVELS, from_symmetric, patience_from, to_symmetric
+from stackroute.envs.observations import decoded_delay, feature_space, with_features
 
 UNIT = st.floats(0, 1)
+CODECS = [
+    ProviderActions(models, routing, throttling, kind)  # type: ignore[arg-type]
+    for models, routing, throttling, kind in product(
+        (1, 2, 3, 5), ("cascade", "lottery", "pass"), (False, True), ("box", "grid")
+    )
+]
+
+
+def some_game(models: int, value: float = 1.5, seed: int = 0) -> Game:
+    generator = np.random.default_rng([models, seed])
+    success, (cost, latency) = generator.uniform(0.01, 0.99, models), generator.uniform(0.01, 9, (2, models))
+    return Game(success, cost, latency, value, generator.uniform(0, 4))
+
+
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(codec=st.sampled_from(CODECS), value=st.floats(1e-3, 1e3), data=st.data())
+def test_actions_and_commitments_are_inverse(codec: ProviderActions, value: float, data: st.DataObject) -> None:
+    if codec.routing == "pass":
+        codec = ProviderActions(codec.models, "lottery", codec.throttling, codec.kind)
+    game = some_game(codec.models, value)
+    if codec.kind == "grid":
+        action: Any = data.draw(st.integers(0, len(codec.grid) - 1))
+    else:
+        action = np.array(data.draw(st.lists(UNIT, min_size=codec.width, max_size=codec.width)))
+    commitment = codec.commitment(game, action)
+    again = ProviderActions(codec.models, codec.routing, codec.throttling).commitment(
+        game, codec.action(game, commitment)
+    )
+    assert commitment.shape == ()
+    np.testing.assert_array_equal(again.start, commitment.start)
+    np.testing.assert_allclose(again.transition, commitment.transition, rtol=1e-12)
+    np.testing.assert_allclose(again.delay, commitment.delay, rtol=1e-14)
+    assert codec.throttling or not commitment.delay.any()
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=str)
+def test_the_grid_has_distinct_actions_of_the_box_and_samples_are_allowed(codec: ProviderActions) -> None:
+    assert len(np.unique(codec.grid, axis=0)) == len(codec.grid)
+    assert (np.unique(codec.grid[:, 0]) == np.arange(codec.models) / max(codec.models - 1, 1)).all()
+    assert codec.box.shape == (codec.width,)
+    assert all(codec.box.contains(row) for row in codec.grid)
+    codec.space.seed(3)
+    batch = np.array([codec.space.sample() for _ in range(5)])
+    assert codec.rows(batch, (5,)).shape == (5, codec.width)
+    # As commitments of a game the grid's actions differ as well.
+    if codec.routing != "pass":
+        made = codec.decoded(some_game(codec.models), codec.grid)
+        flat = np.concatenate(
+            [array.reshape(len(codec.grid), -1) for array in (made.start, made.transition, made.delay)], 1
+        )
+        assert len(np.unique(flat, axis=0)) == len(codec.grid)
+
+
+def test_commitments_broadcast_over_games_and_actions(random_games: Game) -> None:
+    actions = np.random.default_rng(3).random((5, 1, 4))
+    commitment = ProviderActions().commitment(random_games, actions)
+    assert commitment.shape == (5, 300)
+    one = ProviderActions().commitment(random_games[7], actions[2, 0])
+    np.testing.assert_array_equal(commitment[2, 7].transition, one.transition)
+    np.testing.assert_array_equal(one.delay, actions[2, 0, 2:] * random_games.value[7])
+
+
+def test_weights_of_nothing_are_a_fair_lottery() -> None:
+    made = ProviderActions(4, "lottery", throttling=False).commitment(some_game(4), [0.3, 0, 0, 0, 0])
+    assert made.first_model == 1
+    np.testing.assert_array_equal(made.transition, np.full((4, 4), 0.25))
+
+
+def test_without_throttling_a_commitment_with_delays_has_no_action() -> None:
+    with pytest.raises(ValueError, match="without throttling"):
+        ProviderActions(throttling=False).action(some_game(2), Commitment.cascade(0, 0.5, [0, 0.1]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "action", "message"),
+    [
+        ("box", [0.5], "shape"),
+        ("box", [0.5, 0.5, 0.5], "shape"),
+        ("box", 0.5, "shape"),
+        ("box", [[0.5], [0.5, 0.5]], "expected a regular array"),
+        ("box", ["a", "b"], "numbers in"),
+        ("box", [0.5, 1.0000001], "numbers in"),
+        ("box", [-1e-300, 0.5], "numbers in"),
+        ("box", [np.nan, 0.5], "numbers in"),
+        ("grid", 22, "a whole number from 0 to 21"),
+        ("grid", -1, "a whole number from 0 to 21"),
+        ("grid", 0.5, "a whole number from 0 to 21"),
+    ],
+)
+def test_actions_that_are_not_in_the_space_are_errors(kind: Any, action: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ProviderActions(2, throttling=False, kind=kind).commitment(some_game(2), action)
+
+
+def test_patiences_come_from_the_box_or_the_list() -> None:
+    assert patience_from([[0.25], [1.0]], "box", (2,)).tolist() == [0.25, 1]
+    assert patience_from(np.arange(10), "grid", (10,)).tolist() == list(PATIENCE_LEVELS)
+    for kind, action in (("box", [1.5]), ("box", 0.5), ("box", [np.nan]), ("grid", 10), ("grid", -1)):
+        with pytest.raises(ValueError, match="action: "):
+            patience_from(action, kind, ())  # type: ignore[arg-type]
 
 
 @settings(derandomize=True, deadline=None)
-@given(model=st.sampled_from([1, 2]), cascade=UNIT, delay=st.tuples(UNIT, UNIT), value=st.floats(1e-3, 1e3))
-def test_action_and_commitment_are_inverse(
-    model: int, cascade: float, delay: tuple[float, float], value: float
-) -> None:
-    game = Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=value, churn_penalty=5)
-    commitment = Commitment(model, cascade, np.array(delay) * value)
-    again = commitment_from_action(game, action_from_commitment(game, commitment, throttling=True))
-    assert int(again.model) == model
-    assert float(again.cascade) == cascade
-    np.testing.assert_allclose(again.delay, commitment.delay, rtol=1e-15, atol=0)
-
-
-def test_without_throttling_actions_have_no_delay(cascade_game: Game) -> None:
-    commitment = commitment_from_action(cascade_game, [0.5, 0.25])
-    assert (int(commitment.model), float(commitment.cascade), commitment.delay.tolist()) == (2, 0.25, [0, 0])
-    with pytest.raises(ValueError, match="without throttling"):
-        action_from_commitment(cascade_game, Commitment(1, 0.5, [0, 0.1]), throttling=False)
+@given(numbers=st.lists(UNIT, min_size=1, max_size=4))
+def test_symmetric_actions_and_back(numbers: list[float]) -> None:
+    np.testing.assert_allclose(from_symmetric(to_symmetric(numbers)), numbers, atol=1e-15)
 
 
 def test_dead_zones_reach_the_ends_and_keep_the_middle() -> None:
     np.testing.assert_allclose(from_symmetric([-1, -0.9, -0.45, 0, 0.45, 0.9, 1]), [0, 0, 0.25, 0.5, 0.75, 1, 1])
-    assert from_symmetric(-0.95) == 0
-    assert from_symmetric(0.95) == 1
+    assert from_symmetric([-0.95, 0.95, -7, 7]).tolist() == [0, 1, 0, 1]
+
+
+@settings(derandomize=True, deadline=None)
+@given(models=st.sampled_from([1, 2, 3, 5]), routing=st.sampled_from(["cascade", "lottery"]), data=st.data())
+def test_observations_are_the_documented_table(models: int, routing: Any, data: st.DataObject) -> None:
+    codec = ProviderActions(models, routing)
+    game = some_game(models, seed=data.draw(st.integers(0, 99)))
+    action = np.array(data.draw(st.lists(UNIT, min_size=codec.width, max_size=codec.width)))
+    commitment = codec.commitment(game, action)
+    relative = game.latency / game.value
+    money = game.cost.max() + game.churn_penalty
+    block = [*game.success, *np.where(relative <= 1, relative, 2 - 1 / relative), *game.cost / money]
+    block.append(game.churn_penalty / money)
+    routed = np.diag(commitment.transition, 1) if routing == "cascade" else commitment.transition[0, 1:]
+    share = action[-models:]
+    committed = [*commitment.start[1:], *routed, *9 * share / (8 * share + 1)]
+    seen = observe(game, commitment, routing=routing, blocks=("history", "game", "commitment"))
+    np.testing.assert_allclose(seen, [*block, *committed, *commitment.start[1:], 1 / 6], rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(decoded_delay(seen[5 * models - 1 : 6 * models - 1]), share, rtol=1e-5, atol=1e-6)
+    assert observation_space(models, ("game", "commitment", "history")).contains(seen)
+    np.testing.assert_array_equal(observe(game), [*seen[: 3 * models + 1], *[0.0] * (3 * models - 2)])
+
+
+@pytest.mark.parametrize("blocks", [["game"], ["commitment"], ["game", "history"], ["history", "commitment"]])
+@pytest.mark.parametrize(("models", "routing"), [(1, "cascade"), (2, "cascade"), (3, "lottery")])
+def test_environments_show_what_is_encoded(models: int, routing: Any, blocks: list[Any]) -> None:
+    games = Game.concatenate([some_game(models, seed=seed).reshape(1) for seed in range(20)])
+    batch = RoutingBatch(games, 200, seed=4, routing=routing, observe={"user": blocks, "provider": blocks})
+    played = batch.tasks.game
+    np.testing.assert_array_equal(batch.reset(4)[0], observe(played, blocks=blocks))
+    actions = np.random.default_rng(0).random((200, batch.variant.actions.width))
+    actions[:50, -models:] = 0
+    step = batch.step(actions, np.zeros(200, dtype=int))
+    on = ~step.terminated
+    expected = observe(played, batch.variant.actions.commitment(played, actions), routing=routing, blocks=blocks)
+    np.testing.assert_array_equal(step.user_observation[on], expected[on])
+    np.testing.assert_array_equal(step.provider_observation[on], expected[on])
+    last = batch.tasks.final_observation[:, batch.variant.columns["user"]]
+    np.testing.assert_array_equal(last[~on], expected[~on])
+    assert expected.shape[1:] == observation_space(models, blocks).shape
 
 
 def test_observations_of_extreme_games_lie_in_the_space() -> None:
     for scale in (1e-9, 1.0, 1e9):
         game = Game([1e-9, 1 - 1e-9], [0, scale], [scale, 2 * scale], value=1e-9, churn_penalty=1e9)
-        for commitment in (None, Commitment(2, 1.0, [0.0, 1e9])):
+        for commitment in (None, Commitment.cascade(1, 1.0, [0.0, 1e9])):
             assert observation_space().contains(observe(game, commitment))
+            assert feature_space().contains(with_features(observe(game, commitment)))
+    free = observe(Game([0.5, 0.6], [0, 0], [0, 0], value=1, churn_penalty=0))
+    assert free[:7].tolist() == [np.float32(0.5), np.float32(0.6), 0, 0, 0, 0, 0]
 
 
 def test_latency_is_encoded_without_loss_of_order() -> None:
@@ -57,106 +184,35 @@ def test_latency_is_encoded_without_loss_of_order() -> None:
     pairs = np.stack([latency, 1.01 * latency], axis=-1)
     encoded = observe(Game([0.5, 0.8], [0.1, 0.8], pairs, value=1, churn_penalty=5))[:, 2].astype(float)
     assert (np.diff(encoded) > 0).all()
-    np.testing.assert_allclose(encoded[latency <= 1], latency[latency <= 1], rtol=1e-6)
 
 
 def test_observations_do_not_depend_on_the_units() -> None:
     game = Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5)
     scaled = Game([0.5, 0.8], [1, 8], [0.065, 0.07], value=0.11, churn_penalty=50)
-    commitment, same = Commitment(1, 0.5, [0.2, 0]), Commitment(1, 0.5, [0.02, 0])
+    commitment, same = Commitment.cascade(0, 0.5, [0.2, 0]), Commitment.cascade(0, 0.5, [0.02, 0])
     np.testing.assert_allclose(observe(game, commitment), observe(scaled, same), rtol=1e-6)
 
 
-def test_batches_are_encoded_as_their_members(random_games: Game) -> None:
-    commitment = Commitment([[1], [2]], [[0.25], [0.75]])
-    encoded = observe(random_games, commitment)
-    assert encoded.shape == (2, 300, 11)
-    assert encoded.dtype == np.float32
-    np.testing.assert_array_equal(encoded[1, 17], observe(random_games[17], commitment[1, 0]))
+def test_features_are_the_signs_of_net_values_and_the_logarithms_of_price_ratios() -> None:
+    games = Game.concatenate([some_game(3, seed=seed).reshape(1) for seed in range(40)])
+    commitment = ProviderActions(3).commitment(games, np.random.default_rng(1).random((40, 6)))
+    found = with_features(observe(games, commitment))
+    net = games.success * games.value[:, None] - games.latency - commitment.delay
+    np.testing.assert_array_equal(found[:, 17:20], np.sign(net))
+    ratio = np.log(games.churn_penalty[:, None] * games.success / games.cost) / 5
+    np.testing.assert_allclose(found[:, 20:], np.clip(ratio, -1, 1), rtol=1e-3, atol=1e-3)
+    assert feature_space(3).contains(found[0])
 
 
-def documented(game: Game, commitment: Commitment | None) -> list[float]:
-    """The table of `observation_space`, entry by entry, for a single game."""
-    relative = [float(t / game.value) for t in game.latency]
-    money = float(game.cost.max() + game.churn_penalty)
-    entries = [float(p) for p in game.success]
-    entries += [t if t <= 1 else 2 - 1 / t for t in relative]
-    entries += [float(c) / money for c in game.cost] + [float(game.churn_penalty) / money]
-    if commitment is None:
-        return entries + [0.0] * 4
-    delays = [math.log(1 + 50 * min(float(d / game.value), 1)) / math.log(51) for d in commitment.delay]
-    return [*entries, float(commitment.model == 2), float(commitment.cascade), *delays]
-
-
-@settings(derandomize=True, deadline=None)
-@given(
-    index=st.integers(0, 299),
-    model=st.sampled_from([1, 2]),
-    cascade=UNIT,
-    delay=st.tuples(st.floats(0, 10), st.floats(0, 10)),
-)
-def test_observations_are_the_documented_table(
-    index: int, model: int, cascade: float, delay: tuple[float, float]
-) -> None:
-    generator = np.random.default_rng(index)
-    success, cost, latency = (np.sort(generator.uniform(0.01, high, 2)) for high in (0.99, 9, 9))
-    game = Game(success, cost, latency, generator.uniform(0.2, 3), generator.uniform(0, 4))
-    for commitment in (None, Commitment(model, cascade, delay)):
-        seen = observe(game, commitment)
-        np.testing.assert_allclose(seen, documented(game, commitment), rtol=1e-6, atol=1e-7)
-        assert observation_space().contains(seen)
-
-
-def test_tasks_in_play_are_encoded_as_their_commitments(random_games: Game) -> None:
-    batch = RoutingBatch(random_games, 200, seed=4, throttling=True)
-    index = batch._tasks["game"].copy()
-    np.testing.assert_array_equal(batch.observation, observe(random_games[index]))
-    actions = np.random.default_rng(0).random((200, 4))
-    actions[:50, 2:] = 0
-    step = batch.step(actions, np.zeros(200, dtype=int))
-    on = ~step.terminated
-    expected = observe(random_games[index], commitment_from_action(random_games[index], actions))
-    np.testing.assert_array_equal(step.observation[on], expected[on])
-    np.testing.assert_array_equal(batch.final_observation[~on], expected[~on])
-
-
-def test_a_history_ends_at_one() -> None:
-    hopeless = Game([1e-12, 2e-12], [0.1, 0.2], [0.1, 0.2], value=1, churn_penalty=1)
-    env = raw_env(hopeless, observe="history", max_passes=30)
+def test_the_history_counts_passes_and_shows_the_last_model() -> None:
+    hopeless = Game([1e-12] * 3, [0.1, 0.2, 0.3], [0.1, 0.2, 0.3], value=1, churn_penalty=1)
+    env = raw_env(hopeless, observe={"user": ["history"]}, max_passes=30, throttling=False)
     env.reset(seed=0)
-    env.step(np.array([0.0, 1.0]))
-    entries = [env.observe("user_0")[11:].tolist()]
-    while not env.task.over:
+    env.step(np.array([0.0, 1.0, 1.0]))
+    entries = [env.observe("user_0").tolist()]
+    while not any(env.truncations.values()):
         env.step(0)
-        entries.append(env.observe("user_0")[11:].tolist())
-    assert [model for model, _ in entries] == [0.0] + [1.0] * 30
-    passes = [*range(1, 31), 30]
-    np.testing.assert_allclose([code for _, code in entries], np.log1p(passes) / np.log(31), rtol=1e-6)
-    assert entries[-1][1] == 1
-
-
-def test_commitments_broadcast_over_games_and_actions(random_games: Game) -> None:
-    actions = np.random.default_rng(3).random((5, 1, 4))
-    commitment = commitment_from_action(random_games, actions)
-    assert commitment.shape == (5, 300)
-    assert commitment.delay.shape == (5, 300, 2)
-    one = commitment_from_action(random_games[7], actions[2, 0])
-    assert (int(commitment.model[2, 7]), commitment.cascade[2, 7]) == (int(one.model), float(one.cascade))
-    np.testing.assert_array_equal(commitment.delay[2, 7], one.delay)
-    np.testing.assert_array_equal(one.delay, actions[2, 0, 2:] * random_games.value[7])
-
-
-@pytest.mark.parametrize(
-    ("action", "message"),
-    [
-        ([0.5], "shape"),
-        ([0.5, 0.5, 0.5], "shape"),
-        (0.5, "shape"),
-        ([0.5, 1.0000001], "numbers in"),
-        ([-1e-300, 0.5], "numbers in"),
-        ([np.nan, 0.5], "numbers in"),
-    ],
-)
-def test_actions_outside_the_box_are_errors(cascade_game: Game, action: object, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        commitment_from_action(cascade_game, action)
+        entries.append(env.observe("user_0").tolist())
+    assert [entry[:2] for entry in entries] == [[0, 0], [1, 0], *[[0, 1]] * 29]
+    passes = np.array([*range(1, 31), 30])
+    np.testing.assert_allclose([entry[2] for entry in entries], passes / (passes + 5), rtol=1e-6)

@@ -1,7 +1,7 @@
 """Episodes as they were when the environments got their version.
 
-Whoever changes a number here changes what a seed means: the randomness, the rules or the order of the coins. That is a
-new version of the environments ("stackroute_v0", "Provider-v0", "User-v0").
+Whoever changes a number here changes what a seed means: the random numbers, the rules or the order of the streams. That
+is a new version of the environments ("stackroute_v0", "Provider-v0", "User-v0").
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import gymnasium
 import numpy as np
 import pytest
 
-from stackroute.envs import PassBatch, PatienceBatch, ProviderBatch, UserBatch, UserEnv, parallel_env, raw_env, rules
+from stackroute import Game
+from stackroute.envs import ProviderVectorEnv, UserEnv, UserVectorEnv, parallel_env, raw_env, rules
 
 STAY = [0] * 9
+PAPER = {"throttling": False}
 SEVERAL = ["g1", "g2", "g4b"]
+THREE = Game([0.3, 0.6, 0.8], [0.1, 0.4, 0.8], [0.2, 0.3, 0.4], value=1.5, churn_penalty=2)
+ENDS = {rules.IN_PLAY: "", rules.SOLVED: "solved", rules.ABANDONED: "abandoned", rules.TRUNCATED: "truncated"}
 
 Moves = list[tuple[int, int, float, float, str]]
 """After each move: passes, last model, the rewards of provider and user, how the task ended."""
@@ -33,59 +37,68 @@ class Transcript(NamedTuple):
 
 TRANSCRIPTS = {
     "solved": Transcript(
-        *("g4b", {}, 12, 0, [[0.0, 0.3]], STAY),
-        [(1, 1, -0.1, -0.65, ""), (2, 1, -0.1, -0.65, ""), (3, 1, -0.1, 0.45, "solved")],
+        *("g4b", PAPER, 12, 0, [[0.0, 0.3]], STAY),
+        [(1, 0, -0.1, -0.65, ""), (2, 0, -0.1, -0.65, ""), (3, 0, -0.1, 0.45, "solved")],
     ),
     "abandoned": Transcript(
-        *("g4b", {}, 6, 2, [[0.0, 0.3]], [0, 0, 1]),
-        [(1, 1, -0.1, -0.65, ""), (2, 1, -0.1, -0.65, ""), (3, 2, -0.8, -0.7, ""), (3, 2, -5.0, 0.0, "abandoned")],
+        *("g4b", PAPER, 6, 2, [[0.0, 0.3]], [0, 0, 1]),
+        [(1, 0, -0.1, -0.65, ""), (2, 0, -0.1, -0.65, ""), (3, 1, -0.8, -0.7, ""), (3, 1, -5.0, 0.0, "abandoned")],
     ),
     "truncated": Transcript(
-        *("g4b", {"max_passes": 3}, 6, 2, [[0.0, 0.0]], STAY),
-        [(1, 1, -0.1, -0.65, ""), (2, 1, -0.1, -0.65, ""), (3, 1, -0.1, -0.65, ""), (3, 1, 0.0, 0.0, "truncated")],
+        *("g4b", {**PAPER, "max_passes": 3}, 6, 2, [[0.0, 0.0]], STAY),
+        [(1, 0, -0.1, -0.65, ""), (2, 0, -0.1, -0.65, ""), (3, 0, -0.1, -0.65, ""), (3, 0, 0.0, 0.0, "truncated")],
     ),
     "cascade": Transcript(
-        *("g4b", {}, 177, 1, [[0.0, 0.3]], STAY),
+        *("g4b", PAPER, 177, 1, [[0.0, 0.3]], STAY),
         [
-            *((k, 1, -0.1, -0.65, "") for k in (1, 2, 3, 4)),
-            *((5, 2, -0.8, -0.7, ""), (6, 2, -0.8, -0.7, ""), (7, 2, -0.8, 0.4, "solved")),
+            *((k, 0, -0.1, -0.65, "") for k in (1, 2, 3, 4)),
+            *((5, 1, -0.8, -0.7, ""), (6, 1, -0.8, -0.7, ""), (7, 1, -0.8, 0.4, "solved")),
         ],
     ),
     "delays": Transcript(
-        *("g4b", {"throttling": True}, 30, 2, [[0.0, 0.5, 0.25, 0.5]], STAY),
+        *("g4b", {}, 30, 2, [[0.0, 0.5, 0.25, 0.5]], STAY),
         [
-            *((1, 1, -0.1, -0.925, ""), (2, 1, -0.1, -0.925, ""), (3, 2, -0.8, -1.25, "")),
-            (4, 2, -0.8, -0.15, "solved"),
+            *((1, 0, -0.1, -0.925, ""), (2, 0, -0.1, -0.925, ""), (3, 1, -0.8, -1.25, "")),
+            (4, 1, -0.8, -0.15, "solved"),
         ],
     ),
     "pass by pass": Transcript(
-        *("g4b", {"commitment": "pass", "throttling": True}, 12, 0, [[0.0, 0.0], [1.0, 0.5], [0.0, 0.25]], STAY),
+        *("g4b", {"routing": "pass"}, 12, 0, [[0.0, 0.0], [1.0, 0.5], [0.0, 0.25]], STAY),
         [
-            *((1, 1, -0.1, -0.65, ""), (1, 1, 0.0, 0.0, ""), (2, 2, -0.8, -1.25, ""), (2, 2, 0.0, 0.0, "")),
-            (3, 1, -0.1, 0.175, "solved"),
+            *((1, 0, -0.1, -0.65, ""), (1, 0, 0.0, 0.0, ""), (2, 1, -0.8, -1.25, ""), (2, 1, 0.0, 0.0, "")),
+            (3, 0, -0.1, 0.175, "solved"),
         ],
     ),
     "the second of several games": Transcript(
-        *(SEVERAL, {}, 11, 3, [[0.0, 0.5]], STAY),
-        [(1, 1, -0.3, -0.1, ""), (2, 1, -0.3, 1.9, "solved")],
+        *(SEVERAL, PAPER, 11, 3, [[0.0, 0.5]], STAY),
+        [(1, 0, -0.3, -0.1, ""), (2, 0, -0.3, 1.9, "solved")],
     ),
     "the third of several games": Transcript(
-        *(SEVERAL, {}, 11, 5, [[0.0, 0.5]], STAY),
-        [(1, 1, -0.1, -0.65, ""), (2, 1, -0.1, -0.65, ""), (3, 2, -0.8, 0.4, "solved")],
+        *(SEVERAL, PAPER, 11, 5, [[0.0, 0.5]], STAY),
+        [(1, 0, -0.1, -0.65, ""), (2, 0, -0.1, -0.65, ""), (3, 1, -0.8, 0.4, "solved")],
     ),
     "relative units": Transcript(
-        *(SEVERAL, {"reward_unit": "relative"}, 11, 3, [[0.0, 0.5]], STAY),
-        [(1, 1, -0.3 / 3.5, -0.05, ""), (2, 1, -0.3 / 3.5, 0.95, "solved")],
+        *(SEVERAL, {**PAPER, "reward_unit": "relative"}, 11, 3, [[0.0, 0.5]], STAY),
+        [(1, 0, -0.3 / 3.5, -0.05, ""), (2, 0, -0.3 / 3.5, 0.95, "solved")],
+    ),
+    "three models": Transcript(
+        *(THREE, PAPER, 138, 0, [[0.4, 0.6, 0.5]], STAY),
+        [(1, 1, -0.4, -0.3, ""), *((k, 2, -0.8, -0.4, "") for k in (2, 3, 4)), (5, 2, -0.8, 1.1, "solved")],
+    ),
+    "a lottery of three models": Transcript(
+        *(THREE, {"routing": "lottery"}, 5, 0, [[0, 0.2, 0.5, 0.3, 0.1, 0, 0.2]], STAY),
+        [
+            *((1, 0, -0.1, -0.35, ""), (2, 0, -0.1, -0.35, ""), (3, 2, -0.8, -0.7, ""), (4, 1, -0.4, -0.3, "")),
+            (5, 1, -0.4, 1.2, "solved"),
+        ],
     ),
 }
 
 
 def test_the_version_is_that_of_the_transcripts() -> None:
     assert raw_env.metadata["name"] == parallel_env.metadata["name"] == "stackroute_v0"
-    assert {name for name in gymnasium.registry if name.startswith("stackroute/")} == {
-        "stackroute/Provider-v0",
-        "stackroute/User-v0",
-    }
+    names = {name for name in gymnasium.registry if name.startswith("stackroute/")}
+    assert names == {"stackroute/Provider-v0", "stackroute/User-v0"}
 
 
 @pytest.mark.parametrize("name", TRANSCRIPTS)
@@ -97,20 +110,19 @@ def test_seeded_episodes_do_not_change(name: str) -> None:
         env.reset()
     actions, answers = iter(transcript.actions), iter(transcript.answers)
     moves = []
-    while not env.task.over:
+    while not moves or not moves[-1][4]:
         env.step(np.array(next(actions)) if env.agent_selection == "provider_0" else next(answers))
-        task = env.task
-        end = "solved" * task.solved + "abandoned" * task.abandoned + "truncated" * task.truncated
-        moves.append((task.passes, task.model, env.rewards["provider_0"], env.rewards["user_0"], end))
+        passed, end = env.infos["user_0"], ENDS[int(env.tasks.rows["end"][0])]
+        moves.append((passed["pass"], passed["model"], env.rewards["provider_0"], env.rewards["user_0"], end))
     assert [move[:2] + move[4:] for move in moves] == [move[:2] + move[4:] for move in transcript.moves]
     np.testing.assert_allclose([move[2:4] for move in moves], [move[2:4] for move in transcript.moves], atol=1e-12)
 
 
-def test_the_coins_do_not_change() -> None:
+def test_the_random_numbers_do_not_change() -> None:
     key = rules.task_key(7, 11)
     assert key == 1128692471972615095
-    coins = [rules.coin(key, pass_index, stream) for pass_index in (0, 1, 2) for stream in (0, 1, 2)]
-    assert coins == [
+    numbers = [rules.random_number(key, pass_index, stream) for pass_index in (0, 1, 2) for stream in (0, 1, 2)]
+    assert numbers == [
         *(0.4340369621124075, 0.49489631079672247, 0.6769886769016258),
         *(0.9133038648014326, 0.5907492548870937, 0.12177560379908303),
         *(0.2481468295118764, 0.297788717759619, 0.13934023493971004),
@@ -122,13 +134,14 @@ def test_the_games_that_are_drawn_do_not_change() -> None:
     rows = []
     for number in range(12):
         env.reset(seed=11 if number == 0 else None)
-        rows.append(env.task.game_row)
+        rows.append(int(env.tasks.rows["game"][0]))
     assert rows == [2, 2, 0, 1, 2, 2, 1, 1, 1, 2, 0, 2]
 
 
 def test_a_batch_of_commitments_does_not_change() -> None:
-    batch = ProviderBatch(SEVERAL, "random", 3, tasks_per_commitment=100, seed=5)
-    means = batch.step(np.tile([0.0, 0.5], (3, 1)))
+    env = ProviderVectorEnv(3, SEVERAL, "random", tasks_per_commitment=100, **PAPER)
+    env.reset(seed=5)
+    env.advance(np.tile([0.0, 0.5], (3, 1)))
     expected = {
         "service_cost": [0.44, 0.229, 0.248],
         "churn_penalty": [0.33, 1.85, 1.23],
@@ -138,38 +151,47 @@ def test_a_batch_of_commitments_does_not_change() -> None:
         "solved": [0.89, 0.63, 0.59],
         "abandoned": [0.11, 0.37, 0.41],
     }
-    assert set(means) == set(expected)
+    assert set(env.step_infos) == set(expected)
     for name, mean in expected.items():
-        np.testing.assert_allclose(means[name], mean, atol=1e-12, err_msg=name)
-
-
-def test_a_batch_of_users_and_a_random_provider_do_not_change() -> None:
-    batch = UserBatch(SEVERAL, "random", 3, seed=5)
-    passed_over, rewards, ended = [], [], []
-    for _ in range(4):
-        passed_over.append(batch.passed_over.tolist())
-        reward, terminated, _ = batch.step([0, 0, 1])
-        rewards.append(reward)
-        ended.append(terminated.tolist())
-    assert passed_over == [[0, 4, 1], [0, 4, 0], [0, 4, 1], [0, 4, 3]]
-    assert ended == [[False, False, True]] * 3 + [[True] * 3]
-    np.testing.assert_allclose(rewards, [[-0.1, -0.1, 0], [-0.3, -0.1, 0], [-0.3, -0.1, 0], [1.7, 1.9, 0]], atol=1e-12)
+        np.testing.assert_allclose(env.step_infos[name], mean, atol=1e-12, err_msg=name)
 
 
 def test_a_batch_that_routes_every_pass_does_not_change() -> None:
-    batch = PassBatch("g4b", "random", 3, seed=5)
-    ended = [batch.step([[0.0], [1.0], [0.0]])[1].tolist() for _ in range(5)]
+    env = ProviderVectorEnv(3, "g4b", "random", routing="pass", **PAPER)
+    env.reset(seed=5)
+    ended = [env.advance([[0.0], [1.0], [0.0]])[1].tolist() for _ in range(5)]
     assert ended == [[False, True, True], *[[False, True, False]] * 3, [True, True, True]]
 
 
+def test_a_batch_of_users_and_a_random_provider_do_not_change() -> None:
+    env = UserVectorEnv(3, SEVERAL, "random", **PAPER)
+    env.reset(seed=5)
+    games, rewards, ended = [], [], []
+    for _ in range(4):
+        games.append(env.tasks.rows["game"].tolist())
+        reward, terminated, _ = env.advance([0, 0, 1])
+        rewards.append(reward)
+        ended.append(terminated.tolist())
+    assert games == [[0, 2, 0], [0, 2, 2], [0, 2, 1], [0, 2, 1]]
+    assert ended == [[False, False, True], [False, True, True], [False, False, True], [True] * 3]
+    np.testing.assert_allclose(rewards, [[-0.1, -0.7, 0], [-0.3, 0.4, 0], [-0.3, -0.65, 0], [1.7, 0.45, 0]], atol=1e-12)
+
+
+def test_hidden_games_and_commitments_that_fail_do_not_change() -> None:
+    env = UserVectorEnv(8, SEVERAL, "random", observe={"user": ["history"]})
+    env.reset(seed=5)
+    assert env.tasks.rows["game"].tolist() == [0, 1, 2, 2, 0, 0, 2, 2]
+    assert env.tasks.rows["model"].tolist() == [0, 0, 0, 0, 1, 0, 0, 0]
+
+
 def test_what_a_patience_gains_does_not_change() -> None:
-    batch = PatienceBatch("g4b", "random", 3, seed=5, tasks_per_commitment=100)
-    gains = batch.step(np.array([0.2, 0.5, 1.0]))
-    np.testing.assert_allclose(gains, [2.001702127661727e-05, 0.17631578947368434, 0.2962962962962965], rtol=1e-12)
+    env = UserVectorEnv(3, "g4b", "random", decision="task", tasks_per_commitment=100, **PAPER)
+    env.reset(seed=5)
+    gains, *_ = env.advance(np.array([[0.2], [0.5], [1.0]]))
+    np.testing.assert_allclose(gains, [-0.003667392, 0.135875, 0.246], rtol=1e-9)
 
 
-def test_what_a_user_passes_over_does_not_change() -> None:
-    env = UserEnv("g4b")
+def test_what_a_user_waits_at_first_does_not_change() -> None:
+    env = UserEnv("g4b", **PAPER)
     infos = [env.reset(seed=3)[1], env.reset()[1], env.reset()[1]]
-    assert [info["passed_over"] for info in infos] == [0, 5, 1]
-    assert [info["first_latency"] for info in infos] == [0.7, 0.65, 0.65]
+    assert [info["first_latency"] for info in infos] == [0.7, 0.65, 0.7]
