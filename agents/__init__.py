@@ -16,7 +16,6 @@ from stackroute.envs.policies import register_provider, register_user
 if TYPE_CHECKING:
     from stackroute.agents.learned import LearnedProvider as LearnedProvider
     from stackroute.agents.learned import LearnedUser as LearnedUser
-    from stackroute.agents.learned import RefinedUser as RefinedUser
     from stackroute.agents.saving import load_policy as load_policy
     from stackroute.agents.saving import load_provider as load_provider
     from stackroute.agents.saving import load_user as load_user
@@ -28,15 +27,7 @@ register_user("random", RandomUser)
 register_provider("equilibrium", EquilibriumProvider)
 register_provider("random", RandomProvider)
 
-_LEARNED = (
-    "LearnedProvider",
-    "LearnedUser",
-    "RefinedUser",
-    "load_policy",
-    "load_provider",
-    "load_user",
-    "save_policy",
-)
+_LEARNED = ("LearnedProvider", "LearnedUser", "load_policy", "load_provider", "load_user", "save_policy")
 
 
 def __getattr__(name: str) -> Any:
