@@ -203,7 +203,10 @@ def test_wrong_keys_are_one_line_that_names_them(
         (["provider=provider_sacc"], "'provider_sacc' is not a packaged name"),
         (["scheme=simultaneous"], "scheme"),
         (["overview.cascades=2"], "overview.cascades: 2"),
-        (["overview.provider=provider_sac"], "overview.provider: provider_sac: algorithm: 'sac' is not allowed; expected dqn"),
+        (
+            ["overview.provider=provider_sac"],
+            "overview.provider: provider_sac: algorithm: 'sac' is not allowed",
+        ),
         (["user.rounds"], "expected KEY=VALUE"),
     ],
 )
