@@ -21,7 +21,6 @@ from stackroute.envs.policies import register_provider, register_user
 if TYPE_CHECKING:
     from stackroute.agents.learned import LearnedProvider as LearnedProvider
     from stackroute.agents.learned import LearnedUser as LearnedUser
-    from stackroute.agents.learned import RefinedUser as RefinedUser
     from stackroute.agents.saving import load_policy as load_policy
     from stackroute.agents.saving import load_provider as load_provider
     from stackroute.agents.saving import load_user as load_user
@@ -33,15 +32,7 @@ register_user("random", RandomUser)
 register_provider("equilibrium", lambda actions: EquilibriumProvider(actions.throttling))
 register_provider("random", lambda actions: RandomProvider(actions.throttling, actions.routing))
 
-_LEARNED = (
-    "LearnedProvider",
-    "LearnedUser",
-    "RefinedUser",
-    "load_policy",
-    "load_provider",
-    "load_user",
-    "save_policy",
-)
+_LEARNED = ("LearnedProvider", "LearnedUser", "load_policy", "load_provider", "load_user", "save_policy")
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,6 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 
-from stackroute.agents.windows import Window, window_space
 from stackroute.analytic import Commitment
 from stackroute.envs.encoding import (
     check_unit_interval,
@@ -106,37 +105,6 @@ class LearnedUser:
         re_prompts = distribution.probs[:, 0].cpu().numpy().astype(np.float64)
         answer: FloatArray = re_prompts.reshape(observation.shape[:-1])[()]
         return answer
-
-
-class RefinedUser:
-    """A learned user that has learned once more, and more finely, in a window of commitments.
-
-    Args:
-        base: Answers everything else.
-        window: Where it has learned more finely.
-        policy: Over observations seen through the window.
-        levels: The patience that each of the policy's actions stands for, or None for a patience in [-1, 1].
-
-    Raises:
-        ValueError: The policy has other observations or actions.
-    """
-
-    def __init__(self, base: LearnedUser, window: Window, policy: BasePolicy, levels: tuple[float, ...] | None) -> None:
-        actions = symmetric_space(PATIENCE_SPACE) if levels is None else spaces.Discrete(len(levels))
-        for given, expected in ((policy.observation_space, window_space()), (policy.action_space, actions)):
-            if given != expected:
-                raise ValueError(f"policy: {given} is not allowed; expected {expected}")
-        self.base, self.window, self.policy, self.levels = base, window, policy, levels
-
-    def patience(self, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
-        """The learned patience, shape (...)."""
-        patience = self.base.patience(game, commitment, draws)
-        if commitment is None:
-            return patience
-        inside = np.broadcast_to(self.window.contains(commitment), patience.shape)
-        actions = _actions(self.policy, self.window.observe(game, commitment))
-        finer = from_symmetric(actions[..., 0]) if self.levels is None else listed(actions, self.levels)
-        return np.where(inside, finer, patience)
 
 
 def _checked_commitments(commitments: npt.ArrayLike, policy: BasePolicy) -> FloatArray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from typing import TYPE_CHECKING, Any, cast
 
@@ -141,8 +140,3 @@ def load_sb3_policy(path: Path, *, trust: bool = False) -> BasePolicy:
         raise PolicyFileError(f"{path}: not a model saved by stable-baselines3: {error}") from error
     policy.set_training_mode(False)
     return policy
-
-
-def to_json(specification: dict[str, Any]) -> np.ndarray:
-    """A specification as an array that .npz files can hold."""
-    return np.array(json.dumps(specification))

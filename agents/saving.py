@@ -11,11 +11,10 @@ import numpy as np
 from gymnasium import spaces
 
 from stackroute.agents.errors import PolicyFileError
-from stackroute.agents.learned import PATIENCE_SPACE, LearnedProvider, LearnedUser, RefinedUser
-from stackroute.agents.networks import describe, load_sb3_policy, rebuild, to_json, weights_of
+from stackroute.agents.learned import LearnedProvider, LearnedUser
+from stackroute.agents.networks import describe, load_sb3_policy, rebuild, weights_of
 from stackroute.agents.providers import StaticProvider
-from stackroute.agents.windows import Window, window_space
-from stackroute.envs.encoding import commitment_space, observation_space, symmetric_space
+from stackroute.envs.encoding import observation_space
 from stackroute.envs.features import feature_space
 from stackroute.envs.user_env import PATIENCE_LEVELS
 
@@ -26,10 +25,8 @@ if TYPE_CHECKING:
 
     from stackroute.agents.networks import Weights
 
-Player = LearnedUser | RefinedUser | LearnedProvider | StaticProvider
+Player = LearnedUser | LearnedProvider | StaticProvider
 """What can be saved."""
-
-_LOCAL = "local."
 
 
 def save_policy(player: Player, path: str | Path) -> None:
@@ -45,7 +42,7 @@ def save_policy(player: Player, path: str | Path) -> None:
     """
     specification, weights = _specified(player)
     with Path(path).open("wb") as file:
-        np.savez(file, specification=to_json(specification), **weights)  # type: ignore[arg-type]
+        np.savez(file, specification=np.array(json.dumps(specification)), **weights)  # type: ignore[arg-type]
 
 
 def load_policy(path: str | Path) -> Player:
@@ -71,7 +68,7 @@ def load_policy(path: str | Path) -> Player:
         raise PolicyFileError(f"{path}: not a saved policy: {error}") from error
 
 
-def load_user(path: str | Path, *, trust: bool = False) -> LearnedUser | RefinedUser:
+def load_user(path: str | Path, *, trust: bool = False) -> LearnedUser:
     """Read a user from an .npz file of this package or a .zip file of stable-baselines3.
 
     Args:
@@ -87,7 +84,7 @@ def load_user(path: str | Path, *, trust: bool = False) -> LearnedUser | Refined
         FileNotFoundError: There is no such file.
     """
     player: Any = _player(Path(path), trust, lambda policy: LearnedUser(policy, _levels_of(policy)))
-    if not isinstance(player, LearnedUser | RefinedUser):
+    if not isinstance(player, LearnedUser):
         raise PolicyFileError(f"{path}: holds a provider; expected a user")
     return player
 
@@ -117,73 +114,42 @@ def _levels_of(policy: BasePolicy) -> tuple[float, ...] | None:
 def _specified(player: Player) -> tuple[dict[str, Any], Weights]:
     if isinstance(player, StaticProvider):
         made = player.commitment
-        commitment = {
-            "model": int(made.model),
-            "cascade": float(made.cascade),
-            "delay": made.delay.tolist(),
-        }
+        commitment = {"model": int(made.model), "cascade": float(made.cascade), "delay": made.delay.tolist()}
         return {"kind": "static provider", **commitment}, {}
-    if isinstance(player, RefinedUser):
-        base, weights = _specified(player.base)
-        local = {f"{_LOCAL}{name}": array for name, array in weights_of(player.policy).items()}
-        window = {"window": player.window.as_json(), "levels": player.levels, "network": describe(player.policy)}
-        return {"kind": "refined user", "base": base, **window}, weights | local
     if isinstance(player, LearnedUser):
-        space = player.policy.action_space
-        specification: dict[str, Any] = {
-            "kind": "user",
-            "levels": player.levels,
-            "blind": player.blind,
-            "box": isinstance(space, spaces.Box) and ("symmetric" if space.low.min() < 0 else "unit"),
-        }
+        own: dict[str, Any] = {"kind": "user", "levels": player.levels, "blind": player.blind}
     elif isinstance(player, LearnedProvider):
-        space = player.policy.action_space
-        discrete = isinstance(space, spaces.Discrete)
-        specification = {
-            "kind": "provider",
-            "discrete": int(space.n) if isinstance(space, spaces.Discrete) else None,
-            "commitments": None if player.commitments is None else player.commitments.tolist(),
-            "throttling": not discrete and space.shape == commitment_space(throttling=True).shape,
-            "symmetric": isinstance(space, spaces.Box) and bool(space.low.min() < 0),
-        }
+        listed = None if player.commitments is None else player.commitments.tolist()
+        own = {"kind": "provider", "commitments": listed}
     else:
         raise TypeError(f"player: {player!r} is not allowed; expected a learned player or a StaticProvider")
-    network = {"features": player.features, "network": describe(player.policy)}
-    return specification | network, weights_of(player.policy)
+    actions = _space_as_json(player.policy.action_space)
+    network = {"features": player.features, "actions": actions, "network": describe(player.policy)}
+    return own | network, weights_of(player.policy)
 
 
 def _built(content: dict[str, Any], weights: Weights) -> Player:
     kind = content["kind"]
     if kind == "static provider":
         return StaticProvider(content["model"], content["cascade"], content["delay"])
-    levels = None if content.get("levels") is None else tuple(content["levels"])
-    if kind == "refined user":
-        base_weights = {name: array for name, array in weights.items() if not name.startswith(_LOCAL)}
-        base = _built(content["base"], base_weights)
-        assert isinstance(base, LearnedUser), "a refined user refines a learned one"
-        local = {name.removeprefix(_LOCAL): array for name, array in weights.items() if name.startswith(_LOCAL)}
-        policy = rebuild(content["network"], local, window_space(), _patience_space(levels, "symmetric"))
-        return RefinedUser(base, Window.from_json(content["window"]), policy, levels)
-    observations = feature_space() if content["features"] else observation_space()
-    if kind == "user":
-        actions = _patience_space(levels, content["box"])
-        return LearnedUser(
-            rebuild(content["network"], weights, observations, actions), levels, blind=bool(content["blind"])
-        )
-    if kind != "provider":
+    if kind not in ("user", "provider"):
         raise PolicyFileError(f"kind {kind!r} is none of this package's players")
-    box = commitment_space(bool(content["throttling"]))
-    space: spaces.Space[Any] = symmetric_space(box) if content["symmetric"] else box
-    if content["discrete"] is not None:
-        space = spaces.Discrete(content["discrete"])
-    return LearnedProvider(
-        rebuild(content["network"], weights, observations, space), commitments=content.get("commitments")
-    )
+    observations = feature_space() if content["features"] else observation_space()
+    policy = rebuild(content["network"], weights, observations, _space_from_json(content["actions"]))
+    if kind == "provider":
+        return LearnedProvider(policy, commitments=content["commitments"])
+    levels = None if content["levels"] is None else tuple(content["levels"])
+    return LearnedUser(policy, levels, blind=bool(content["blind"]))
 
 
-def _patience_space(levels: tuple[float, ...] | None, box: str | bool) -> spaces.Space[Any]:
-    if levels is not None:
-        return spaces.Discrete(len(levels))
-    if not box:
-        return spaces.Discrete(2)
-    return symmetric_space(PATIENCE_SPACE) if box == "symmetric" else PATIENCE_SPACE
+def _space_as_json(space: spaces.Space[Any]) -> dict[str, Any]:
+    if isinstance(space, spaces.Discrete):
+        return {"n": int(space.n)}
+    assert isinstance(space, spaces.Box), "learned players have no other actions"
+    return {"low": float(space.low.min()), "shape": space.shape, "dtype": str(space.dtype)}
+
+
+def _space_from_json(content: dict[str, Any]) -> spaces.Space[Any]:
+    if "n" in content:
+        return spaces.Discrete(content["n"])
+    return spaces.Box(content["low"], 1.0, tuple(content["shape"]), dtype=np.dtype(content["dtype"]).type)

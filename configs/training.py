@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 from stackroute.configs.amortised import AmortisedSettings
-from stackroute.configs.learners import PROVIDER, USER, Positive
+from stackroute.configs.learners import PROVIDER, USER, DQNSettings, Positive
 from stackroute.configs.learners import Count as Count
 from stackroute.configs.learners import LearnerSettings as LearnerSettings
 from stackroute.configs.learners import PlateauSettings as PlateauSettings
@@ -39,40 +39,33 @@ class _Players(Settings):
     provider: Annotated[ProviderSettings, BeforeValidator(_or_name(PROVIDER))]
 
 
-class ZoomSettings(_Players):
-    """The provider's choice is refined: first among commitments all over, then in ever narrower windows.
-
-    In each window both players learn anew.
+class OverviewSettings(Settings):
+    """The provider's choice is compared with commitments all over.
 
     Attributes:
-        cascades: Cascade probabilities tried in the first place and in each window.
-        half_widths: Half-widths of the windows in the cascade probability, from wide to narrow.
-        contenders: Commitments that cost at most this share more than the best are followed further.
-        least_gain: A window that saves less than this share of the sampled cost is the last.
-        tasks: Tasks played to compare two commitments.
+        provider: How a learner finds what each of them is worth; its name or its settings.
+        cascades: Cascade probabilities tried.
+        contenders: Commitments that cost at most this share more than the best are certified too.
     """
 
+    provider: Annotated[DQNSettings, BeforeValidator(_or_name(TypeAdapter(DQNSettings)))]
     cascades: Annotated[int, Field(ge=3)]
-    half_widths: list[Share]
     contenders: Share
-    least_gain: Share
-    tasks: Count
 
 
 class CertificateSettings(Settings):
     """A commitment is accepted when sampled play shows what the user's answer to it costs the provider.
 
     Attributes:
-        tolerance: The costs of all answers that are not ruled out must agree within this share.
+        tolerance: The costs of all answers that are not ruled out must agree within this share. Half of it is the gain
+            for which it is worth searching nearer to the threshold.
         standard_errors: By how many standard errors an answer must be worse for the user than the best to be ruled out.
         tasks: Most tasks played for one commitment.
-        tries: How often at least the gap between the cheapest commitment accepted and the threshold is halved.
     """
 
     tolerance: Annotated[float, Field(gt=0, le=1)]
     standard_errors: Positive
     tasks: Annotated[int, Field(ge=10_000)]
-    tries: Count
 
 
 class _Observers(_Players):
@@ -87,15 +80,15 @@ class _Observers(_Players):
 
 
 class FollowerFirstSettings(_Observers):
-    """First the user learns to answer any commitment, then the provider learns against it; then it is refined.
+    """First the user learns to answer any commitment, then the provider learns against it; then its choice is refined.
 
     Attributes:
-        zoom: How the provider's choice is refined by further learning; null for not at all.
+        overview: How the provider's choice is compared with others by further learning; null for not at all.
         certificate: How it is checked by sampled play in the end; null for not at all.
     """
 
     scheme: Literal["follower_first"]
-    zoom: ZoomSettings | None
+    overview: OverviewSettings | None
     certificate: CertificateSettings | None
 
 

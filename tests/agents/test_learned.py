@@ -59,16 +59,6 @@ def test_a_user_is_the_same_after_saving_and_loading(cascade_game: Game, tmp_pat
     assert (single.shape, single) == ((), patience[1])
 
 
-def test_a_provider_is_the_same_after_saving_and_loading(random_games: Game, tmp_path: Path) -> None:
-    provider = learned_provider(random_games[0])
-    save_policy(provider, tmp_path / "provider.npz")
-    loaded = load_provider(tmp_path / "provider.npz")
-    commitment, again = (policy.commit(random_games, np.zeros(4)) for policy in (provider, loaded))
-    assert commitment.shape == (300,)
-    for field in ("model", "cascade", "delay"):
-        np.testing.assert_array_equal(getattr(commitment, field), getattr(again, field))
-
-
 def test_a_policy_trained_pass_by_pass_is_a_user_too(cascade_game: Game, tmp_path: Path) -> None:
     model = PPO("MlpPolicy", UserEnv(cascade_game), seed=1, device="cpu")
     user = LearnedUser(model.policy, levels=None)

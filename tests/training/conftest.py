@@ -49,16 +49,8 @@ def user(algorithm: str, action: str | None = "grid", **changes: object) -> Cont
     return learner(algorithm, **(chosen | width | changes))
 
 
-ZOOM = {
-    "user": user("dqn"),
-    "provider": provider("dqn"),
-    "cascades": 5,
-    "half_widths": [0.05, 0.01],
-    "contenders": 1.0,
-    "least_gain": 0.0,
-    "tasks": 640,
-}
-CERTIFICATE = {"tolerance": 0.002, "standard_errors": 4.0, "tasks": 10_000, "tries": 1}
+OVERVIEW = {"provider": provider("dqn"), "cascades": 5, "contenders": 1.0}
+CERTIFICATE = {"tolerance": 0.002, "standard_errors": 4.0, "tasks": 10_000}
 
 
 def content(
@@ -79,7 +71,7 @@ def content(
     if scheme != "follower_first":
         longer = {"steps": 128, "rounds": 4}
         return players | {name: players[name] | longer for name in ("user", "provider")}
-    return players | {"zoom": ZOOM if refined else None, "certificate": CERTIFICATE if refined else None}
+    return players | {"overview": OVERVIEW if refined else None, "certificate": CERTIFICATE if refined else None}
 
 
 @pytest.fixture

@@ -37,7 +37,6 @@ SettingChanges = Annotated[
         "--set", metavar="KEY=VALUE", help="Replace a setting, as in --set provider=provider_sac; repeatable."
     ),
 ]
-CheckpointOption = Annotated[float, typer.Option(min=0, help="Seconds between two checkpoints within a stage.")]
 
 
 @app.command("train")
@@ -57,13 +56,12 @@ def train_command(
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Go on with the run in a folder; all else is as it was.")
     ] = None,
-    checkpoint_seconds: CheckpointOption = 5.0,
 ) -> None:
     """Train a user and a provider on a game, and evaluate them exactly.
 
-    Writes report.json, learning_curves.png, both policies, checkpoints and TensorBoard logs to the output folder,
-    which must not hold a run already.
-    A run that was stopped, by Ctrl-C or otherwise, goes on with --resume and ends as if it had not been.
+    Writes report.json, learning_curves.png, both policies, finished stages and TensorBoard logs to the output folder,
+    which must not hold a run already. A run that was stopped, by Ctrl-C or otherwise, goes on with --resume after the
+    last stage that it has finished, and ends as if it had not been stopped.
 
     Examples:
     stackroute train gpt-4.1-o3-dev-low-p --throttling --seed 1 --out runs/mine
@@ -77,7 +75,7 @@ def train_command(
     from stackroute.configs.training import load_training_settings
     from stackroute.training.cli.display import evaluation_table, held_out_table, stages_in_words, training_progress
     from stackroute.training.figures.curves import draw_learning_curves
-    from stackroute.training.learn.runs import REPORT, RUN, RunSpec, go_on, read_spec, start
+    from stackroute.training.learn.runs import REPORT, RUN, RunSpec, read_spec, run_game
 
     if (game is None) == (resume is None):
         fail("GAME: give either a game or --resume DIR")
@@ -89,10 +87,9 @@ def train_command(
         folder = out if out is not None else Path("runs") / _name(spec, settings, changes or [])
         if (folder / RUN).exists():
             fail(f"{folder}: holds a run already; go on with --resume {folder}, or choose another folder by --out")
-        start(spec, folder)
     advice = f"go on with: stackroute train --resume {folder}"
     with resumable(advice), training_progress(console, spec.config.name) as on_progress:
-        run = go_on(folder, on_progress=on_progress, checkpoint_seconds=checkpoint_seconds)
+        run = run_game(spec, folder, resume=resume is not None, on_progress=on_progress)
     console.print(evaluation_table(spec.config, run.pair.evaluation, f"{spec.config.name}, seed {spec.seed}"))
     console.print(stages_in_words(run.pair))
     if run.pair.held_out:

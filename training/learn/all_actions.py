@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch.nn import functional
 
-from stackroute.training.learn.session import Curve, derived_seed
+from stackroute.training.learn.learning import learn_in_rounds
+from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import numpy.typing as npt
+    from stable_baselines3.common.logger import Logger
 
     from stackroute.analytic.game import FloatArray
     from stackroute.configs.amortised import AllActionSettings
-    from stackroute.training.learn.session import Session
+    from stackroute.training.learn.session import Curve, Session
 
 ROUND = 250
-"""Gradient steps between two points of the curve, each of which can be a checkpoint."""
+"""Gradient steps between two points of the curve."""
 
-_MOST_JUDGED = 1_000
+_MOST_EVALUATED = 1_000
 _MOST_LOST = 1.0
 
 
@@ -39,8 +41,8 @@ class Played:
         observations: What the player sees, float32, shape (n, width).
         rewards: The mean reward of each option, shape (n, k).
         exact_regret: What each option loses in truth in the first m situations, shape (m, k). These are kept from the
-            fit; they are for the eye and never shown to the learner.
-        weights: How often each situation is drawn, relative to the others, shape (n,); None for equally often.
+            fit, and the regret is never shown to the learner.
+        weights: How often each situation is chosen, relative to the others, shape (n,); None for equally often.
     """
 
     observations: npt.NDArray[np.float32]
@@ -49,26 +51,24 @@ class Played:
     weights: FloatArray | None = None
 
 
-def judged(situations: int) -> int:
-    """How many of so many situations are kept from the fit: a tenth, at most 1,000."""
-    return min(situations // 10, _MOST_JUDGED)
+def evaluated(situations: int) -> int:
+    """How many of so many situations are kept from the fit, for evaluation: a tenth, at most 1,000."""
+    return min(situations // 10, _MOST_EVALUATED)
 
 
 class AllActionLearner:
-    """A network that learns to choose from a list, in rounds of gradient steps.
+    """A network that learns to choose from a list, in rounds of `ROUND` gradient steps.
 
     First the network's outputs learn to predict the rewards of all options. Then they are read as the logits of a
     policy, and follow the exact gradient of what that policy loses to each situation's best option: no action needs to
     be sampled where the rewards of all are known.
 
-    What a round does depends on the learner's state and the round's number alone.
-
     Args:
+        play: Plays all options; called when the learning begins.
         space: The observation space.
         options: How many options the list has.
         settings: How to learn.
         seed: Fixes everything.
-        log_folder: Where TensorBoard logs go; None for none.
 
     Attributes:
         policy: The network, as a policy of stable-baselines3.
@@ -76,11 +76,10 @@ class AllActionLearner:
     """
 
     def __init__(
-        self, space: spaces.Box, options: int, settings: AllActionSettings, *, seed: int, log_folder: Path | None = None
+        self, play: Callable[[], Played], space: spaces.Box, options: int, settings: AllActionSettings, *, seed: int
     ) -> None:
         self.settings, self.rounds = settings, 0
-        self._seed = seed
-        self._logger = configure(str(log_folder), ["tensorboard"]) if log_folder else Logger(None, [])
+        self._play, self._seed = play, seed
         torch.manual_seed(derived_seed(seed, "networks"))
         self.policy = ActorCriticPolicy(
             space,
@@ -97,16 +96,21 @@ class AllActionLearner:
         """Gradient steps done."""
         return min(self.rounds * ROUND, self.settings.steps)
 
-    def round(self, played: Played) -> None:
-        """Learn for a round from all situations but those that are judged."""
+    @cached_property
+    def _played(self) -> Played:
+        return self._play()
+
+    def round(self) -> None:
+        """Learn for a round from all situations but those that are kept for evaluation."""
+        played = self._played
         first = len(played.exact_regret)
-        coins = np.random.default_rng(derived_seed(self._seed, "round", self.rounds))
+        generator = np.random.default_rng(derived_seed(self._seed, "round", self.rounds))
         size = (min(ROUND, self.settings.steps - self.steps), self.settings.batch_size)
         if played.weights is None:
-            batches = coins.integers(first, len(played.rewards), size=size)
+            batches = generator.integers(first, len(played.rewards), size=size)
         else:
             weights = played.weights[first:]
-            batches = first + coins.choice(len(weights), size=size, p=weights / weights.sum())
+            batches = first + generator.choice(len(weights), size=size, p=weights / weights.sum())
         for step, batch in enumerate(batches, start=self.steps):
             self._step(step, torch.from_numpy(played.observations[batch]), torch.from_numpy(played.rewards[batch]))
         self.rounds += 1
@@ -129,31 +133,15 @@ class AllActionLearner:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    def measure(self, played: Played) -> tuple[float, float]:
-        """The mean exact regret and the mean sampled reward of the policy's choices where it is judged."""
+    def measure(self) -> tuple[float, float]:
+        """The mean exact regret and the mean sampled reward of the policy's choices where it is evaluated."""
+        played = self._played
         rows = np.arange(len(played.exact_regret))
         chosen, _ = self.policy.predict(played.observations[rows], deterministic=True)
         return float(played.exact_regret[rows, chosen].mean()), float(played.rewards[rows, chosen].mean())
 
-    def record(self, **values: float) -> None:
-        """Write values to the TensorBoard logs."""
-        for name, value in values.items():
-            self._logger.record(name.replace("_", "/", 1), value)
-        self._logger.dump(self.steps)
-
-    def state(self) -> dict[str, Any]:
-        """All that the next round depends on."""
-        return {
-            "rounds": self.rounds,
-            "policy": self.policy.state_dict(),
-            "optimizer": self.policy.optimizer.state_dict(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a state of `state`."""
-        self.rounds = state["rounds"]
-        self.policy.load_state_dict(state["policy"])
-        self.policy.optimizer.load_state_dict(state["optimizer"])
+    def set_logger(self, logger: Logger) -> None:
+        """It records nothing itself."""
 
 
 def learn_from_all_actions(
@@ -166,13 +154,13 @@ def learn_from_all_actions(
     options: int,
     seed: int,
 ) -> tuple[ActorCriticPolicy, Curve]:
-    """Train a policy over a list of options, or go on where the session was cut off.
+    """Train a policy over a list of options, unless an earlier session has done so.
 
     Args:
         stage: The name of the stage.
-        play: Plays all options. It is called again when the stage goes on, and must then give the same.
+        play: Plays all options.
         settings: How to learn.
-        session: Keeps what is done.
+        session: Keeps the outcome.
         space: The observation space.
         options: How many options the list has.
         seed: Fixes everything.
@@ -181,30 +169,11 @@ def learn_from_all_actions(
         The trained policy over Discrete(options) and its curve against the gradient steps.
 
     Raises:
-        OutputError: A checkpoint cannot be written.
+        OutputError: The stage's file cannot be written.
     """
-    finished = session.finished(stage)
-    logs = None if finished else session.logs(stage)
-    learner, curve = AllActionLearner(space, options, settings, seed=seed, log_folder=logs), Curve()
-    if finished is not None:
-        learner.policy.load_state_dict(finished["policy"])
-        return learner.policy, Curve(**finished["curve"])
-    played = play()
-
-    def point() -> None:
-        regret, reward = learner.measure(played)
-        curve.add(learner.steps, regret, reward)
-        learner.record(exact_regret=regret, sampled_reward=reward)
-        session.tell(stage, learner.steps, settings.steps, regret)
-
-    session.rounds(
-        stage,
-        learner,
-        {stage: curve},
-        learn=lambda: learner.round(played),
-        point=point,
-        more=lambda: learner.steps < settings.steps,
+    learner = AllActionLearner(play, space, options, settings, seed=seed)
+    rounds = math.ceil(settings.steps / ROUND)
+    curves = learn_in_rounds(
+        stage, {stage: learner}, session, measure=lambda: {stage: learner.measure()}, rounds=rounds
     )
-    weights = {name: tensor.detach().clone() for name, tensor in learner.policy.state_dict().items()}
-    session.finish(stage, {"policy": weights, "curve": asdict(curve)})
-    return learner.policy, curve
+    return learner.policy, curves[stage]

@@ -21,11 +21,11 @@ from stackroute.envs.games import joined_games
 from stackroute.envs.play import play_commitments, play_users
 from stackroute.envs.user_env import PATIENCE_LEVELS
 from stackroute.envs.variant import DEFAULT_MAX_PASSES, Variant
-from stackroute.training.learn.all_actions import Played, judged, learn_from_all_actions
+from stackroute.training.learn.all_actions import Played, evaluated, learn_from_all_actions
 from stackroute.training.learn.evaluation import evaluate, provider_regret, user_regret
 from stackroute.training.learn.exploration import ExploringProvider
 from stackroute.training.learn.learning import no_draws, one_thread
-from stackroute.training.learn.result import Stage, TrainedPair, judge_held_out
+from stackroute.training.learn.result import Stage, TrainedPair, evaluate_held_out
 from stackroute.training.learn.session import Session, derived_seed
 
 if TYPE_CHECKING:
@@ -84,28 +84,9 @@ class Problem:
 
 
 def train(
-    game: Game,
-    settings: AmortisedSettings,
-    *,
-    throttling: bool,
-    seed: int = 0,
-    session: Session | None = None,
+    game: Game, settings: AmortisedSettings, *, throttling: bool, seed: int = 0, session: Session | None = None
 ) -> TrainedPair:
-    """Train a user and a provider on a distribution of games, and judge them on one game and on held-out ones.
-
-    Args:
-        game: A single game, which the pair is judged on; it learns nothing from it.
-        settings: The distribution, and how both learn.
-        throttling: Whether the provider can delay.
-        seed: Fixes everything; the same seed gives the same result on the same versions.
-        session: Keeps what is done; None for a session without files.
-
-    Returns:
-        The trained pair.
-
-    Raises:
-        OutputError: A checkpoint cannot be written.
-    """
+    """Train both on a distribution of games, and evaluate them on one game and on held-out ones."""
     session = session or Session()
     with one_thread():
         problem = Problem(
@@ -120,7 +101,7 @@ def train(
         commitment = provider.commit(game, no_draws())
         patience = user.patience(game, commitment, np.zeros(()))
         evaluation = evaluate(game, commitment, patience, throttling=throttling)
-        held_out = judge_held_out(provider, throttling=throttling)
+        held_out = evaluate_held_out(provider, throttling=throttling)
     return TrainedPair(
         user=user,
         provider=provider,
@@ -178,21 +159,21 @@ def learn_user(problem: Problem, settings: AllActionSettings, session: Session) 
     Args:
         problem: The games; half of the commitments are from its list, the others all over.
         settings: How the user learns.
-        session: Keeps what is done.
+        session: Keeps the outcome.
 
     Returns:
         The learned user, and its mean exact regret where it has not learned against the gradient steps.
 
     Raises:
-        OutputError: A checkpoint cannot be written.
+        OutputError: A stage's file cannot be written.
     """
     games, seed = problem.games, derived_seed(problem.seed, USER_STAGE)
     levels = np.array(PATIENCE_LEVELS)
 
     def play() -> Played:
-        coins = np.random.default_rng(derived_seed(seed, "situations"))
-        rows = coins.integers(len(games), size=settings.situations)
-        commitment = _explored(games[rows], problem, coins)
+        generator = np.random.default_rng(derived_seed(seed, "situations"))
+        rows = generator.integers(len(games), size=settings.situations)
+        commitment = _explored(games[rows], problem, generator)
         rewards = np.empty((len(rows), len(levels)), dtype=np.float32)
         table, seeds = Variant.of(games).table, derived_seed(seed, "tasks") + np.arange(len(rows))
         for part in _parts(USER_STAGE, len(rows), session):
@@ -207,7 +188,7 @@ def learn_user(problem: Problem, settings: AllActionSettings, session: Session) 
                 DEFAULT_MAX_PASSES,
             )
             rewards[part] = np.arcsinh(gain / (_GAIN_UNIT * games.value[rows[part]][:, None]))
-        kept = np.arange(judged(len(rows)))
+        kept = np.arange(evaluated(len(rows)))
         regret = user_regret(games[rows[kept]][:, None], commitment[kept][:, None], levels)
         return Played(problem.seen(games[rows], commitment), rewards, regret)
 
@@ -226,20 +207,20 @@ def learn_provider(
         problem: The games, and the commitments among which it chooses.
         user: The user that answers.
         settings: How the provider learns.
-        session: Keeps what is done.
+        session: Keeps the outcome.
 
     Returns:
         The learned provider, and its mean exact regret where it has not learned against the gradient steps.
 
     Raises:
-        OutputError: A checkpoint cannot be written.
+        OutputError: A stage's file cannot be written.
     """
     games, options, seed = problem.games, problem.options, derived_seed(problem.seed, PROVIDER_STAGE)
     fee = settings.delay_fee * (options[:, 2:] > 0).any(axis=1)
 
     def play() -> Played:
-        coins = np.random.default_rng(derived_seed(seed, "situations"))
-        rows = coins.integers(len(games), size=settings.situations)
+        generator = np.random.default_rng(derived_seed(seed, "situations"))
+        rows = generator.integers(len(games), size=settings.situations)
         rewards = np.empty((len(rows), len(options)), dtype=np.float32)
         table, seeds = Variant.of(games).table, derived_seed(seed, "tasks") + np.arange(len(rows))
         for part in _parts(PROVIDER_STAGE, len(rows), session):
@@ -259,7 +240,7 @@ def learn_provider(
             # Service cost and churn penalty.
             cost = means[:, :2].sum(axis=1).reshape(commitment.shape) / unit_of_money(batch)
             rewards[part] = -np.log(np.maximum(cost, _LEAST_COST)) - fee
-        kept = games[rows[: judged(len(rows))]]
+        kept = games[rows[: evaluated(len(rows))]]
         best = solve(kept, throttling=problem.throttling).provider_cost
         regret = provider_regret(kept[:, None], commitment_from_action(kept[:, None], options), best[:, None])
         weights = 1.0 + settings.mixing_weight * _mixing_pays(rewards, options)
@@ -271,14 +252,14 @@ def learn_provider(
     return LearnedProvider(policy, commitments=options), curve
 
 
-def _explored(games: Game, problem: Problem, coins: np.random.Generator) -> Commitment:
+def _explored(games: Game, problem: Problem, generator: np.random.Generator) -> Commitment:
     """Half of the commitments are all over, a quarter are options that mix the models, a quarter the other options."""
     count, options = len(games), problem.options
-    wide = ExploringProvider(problem.throttling).commit(games, coins.random((count, 4)))
+    wide = ExploringProvider(problem.throttling).commit(games, generator.random((count, 4)))
     mixes = options[:, 1] > 0
-    numbers = [coins.choice(np.flatnonzero(those), count) for those in (mixes, ~mixes)]
-    own = commitment_from_action(games, options[np.where(coins.random(count) < 0.5, *numbers)])
-    listed = coins.random(count) < 0.5
+    numbers = [generator.choice(np.flatnonzero(those), count) for those in (mixes, ~mixes)]
+    own = commitment_from_action(games, options[np.where(generator.random(count) < 0.5, *numbers)])
+    listed = generator.random(count) < 0.5
     return Commitment.of_valid(
         model=np.where(listed, own.model, wide.model),
         cascade=np.where(listed, own.cascade, wide.cascade),
@@ -295,10 +276,10 @@ def _mixing_pays(rewards: npt.NDArray[np.float32], options: FloatArray) -> Float
 
 
 def _parts(stage: str, count: int, session: Session) -> Iterator[IntArray]:
-    """The numbers of all situations in parts; tells after each how far the play is, which has no regret of its own."""
+    """The numbers of all situations in parts; reports progress after each, without a regret."""
     for done, part in enumerate(np.array_split(np.arange(count), _PARTS), start=1):
         yield part
-        session.tell(f"{stage}: play", done, _PARTS, np.nan)
+        session.progress(f"{stage}: play", done, _PARTS, np.nan)
 
 
 def _moves(commitment: Commitment) -> tuple[IntArray, FloatArray, FloatArray]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _LEVELS = np.sort([*PATIENCE_LEVELS, 0.001, 0.01, 0.05, 0.99, 0.999])
 _FIRST_TASKS = 200_000
 _GROWTH = 4
+_LUCK = 1.0
 # Doubled ten times, the step is longer than half of all cascade probabilities.
 _FIRST_STEP = 5e-4
 _STEPS = 11
@@ -54,8 +55,8 @@ def check(
     """Find out by sampled play how the user will answer a commitment, as far as that matters to the provider.
 
     An answer is ruled out when it is worse for the user than the best one, by so many standard errors. Tasks are played
-    until all that are left cost the provider the same, within the tolerance, or until there are no more tasks, or until
-    none that is left makes the commitment worth while.
+    until all that are left cost the provider the same, within the tolerance, or until there are no more tasks or they
+    would hardly help, or until none that is left makes the commitment worth while.
 
     Args:
         play: The game.
@@ -66,16 +67,25 @@ def check(
     Returns:
         The commitment, with the cost that it does not exceed.
     """
-    cost = play.cost(joined([commitment] * len(_LEVELS)), _LEVELS, _FIRST_TASKS).mean(axis=1)
     played, tasks = 0, min(_FIRST_TASKS, settings.tasks)
-    total = np.zeros((len(_LEVELS), BLOCKS))
-    sure, possible = False, np.ones(len(_LEVELS), dtype=bool)
-    while played < settings.tasks and not sure and cost[possible].min() < worth:
+    total, cost = np.zeros((len(_LEVELS), BLOCKS)), np.full(len(_LEVELS), np.nan)
+    while True:
         total += tasks * play.gain(joined([commitment]), _LEVELS[None], tasks, first=played)[0]
         played += tasks
+        behind = _behind(total)
+        possible = behind < settings.standard_errors
+        unknown = np.flatnonzero(possible & np.isnan(cost))
+        if len(unknown):
+            arms = joined([commitment] * len(unknown))
+            cost[unknown] = play.cost(arms, _LEVELS[unknown], _FIRST_TASKS).mean(axis=1)
+        least, most = cost[possible].min(), cost[possible].max()
+        sure = bool(most <= least * (1 + settings.tolerance))
+        # By how many standard errors the nearest rival would be behind after all tasks, if it is lucky.
+        rivals = possible & (abs(cost - cost[behind.argmin()]) > settings.tolerance * least)
+        hoped = (behind[rivals].min(initial=np.inf) + _LUCK) * math.sqrt(settings.tasks / played)
         tasks = min(tasks * _GROWTH, settings.tasks - played)
-        possible = _behind(total) < settings.standard_errors
-        sure = bool(cost[possible].max() <= cost[possible].min() * (1 + settings.tolerance))
+        if sure or least >= worth or hoped < settings.standard_errors or tasks <= 0:
+            break
     worst = int(np.where(possible, cost, -np.inf).argmax())
     return Checked(commitment, float(_LEVELS[worst]), float(cost[worst]), sure)
 
@@ -84,8 +94,8 @@ def walk(play: SampledGame, start: Commitment, settings: CertificateSettings) ->
     """Find the cheapest commitment near a given one about which play is sure.
 
     Only the cascade probability moves: first by ever longer steps to both sides; then, from the cheapest place found,
-    the gap to the next one on the side of the threshold is halved until it is no longer than the first step, and
-    `settings.tries` times at least. It does not move for a gain within the tolerance.
+    the gap to the next one on the side of the threshold is halved until crossing it would save no more than half the
+    tolerance, if the user answered the same. It does not move for a gain within the tolerance.
 
     Args:
         play: The game.
@@ -113,8 +123,7 @@ def walk(play: SampledGame, start: Commitment, settings: CertificateSettings) ->
     if not side or found.commitment.cascade == start.cascade or not 0 <= index < len(places):
         return found
     bad = float(places[index])
-    gap = abs(bad - float(found.commitment.cascade))
-    for _ in range(max(settings.tries, math.ceil(math.log2(gap / _FIRST_STEP)))):
+    while _saving(play, found, bad) > settings.tolerance / 2:
         middle = (bad + float(found.commitment.cascade)) / 2
         nearer = check(play, _moved(start, middle), settings, worth=found.cost)
         if nearer.sure and nearer.cost < found.cost:
@@ -124,14 +133,20 @@ def walk(play: SampledGame, start: Commitment, settings: CertificateSettings) ->
     return found
 
 
+def _saving(play: SampledGame, found: Checked, place: float) -> float:
+    """The share of its cost that the provider would save at another place if the user answered the same."""
+    moved = joined([found.commitment, _moved(found.commitment, place)])
+    here, there = play.cost(moved, np.full(2, found.patience), _FIRST_TASKS).mean(axis=1)
+    return float(1 - there / here)
+
+
 def _cheaper_side(play: SampledGame, found: Checked) -> int:
     """The side on which the provider would pay less if the user answered the same; 0 where that is neither."""
-    places = np.clip(found.commitment.cascade + _FIRST_STEP * 2.0**_STEPS * np.array([0, -1, 1]), 0.0, 1.0)
-    moved = joined([_moved(found.commitment, place) for place in places])
-    here, lower, upper = play.cost(moved, np.full(3, found.patience), _FIRST_TASKS).mean(axis=1)
-    if min(lower, upper) >= here:
+    reach = _FIRST_STEP * 2.0**_STEPS * np.array([-1, 1])
+    lower, upper = (_saving(play, found, place) for place in np.clip(found.commitment.cascade + reach, 0.0, 1.0))
+    if max(lower, upper) <= 0:
         return 0
-    return -1 if lower < upper else 1
+    return -1 if lower > upper else 1
 
 
 def _moved(start: Commitment, cascade: float) -> Commitment:

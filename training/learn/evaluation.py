@@ -1,4 +1,4 @@
-"""Exact judgement of what was learned: the closed forms judge, they never teach."""
+"""Exact evaluation of what was learned: the closed forms evaluate, they never teach."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def outcome(game: Game, commitment: Commitment, patience: FloatArray) -> Outcome
 
 
 def evaluate(game: Game, commitment: Commitment, patience: FloatArray, *, throttling: bool) -> Evaluation:
-    """Judge a learned commitment and the learned patience under it.
+    """Evaluate a learned commitment and the learned patience under it.
 
     Args:
         game: A single game.

@@ -1,38 +1,36 @@
 """Follower first: the user learns to answer any commitment, then the provider learns against that user.
 
-The scheme of Gerstgrasser and Parkes, *Oracles & Followers* (ICML 2023). Then the provider's choice is refined by
-further learning (`zoom`) and checked by sampled play (`certificate`). All rewards come from sampled play.
+The scheme of Gerstgrasser and Parkes, *Oracles & Followers* (ICML 2023). Then the provider's choice is compared with
+commitments all over (`overview`) and checked by sampled play (`certificate`). All rewards come from sampled play.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stackroute.agents.learned import LearnedProvider, LearnedUser
 from stackroute.agents.providers import StaticProvider
-from stackroute.agents.windows import Window
 from stackroute.analytic import Commitment, solve
 from stackroute.envs.batch import PatienceBatch, ProviderBatch
 from stackroute.envs.rules import DRAWS
 from stackroute.envs.sb3 import PatienceVecEnv, ProviderVecEnv, UserVecEnv
 from stackroute.envs.user_batch import LOOKAHEAD, UserBatch
+from stackroute.envs.user_env import PATIENCE_LEVELS
 from stackroute.training.learn.certificate import walk
 from stackroute.training.learn.evaluation import evaluate, provider_regret, user_regret
 from stackroute.training.learn.exploration import ExploringProvider
-from stackroute.training.learn.learning import learn, no_draws, one_thread
+from stackroute.training.learn.learning import Learner, learn_in_rounds, no_draws, one_thread
+from stackroute.training.learn.overview import OVERVIEW_STAGE, find_contenders
 from stackroute.training.learn.result import Stage, TrainedPair
 from stackroute.training.learn.sampling import SampledGame, joined
 from stackroute.training.learn.session import Session, derived_seed
 from stackroute.training.learn.views import featured
-from stackroute.training.learn.zoom import Contender, Zoom, levels_of
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from stable_baselines3.common.policies import BasePolicy
     from stable_baselines3.common.vec_env import VecEnv
 
     from stackroute.analytic import Game
@@ -47,39 +45,17 @@ if TYPE_CHECKING:
 
 USER_STAGE = "user"
 PROVIDER_STAGE = "provider"
-ZOOM_STAGE = "zoom"
 CERTIFICATE_STAGE = "certificate"
-LAST_USER_STAGE = "last window user"
 
-_SAME_ANSWER = 0.01
-_JUDGED_COMMITMENTS = 1_000
-_JUDGING_TASKS = 1_000
-_JUDGING_TASKS_OF_PROVIDER = 100_000
+_EVALUATED_COMMITMENTS = 1_000
+_TASKS_OF_USER = 256
+_TASKS_OF_PROVIDER = 100_000
 
 
 def train(
-    game: Game,
-    settings: FollowerFirstSettings,
-    *,
-    throttling: bool,
-    seed: int = 0,
-    session: Session | None = None,
+    game: Game, settings: FollowerFirstSettings, *, throttling: bool, seed: int = 0, session: Session | None = None
 ) -> TrainedPair:
-    """Train a user and a provider on one game.
-
-    Args:
-        game: A single game.
-        settings: How both learn.
-        throttling: Whether the provider can delay.
-        seed: Fixes everything; the same seed gives the same result on the same versions.
-        session: Keeps what is done; None for a session without files.
-
-    Returns:
-        The trained pair.
-
-    Raises:
-        OutputError: A checkpoint cannot be written.
-    """
+    """Train a user, then a provider, on one game; see `stackroute.training.learn.schemes.train`."""
     session = session or Session()
     with one_thread():
         user, user_curve = learn_user(
@@ -90,32 +66,28 @@ def train(
         )
         curves = {USER_STAGE: user_curve, PROVIDER_STAGE: provider_curve}
 
-        def judged(name: str, contender: Contender) -> Stage:
-            patience = contender.user.patience(game, contender.commitment, np.zeros(()))
-            return Stage(name, evaluate(game, contender.commitment, patience, throttling=throttling))
+        def evaluated(name: str, commitment: Commitment) -> Stage:
+            patience = user.patience(game, commitment, np.zeros(()))
+            return Stage(name, evaluate(game, commitment, patience, throttling=throttling))
 
-        contenders = [Contender(network.commit(game, no_draws()), user, 0.0)]
-        stages, zoom = [judged(PROVIDER_STAGE, contenders[0])], None
-        if settings.zoom:
-            best_cost = float(solve(game, throttling=throttling).provider_cost)
-            zoom = Zoom(game, user, settings.zoom, session, throttling=throttling, seed=seed, best_cost=best_cost)
-            contenders = zoom.refine(contenders[0].commitment)
-            stages.append(judged(ZOOM_STAGE, contenders[0]))
-        final, certified = contenders[0], None
+        final, certified = network.commit(game, no_draws()), None
+        stages, candidates = [evaluated(PROVIDER_STAGE, final)], [final]
+        if settings.overview:
+            contenders, curves[OVERVIEW_STAGE] = find_contenders(
+                game, user, final, settings.overview, session, throttling=throttling, seed=seed
+            )
+            candidates = [contender.commitment for contender in contenders]
+            final = candidates[0]
+            stages.append(evaluated(OVERVIEW_STAGE, final))
         if settings.certificate:
-            found = _certified(game, contenders, settings.certificate, session, seed)
+            found = _certified(game, candidates, settings.certificate, session, seed)
             certified = found is not None
-            final, unsure = found or (final, False)
-            if zoom and settings.zoom and unsure:
-                window = Window.around(final.commitment, settings.zoom.half_widths[-1] / 2)
-                final = replace(final, user=zoom.learn_user(LAST_USER_STAGE, window))
-            stages.append(judged(CERTIFICATE_STAGE, final))
-        if zoom:
-            curves |= zoom.curves
-    refined = settings.zoom or settings.certificate
+            final = final if found is None else found
+            stages.append(evaluated(CERTIFICATE_STAGE, final))
+    refined = settings.overview or settings.certificate
     return TrainedPair(
-        user=final.user,
-        provider=_static(final.commitment) if refined else network,
+        user=user,
+        provider=StaticProvider(int(final.model), float(final.cascade), final.delay) if refined else network,
         network=network,
         stages=tuple(stages),
         curves=curves,
@@ -137,7 +109,7 @@ def learn_user(
     Args:
         game: A single game.
         settings: How the user learns.
-        session: Keeps what is done.
+        session: Keeps the outcome.
         features: "raw" or "theory".
         throttling: Whether the commitments have delays.
         seed: Fixes everything.
@@ -147,29 +119,32 @@ def learn_user(
     """
     explorer = ExploringProvider(throttling)
     stage_seed = derived_seed(seed, USER_STAGE)
-    draws = np.random.default_rng(0).random((_JUDGED_COMMITMENTS, DRAWS - 1))
-    judged = explorer.commit(game, draws)
-    play = SampledGame(game, derived_seed(stage_seed, "judge"))
+    draws = np.random.default_rng(0).random((_EVALUATED_COMMITMENTS, DRAWS - 1))
+    commitments = explorer.commit(game, draws)
+    play = SampledGame(game, derived_seed(stage_seed, "evaluation"))
     levels = levels_of(settings)
+    environment = featured(user_environment(game, explorer, settings), features)
+    learner = Learner(environment, settings, seed=stage_seed)
 
-    def measure(policy: BasePolicy) -> float:
-        patience = LearnedUser(policy, levels).patience(game, judged, draws[:, 0])
-        return float(user_regret(game, judged, patience).mean())
+    def measure() -> dict[str, tuple[float, float]]:
+        patience = LearnedUser(learner.policy, levels).patience(game, commitments, draws[:, 0])
+        gain = play.gain(commitments, patience[:, None], _TASKS_OF_USER)
+        return {USER_STAGE: (float(user_regret(game, commitments, patience).mean()), float(gain.mean()) / play.value)}
 
-    def sample(policy: BasePolicy) -> float:
-        patience = LearnedUser(policy, levels).patience(game, judged, draws[:, 0])
-        return float(play.gain(judged, patience[:, None], _JUDGING_TASKS).mean()) / play.value
-
-    policy, curve = learn(
+    curves = learn_in_rounds(
         USER_STAGE,
-        featured(user_environment(game, explorer, settings), features),
-        settings,
+        {USER_STAGE: learner},
         session or Session(),
-        seed=stage_seed,
         measure=measure,
-        sample=sample,
+        rounds=settings.rounds,
+        plateau=settings.plateau,
     )
-    return LearnedUser(policy, levels), curve
+    return LearnedUser(learner.policy, levels), curves[USER_STAGE]
+
+
+def levels_of(settings: UserSettings) -> tuple[float, ...] | None:
+    """The patiences among which a user with these settings chooses; None where it chooses freely or pass by pass."""
+    return PATIENCE_LEVELS if settings.action == "grid" else None
 
 
 def user_environment(
@@ -204,7 +179,7 @@ def learn_provider(
         game: A single game.
         user: The user that answers.
         settings: How the provider learns.
-        session: Keeps what is done.
+        session: Keeps the outcome.
         features: "raw" or "theory".
         throttling: Whether the provider can delay.
         seed: Fixes everything.
@@ -213,6 +188,30 @@ def learn_provider(
         The learned provider, and its exact regret against the steps.
     """
     stage_seed = derived_seed(seed, PROVIDER_STAGE)
+    environment = featured(provider_environment(game, user, settings, throttling=throttling), features)
+    learner = Learner(environment, settings, seed=stage_seed)
+    best_cost = solve(game, throttling=throttling).provider_cost
+    play = SampledGame(game, derived_seed(stage_seed, "evaluation"))
+
+    def measure() -> dict[str, tuple[float, float]]:
+        commitment = LearnedProvider(learner.policy).commit(game, no_draws())
+        batch = joined([commitment])
+        cost = play.cost(batch, user.patience(game, batch, np.zeros(1)), _TASKS_OF_PROVIDER).mean()
+        return {PROVIDER_STAGE: (float(provider_regret(game, commitment, best_cost)), -float(np.log(cost)))}
+
+    curves = learn_in_rounds(
+        PROVIDER_STAGE,
+        {PROVIDER_STAGE: learner},
+        session or Session(),
+        measure=measure,
+        rounds=settings.rounds,
+        plateau=settings.plateau,
+    )
+    return LearnedProvider(learner.policy), curves[PROVIDER_STAGE]
+
+
+def provider_environment(game: Game, user: UserPolicy, settings: ProviderSettings, *, throttling: bool) -> VecEnv:
+    """The batch on which a provider with these settings learns, against a user."""
     batch = ProviderBatch(
         game,
         user,
@@ -221,62 +220,26 @@ def learn_provider(
         throttling=throttling,
         action="grid" if settings.algorithm == "dqn" else "box",
     )
-    best_cost = solve(game, throttling=throttling).provider_cost
-    play = SampledGame(game, derived_seed(stage_seed, "judge"))
-
-    def measure(policy: BasePolicy) -> float:
-        return float(provider_regret(game, LearnedProvider(policy).commit(game, no_draws()), best_cost))
-
-    def sample(policy: BasePolicy) -> float:
-        commitment = joined([LearnedProvider(policy).commit(game, no_draws())])
-        patience = user.patience(game, commitment, np.zeros(1))
-        return -float(np.log(play.cost(commitment, patience, _JUDGING_TASKS_OF_PROVIDER).mean()))
-
-    policy, curve = learn(
-        PROVIDER_STAGE,
-        featured(ProviderVecEnv(batch), features),
-        settings,
-        session or Session(),
-        seed=stage_seed,
-        measure=measure,
-        sample=sample,
-    )
-    return LearnedProvider(policy), curve
+    return ProviderVecEnv(batch)
 
 
 def _certified(
-    game: Game, contenders: list[Contender], settings: CertificateSettings, session: Session, seed: int
-) -> tuple[Contender, bool] | None:
-    """The cheapest contender that passes, after its walk; None where none does.
-
-    Also whether its user should learn about it once more: the walk has moved it, or the user answers it in another way
-    than play has shown to be best.
-    """
+    game: Game, candidates: list[Commitment], settings: CertificateSettings, session: Session, seed: int
+) -> Commitment | None:
+    """The cheapest commitment about which play is sure, by walks from the candidates; None if there is none."""
     play = SampledGame(game, derived_seed(seed, CERTIFICATE_STAGE))
 
     def compute() -> dict[str, Any]:
-        session.tell(CERTIFICATE_STAGE, 0, 1, np.nan)
-        best: dict[str, Any] = {"contender": None, "cost": np.inf}
-        for number, contender in enumerate(contenders):
-            found = walk(play, contender.commitment, settings)
-            if found is None:
-                continue
-            cost = float(play.cost(joined([found.commitment]), np.array([found.patience]), settings.tasks).mean())
-            if cost < best["cost"]:
-                cascade = float(found.commitment.cascade)
-                best = {"contender": number, "cost": cost, "cascade": cascade, "patience": found.patience}
-        session.tell(CERTIFICATE_STAGE, 1, 1, np.nan)
-        return best
+        session.progress(CERTIFICATE_STAGE, 0, len(candidates), np.nan)
+        found = []
+        for number, candidate in enumerate(candidates, start=1):
+            found.append(walk(play, candidate, settings))
+            session.progress(CERTIFICATE_STAGE, number, len(candidates), np.nan)
+        sure = [one for one in found if one is not None]
+        if not sure:
+            return {}
+        best = min(sure, key=lambda one: one.cost).commitment
+        return {"model": int(best.model), "cascade": float(best.cascade), "delay": best.delay.tolist()}
 
-    found = session.once(CERTIFICATE_STAGE, compute)
-    if found["contender"] is None:
-        return None
-    chosen = contenders[found["contender"]]
-    commitment = Commitment(int(chosen.commitment.model), found["cascade"], chosen.commitment.delay)
-    answer = float(chosen.user.patience(game, commitment, np.zeros(())))
-    moved = found["cascade"] != float(chosen.commitment.cascade)
-    return Contender(commitment, chosen.user, found["cost"]), moved or abs(answer - found["patience"]) > _SAME_ANSWER
-
-
-def _static(commitment: Commitment) -> StaticProvider:
-    return StaticProvider(int(commitment.model), float(commitment.cascade), commitment.delay)
+    kept = session.stage(CERTIFICATE_STAGE, compute)
+    return Commitment(kept["model"], kept["cascade"], kept["delay"]) if kept else None

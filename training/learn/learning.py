@@ -1,4 +1,4 @@
-"""One player's learning, in rounds: each starts from seeds of its own, so that it can be repeated exactly."""
+"""Learning in rounds: each round starts from seeds of its own, so that it can be repeated exactly."""
 
 from __future__ import annotations
 
@@ -9,26 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from stable_baselines3.common.logger import Logger, configure
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.utils import set_random_seed
 
 from stackroute.training.learn.models import make_exploration, make_model
 from stackroute.training.learn.session import Curve, derived_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from stable_baselines3.common.policies import BasePolicy
     from stable_baselines3.common.vec_env import VecEnv
 
     from stackroute.configs.training import LearnerSettings, PlateauSettings
+    from stackroute.training.learn.all_actions import AllActionLearner
     from stackroute.training.learn.session import Session
-
-    Judge = Callable[[BasePolicy], float]
-
-_BUFFER = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
-_COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls")
 
 
 @contextmanager
@@ -45,27 +40,21 @@ def one_thread() -> Iterator[None]:
 class Learner:
     """A model of stable-baselines3 that learns in rounds.
 
-    What a round does depends on the learner's state and the round's number alone.
-
     Args:
         environment: The batch to learn on.
         settings: How to learn.
         seed: Fixes everything.
-        log_folder: Where TensorBoard logs go; None for none.
 
     Attributes:
         model: The model.
         rounds: Rounds done.
     """
 
-    def __init__(
-        self, environment: VecEnv, settings: LearnerSettings, *, seed: int, log_folder: Path | None = None
-    ) -> None:
-        self.settings = settings
-        self.rounds = 0
+    def __init__(self, environment: VecEnv, settings: LearnerSettings, *, seed: int) -> None:
+        self.settings, self.rounds = settings, 0
         self._seed = seed
         self.model = make_model(environment, settings, seed=derived_seed(seed, "networks"), done=self._done)
-        self.model.set_logger(configure(str(log_folder), ["tensorboard"]) if log_folder else Logger(None, []))
+        self.set_logger(_logger(None))
         self._callback = make_exploration(settings, self._done)
 
     @property
@@ -97,49 +86,17 @@ class Learner:
         )
         self.rounds += 1
 
-    def record(self, **values: float) -> None:
-        """Write values to the TensorBoard logs."""
-        for name, value in values.items():
-            self.model.logger.record(name.replace("_", "/", 1), value)
-        self.model.logger.dump(self.steps)
-
-    def state(self) -> dict[str, Any]:
-        """Networks, optimisers and what is remembered: all that the next round depends on."""
-        model = self.model
-        _, variables = model._get_torch_save_params()
-        state: dict[str, Any] = {
-            "rounds": self.rounds,
-            "parameters": model.get_parameters(),
-            "variables": {name: getattr(model, name).detach() for name in variables or ()},
-            "counters": {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)},
-        }
-        if isinstance(model, OffPolicyAlgorithm):
-            buffer = model.replay_buffer
-            assert buffer is not None
-            filled = buffer.buffer_size if buffer.full else buffer.pos
-            kept = {name: torch.as_tensor(getattr(buffer, name)[:filled]) for name in _BUFFER}
-            state["buffer"] = {"pos": buffer.pos, "full": buffer.full, **kept}
-        return state
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a state of `state`."""
-        model = self.model
-        self.rounds = state["rounds"]
-        model.set_parameters(state["parameters"], device="cpu")
-        for name, value in state["variables"].items():
-            getattr(model, name).data.copy_(value)
-        for name, value in state["counters"].items():
-            setattr(model, name, value)
-        if isinstance(model, OffPolicyAlgorithm):
-            buffer, kept = model.replay_buffer, state["buffer"]
-            assert buffer is not None
-            buffer.pos, buffer.full = kept["pos"], kept["full"]
-            for name in _BUFFER:
-                getattr(buffer, name)[: len(kept[name])] = kept[name].numpy()
+    def set_logger(self, logger: Logger) -> None:
+        """Where the model writes what it records."""
+        self.model.set_logger(logger)
 
     def _done(self) -> float:
         steps = self.model.num_timesteps if hasattr(self, "model") else 0
         return min(steps / self.settings.steps, 1.0)
+
+
+def _logger(folder: Path | None) -> Logger:
+    return configure(str(folder), ["tensorboard"]) if folder else Logger(None, [])
 
 
 def plateaued(rewards: list[float], settings: PlateauSettings | None) -> bool:
@@ -157,58 +114,67 @@ def plateaued(rewards: list[float], settings: PlateauSettings | None) -> bool:
     return max(rewards[-settings.rounds :]) <= max(rewards[: -settings.rounds]) + settings.tolerance
 
 
-def learn(
+def learn_in_rounds(
     stage: str,
-    environment: VecEnv,
-    settings: LearnerSettings,
+    learners: Mapping[str, Learner | AllActionLearner],
     session: Session,
     *,
-    seed: int,
-    measure: Judge,
-    sample: Judge,
-) -> tuple[BasePolicy, Curve]:
-    """Train a policy, or go on where the session was cut off.
+    measure: Callable[[], Mapping[str, tuple[float, float]]],
+    rounds: int,
+    plateau: PlateauSettings | None = None,
+) -> dict[str, Curve]:
+    """Train policies, a round each in turns, unless an earlier session has done so.
 
     Args:
         stage: The name of the stage.
-        environment: The batch to learn on.
-        settings: How to learn.
-        session: Keeps what is done.
-        seed: Fixes everything.
-        measure: The exact regret of a policy, recorded and shown but never fed back.
-        sample: What sampled play gives the deterministic policy: what the plateau rule goes by.
+        learners: What learns, by name; afterwards its policies are the trained ones.
+        session: Keeps the outcome.
+        measure: The exact regret of each learner's policy, which is recorded and shown but never fed back, and what
+            sampled play gives the policy when it is deterministic.
+        rounds: Of each learner.
+        plateau: When to stop early, by what play gives the last learner; None for never.
 
     Returns:
-        The trained policy and its curve.
+        The curve of each learner.
 
     Raises:
-        OutputError: A checkpoint cannot be written.
+        OutputError: The stage's file cannot be written.
     """
-    finished = session.finished(stage)
-    learner = Learner(environment, settings, seed=seed, log_folder=None if finished else session.logs(stage))
-    if finished is not None:
-        learner.policy.load_state_dict(finished["policy"])
+
+    def compute() -> dict[str, Any]:
+        curves = {name: Curve() for name in learners}
+        loggers = {name: _logger(session.logs(name)) for name in learners}
+        for name, learner in learners.items():
+            learner.set_logger(loggers[name])
+        last = list(curves.values())[-1]
+        for done in range(rounds + 1):
+            if done > 0:
+                for learner in learners.values():
+                    learner.round()
+            for name, (regret, reward) in measure().items():
+                curves[name].add(learners[name].steps, regret, reward)
+                loggers[name].record("exact/regret", regret)
+                loggers[name].record("sampled/reward", reward)
+                loggers[name].dump(learners[name].steps)
+            stops = plateaued(last.reward, plateau)
+            session.progress(stage, rounds if stops else done, rounds, last.regret[-1])
+            if stops:
+                break
+        return {
+            name: {
+                "policy": {key: tensor.detach().clone() for key, tensor in learner.policy.state_dict().items()},
+                "curve": asdict(curves[name]),
+            }
+            for name, learner in learners.items()
+        }
+
+    finished = session.stage(stage, compute)
+    for name, learner in learners.items():
+        learner.policy.load_state_dict(finished[name]["policy"])
         learner.policy.set_training_mode(False)
-        return learner.policy, Curve(**finished["curve"])
-    curve = Curve()
-
-    def point() -> None:
-        regret, reward = measure(learner.policy), sample(learner.policy)
-        curve.add(learner.steps, regret, reward)
-        learner.record(exact_regret=regret, sampled_reward=reward)
-        session.tell(stage, learner.steps, settings.steps, regret)
-
-    def more() -> bool:
-        return learner.rounds < settings.rounds and not plateaued(curve.reward, settings.plateau)
-
-    session.rounds(stage, learner, {stage: curve}, learn=learner.round, point=point, more=more)
-    learner.policy.set_training_mode(False)
-    session.tell(stage, settings.steps, settings.steps, curve.regret[-1])
-    weights = {name: tensor.detach().clone() for name, tensor in learner.policy.state_dict().items()}
-    session.finish(stage, {"policy": weights, "curve": asdict(curve)})
-    return learner.policy, curve
+    return {name: Curve(**finished[name]["curve"]) for name in learners}
 
 
 def no_draws() -> np.ndarray:
-    """The draws given to a deterministic policy, which makes no use of them, shape (4,)."""
+    """The random numbers given to a deterministic policy, which makes no use of them, shape (4,)."""
     return np.zeros(4)

@@ -12,7 +12,7 @@ from stackroute.analytic.sampling import strata
 from stackroute.training.learn.evaluation import provider_regret, throttled
 
 if TYPE_CHECKING:
-    from stackroute.agents.learned import LearnedProvider, LearnedUser, RefinedUser
+    from stackroute.agents.learned import LearnedProvider, LearnedUser
     from stackroute.agents.providers import StaticProvider
     from stackroute.analytic.game import FloatArray
     from stackroute.envs.policies import ProviderPolicy
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from stackroute.training.learn.session import Curve
 
 HELD_OUT_GAMES = 500
-"""How many games a provider that learned a distribution of games is judged on, in equal numbers from each stratum."""
+"""On how many games a provider that learned a distribution of games is evaluated, as many from each stratum."""
 
 HELD_OUT_SEED = 2026
-"""Draws them. Nothing was ever tuned on them."""
+"""Their seed. Nothing was ever tuned on them."""
 
 _NEAR = 0.05
 
@@ -96,11 +96,11 @@ class HeldOut:
     throttling: tuple[Agreement, ...]
 
 
-def judge_held_out(provider: ProviderPolicy, *, throttling: bool) -> HeldOut:
-    """Judge a provider exactly in games stratified by regime, without any play.
+def evaluate_held_out(provider: ProviderPolicy, *, throttling: bool) -> HeldOut:
+    """Evaluate a provider exactly in games stratified by regime, without any play.
 
     Args:
-        provider: Commits without regard to the draws.
+        provider: Commits without regard to the random numbers.
         throttling: Whether it can delay.
     """
     game = stratified_games(HELD_OUT_GAMES, seed=HELD_OUT_SEED)
@@ -129,7 +129,7 @@ class TrainedPair:
 
     Attributes:
         user: The learned user.
-        provider: The learned provider; a fixed commitment where it was refined for the one game.
+        provider: The learned provider; a fixed commitment where it was refined for one game.
         network: The provider as its network alone has learned it.
         stages: The pair after each part of the training, the final one last.
         curves: The curve of each stage of learning, by name.
@@ -137,7 +137,7 @@ class TrainedPair:
         held_out: The provider in held-out games, where it learned a distribution of games; None where one game.
     """
 
-    user: LearnedUser | RefinedUser
+    user: LearnedUser
     provider: LearnedProvider | StaticProvider
     network: LearnedProvider
     stages: tuple[Stage, ...]

@@ -1,4 +1,4 @@
-"""A run: one game trained, judged and kept in a folder, from which it can be resumed, judged again and drawn."""
+"""A run: one game trained, evaluated and kept in a folder, from which it can be resumed, evaluated again and drawn."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from stackroute.agents.saving import load_provider, load_user, save_policy
 from stackroute.configs import ConfigError, GameConfig
 from stackroute.configs.loading import validated
 from stackroute.configs.training import settings_from
-from stackroute.training.learn.checkpoints import Checkpoints
 from stackroute.training.learn.evaluation import evaluate
 from stackroute.training.learn.learning import no_draws
 from stackroute.training.learn.schemes import train
-from stackroute.training.learn.session import CHECKPOINT_SECONDS, Session, as_lists
+from stackroute.training.learn.session import Session
 from stackroute.training.output import OutputError, RunError, output_folder, replacing, write_json
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 RUN, REPORT, CURVES, TIMES = "run.json", "report.json", "curves.json", "times.json"
 USER, PROVIDER, NETWORK = "user.npz", "provider.npz", "provider-network.npz"
-LOGS = "tensorboard"
+STAGES, LOGS = "stages", "tensorboard"
 
 
 @dataclass(frozen=True)
@@ -127,15 +126,48 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path}: cannot be read ({error})") from None
 
 
+def run_game(
+    spec: RunSpec, folder: Path, *, resume: bool = False, on_progress: OnProgress | None = None, logs: bool = True
+) -> Run:
+    """Train on a game and write the report, the curves, the policies and the times to a folder.
+
+    Args:
+        spec: What determines the result.
+        folder: The run's folder, made if it does not exist.
+        resume: Whether to go on after the last stage that an earlier run of the same specification has finished there;
+            the result is the same. Otherwise what an earlier run has left there is removed.
+        on_progress: Called with the stage, the rounds done, the rounds in all and the exact regret after every round.
+        logs: Whether to write TensorBoard logs.
+
+    Returns:
+        The run.
+
+    Raises:
+        OutputError: The folder or a file cannot be written.
+    """
+    if not resume:
+        start(spec, folder)
+    session = Session(folder / STAGES, log_folder=folder / LOGS if logs else None, on_progress=on_progress)
+    pair = train(spec.config.game, spec.settings, throttling=spec.throttling, seed=spec.seed, session=session)
+    run = Run(spec, pair)
+    for name, player in ((USER, pair.user), (PROVIDER, pair.provider), (NETWORK, pair.network)):
+        with replacing(folder / name) as unfinished:
+            save_policy(player, unfinished)
+    write_json(folder / CURVES, {name: asdict(curve) for name, curve in pair.curves.items()})
+    write_json(folder / TIMES, {unit: round(spent, 2) for unit, spent in session.spent().items()})
+    write_json(folder / REPORT, run.report())
+    return run
+
+
 def start(spec: RunSpec, folder: Path) -> None:
-    """Make a run's folder ready: what an earlier run left there is removed.
+    """Remove what an earlier run has left in a folder, and write the specification.
 
     Raises:
         OutputError: The folder cannot be written to.
     """
     output_folder(folder)
-    Checkpoints(folder).remove()
-    shutil.rmtree(folder / LOGS, ignore_errors=True)
+    for name in (STAGES, LOGS):
+        shutil.rmtree(folder / name, ignore_errors=True)
     try:
         for name in (REPORT, CURVES, TIMES, USER, PROVIDER, NETWORK):
             (folder / name).unlink(missing_ok=True)
@@ -144,58 +176,14 @@ def start(spec: RunSpec, folder: Path) -> None:
     write_json(folder / RUN, spec.as_json())
 
 
-def go_on(
-    folder: Path,
-    *,
-    on_progress: OnProgress | None = None,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    logs: bool = True,
-) -> Run:
-    """Train until the run in a folder is finished, from its latest checkpoint if it has one.
-
-    The result does not depend on where the run was interrupted before.
-
-    Args:
-        folder: The run's folder, after `start`.
-        on_progress: Told the stage, the steps done, the steps in all and the exact regret after every round.
-        checkpoint_seconds: Least time between two checkpoints within a stage.
-        logs: Whether to write TensorBoard logs.
-
-    Returns:
-        The run; its report, curves, policies and times are in the folder.
-
-    Raises:
-        RunError: The folder holds no run, or no checkpoint that can be read.
-        OutputError: A file cannot be written.
-    """
-    spec = read_spec(folder)
-    checkpoints = Checkpoints(folder)
-    session = Session(
-        checkpoints,
-        log_folder=folder / LOGS if logs else None,
-        on_progress=on_progress,
-        checkpoint_seconds=checkpoint_seconds,
-    )
-    pair = train(spec.config.game, spec.settings, throttling=spec.throttling, seed=spec.seed, session=session)
-    run = Run(spec, pair)
-    for name, player in ((USER, pair.user), (PROVIDER, pair.provider), (NETWORK, pair.network)):
-        with replacing(folder / name) as unfinished:
-            save_policy(player, unfinished)
-    write_json(folder / CURVES, as_lists(pair.curves))
-    write_json(folder / TIMES, {name: round(seconds, 2) for name, seconds in session.spent().items()})
-    write_json(folder / REPORT, run.report())
-    checkpoints.trim()
-    return run
-
-
 def evaluate_run(
     folder: Path, *, provider: Path | None = None, user: Path | None = None, trust: bool = False
 ) -> Evaluation:
-    """Judge the players of a run exactly on its game.
+    """Evaluate the players of a run exactly on its game.
 
     Args:
         folder: The folder of a finished run.
-        provider: A file of another provider to judge in place of the run's.
+        provider: A file of another provider to evaluate in place of the run's.
         user: A file of another user.
         trust: Whether to load files that can run code.
 
@@ -218,15 +206,3 @@ def evaluate_run(
     if not spec.throttling and commitment.delay.any():
         raise RunError(f"provider: it delays by {commitment.delay}, but {folder} is a run without throttling")
     return evaluate(game, commitment, follower.patience(game, commitment, np.zeros(())), throttling=spec.throttling)
-
-
-def run_game(
-    spec: RunSpec,
-    folder: Path,
-    *,
-    on_progress: OnProgress | None = None,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
-) -> Run:
-    """Start a run in a folder and train until it is finished; see `start` and `go_on`."""
-    start(spec, folder)
-    return go_on(folder, on_progress=on_progress, checkpoint_seconds=checkpoint_seconds)

@@ -32,11 +32,11 @@ def joined(commitments: Sequence[Commitment]) -> Commitment:
 
 
 class SampledGame:
-    """Plays tasks of a game under commitments and patiences of one's choice, with common coins for all of them.
+    """Plays tasks of a game under commitments and patiences of one's choice, all with the same random numbers.
 
     Args:
         game: A single game.
-        seed: The seed of the coins.
+        seed: The seed of the random numbers.
     """
 
     def __init__(self, game: Game, seed: int) -> None:
@@ -58,7 +58,7 @@ class SampledGame:
         """
         rows, starts, each = self._blocks(len(commitment.model), tasks, first)
         outcome = play.play_commitments(
-            *self._coins(starts, each),
+            *self._tasks(starts, each),
             *self._moves(commitment, rows),
             np.repeat(patience[rows][:, None], 2, axis=1),
             DEFAULT_MAX_PASSES,
@@ -80,7 +80,7 @@ class SampledGame:
         """
         rows, starts, each = self._blocks(len(commitment.model), tasks, first)
         moves = self._moves(commitment, rows)
-        gain = play.play_users(*self._coins(starts, each), *moves, for_kernel(patience[rows]), DEFAULT_MAX_PASSES)
+        gain = play.play_users(*self._tasks(starts, each), *moves, for_kernel(patience[rows]), DEFAULT_MAX_PASSES)
         return gain.reshape(-1, BLOCKS, patience.shape[1]).swapaxes(1, 2)
 
     def answer(self, commitment: Commitment, tasks: int) -> FloatArray:
@@ -102,7 +102,7 @@ class SampledGame:
         each = max(tasks // BLOCKS, 1)
         return np.repeat(np.arange(count), BLOCKS), np.tile(first + each * np.arange(BLOCKS), count), each
 
-    def _coins(self, starts: np.ndarray, each: int) -> tuple[np.ndarray, np.ndarray, int, np.ndarray, np.ndarray]:
+    def _tasks(self, starts: np.ndarray, each: int) -> tuple[np.ndarray, np.ndarray, int, np.ndarray, np.ndarray]:
         zeros = np.zeros(len(starts), dtype=np.int64)
         return np.full(len(starts), self._seed, dtype=np.int64), starts, each, self._table, zeros
 

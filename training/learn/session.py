@@ -1,23 +1,30 @@
-"""A session of training: finished stages, the state of the stage in progress, and whoever watches."""
+"""A session of training: what its finished stages gave, in files that are whole or not there, and its progress."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import time
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+import warnings
+from dataclasses import dataclass, field
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from stackroute.training.output import output_folder, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from stackroute.training.learn.checkpoints import Checkpoints
-
     OnProgress = Callable[[str, int, int, float], None]
 
-CHECKPOINT_SECONDS = 5.0
-"""Least time between two checkpoints within a stage."""
+_DIGEST_LENGTH = 64
+
+
+class DamagedStageWarning(UserWarning):
+    """The file of a finished stage cannot be read; the stage is computed again."""
 
 
 @dataclass
@@ -41,13 +48,8 @@ class Curve:
         self.reward.append(reward)
 
 
-def as_lists(curves: dict[str, Curve]) -> dict[str, dict[str, list[Any]]]:
-    """Curves as plain lists, for JSON and checkpoints."""
-    return {name: asdict(curve) for name, curve in curves.items()}
-
-
 def derived_seed(seed: int, *path: int | str) -> int:
-    """A seed for one part of a run, so that runs with neighbouring seeds share no coins.
+    """A seed for one part of a run, so that runs with neighbouring seeds share no random numbers.
 
     Args:
         seed: The run's.
@@ -57,141 +59,90 @@ def derived_seed(seed: int, *path: int | str) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-class Resumable(Protocol):
-    """What learns in rounds, each of which depends on its state alone."""
-
-    def state(self) -> dict[str, Any]:
-        """All that the next round depends on: tensors, numbers, texts, and lists and dictionaries of these."""
-        ...
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a state of `state`."""
-        ...
-
-
 class Session:
-    """Keeps what a training has done, stage by stage, so that it can go on where it was cut off.
+    """Keeps what the finished stages of a training gave, so that one that was cut off goes on after the last of them.
 
-    A training asks for its stages by name, in the same order each time. What a finished stage gave is not computed
-    again; a stage in progress goes on from its latest state. Whoever makes no use of files uses `Session()`.
+    Each stage has a file of its own. It is read with PyTorch's loader for weights, which does not execute anything.
 
     Args:
-        checkpoints: Where to keep it; None for nowhere.
+        folder: Where these files are kept, made if it does not exist; None for nowhere.
         log_folder: Where TensorBoard logs go; None for none.
-        on_progress: Told the stage, the steps done, the steps in all and the exact regret after every round.
-        checkpoint_seconds: Least time between two checkpoints within a stage.
+        on_progress: Called with the stage, the rounds done, the rounds in all and the exact regret after every round.
+
+    Raises:
+        OutputError: The folder cannot be written to.
     """
 
     def __init__(
-        self,
-        checkpoints: Checkpoints | None = None,
-        *,
-        log_folder: Path | None = None,
-        on_progress: OnProgress | None = None,
-        checkpoint_seconds: float = CHECKPOINT_SECONDS,
+        self, folder: Path | None = None, *, log_folder: Path | None = None, on_progress: OnProgress | None = None
     ) -> None:
-        self._checkpoints = checkpoints
-        self._log_folder = log_folder
-        self._on_progress = on_progress
-        self._seconds = checkpoint_seconds
-        self._saved = time.monotonic()
-        loaded = checkpoints.load() if checkpoints else None
-        self._content: dict[str, Any] = loaded or {"finished": {}, "stage": None, "state": None, "spent": {}}
-        self._spent_before: dict[str, float] = self._content["spent"]
+        self._folder, self._log_folder, self._on_progress = folder, log_folder, on_progress
+        self._spent_before = {"seconds": 0.0, "cpu_seconds": 0.0}
         self._began, self._began_cpu = time.perf_counter(), time.process_time()
+        if folder is not None:
+            # What a process that was killed in the middle of writing left behind.
+            for unfinished in output_folder(folder).glob(".*"):
+                unfinished.unlink(missing_ok=True)
 
-    def finished(self, stage: str) -> Any:
-        """What a finished stage gave, or None."""
-        return self._content["finished"].get(stage)
-
-    def state(self, stage: str) -> Any:
-        """The latest state of a stage that was cut off, or None."""
-        return self._content["state"] if self._content["stage"] == stage else None
-
-    def keep(self, stage: str, state: Callable[[], dict[str, Any]]) -> None:
-        """Write the state of a stage in progress, unless the last checkpoint is recent.
+    def stage(self, name: str, compute: Callable[[], Any]) -> Any:
+        """What a stage gives, computed only if no earlier session has finished it.
 
         Args:
-            stage: The stage.
-            state: Gives its state: tensors, numbers, texts, and lists and dictionaries of these.
+            name: The stage; each name is used once.
+            compute: Gives tensors, numbers, texts, and lists and dictionaries of these, the same at every call.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: The stage's file cannot be written.
         """
-        if self._checkpoints and time.monotonic() - self._saved >= self._seconds:
-            self._save(stage, state())
+        path = self._folder / f"{name.replace(' ', '-')}.bin" if self._folder else None
+        kept = _read(path) if path and path.exists() else None
+        if kept is not None:
+            for unit, spent in kept["spent"].items():
+                self._spent_before[unit] += spent
+            return kept["result"]
+        before = self.spent()
+        result = compute()
+        if path:
+            spent = {unit: after - before[unit] for unit, after in self.spent().items()}
+            _write(path, {"result": result, "spent": spent})
+        return result
 
-    def rounds(
-        self,
-        stage: str,
-        learner: Resumable,
-        curves: dict[str, Curve],
-        *,
-        learn: Callable[[], None],
-        point: Callable[[], None],
-        more: Callable[[], bool],
-    ) -> None:
-        """Let a learner learn in rounds, from the latest state of the stage if that was cut off.
-
-        Args:
-            stage: The stage.
-            learner: What learns.
-            curves: The curves of the stage; what was in them when it was cut off is put back.
-            learn: Learns for a round.
-            point: Adds a point to the curves: before the first round and after each.
-            more: Whether another round is to follow.
-
-        Raises:
-            OutputError: A checkpoint cannot be written.
-        """
-        state = self.state(stage)
-        if state is None:
-            point()
-        else:
-            learner.restore(state["learner"])
-            for name, kept in state["curves"].items():
-                vars(curves[name]).update(kept)
-        while more():
-            learn()
-            point()
-            self.keep(stage, lambda: {"learner": learner.state(), "curves": as_lists(curves)})
-
-    def finish(self, stage: str, result: Any) -> None:
-        """Keep what a stage gave.
-
-        Raises:
-            OutputError: It cannot be written.
-        """
-        self._content["finished"][stage] = result
-        self._save(None, None)
-
-    def once(self, stage: str, compute: Callable[[], Any]) -> Any:
-        """What a stage without learning gives, computed once.
-
-        Args:
-            stage: The stage.
-            compute: Gives numbers, texts, and lists and dictionaries of these.
-        """
-        if self.finished(stage) is None:
-            self.finish(stage, compute())
-        return self.finished(stage)
-
-    def tell(self, stage: str, done: int, total: int, regret: float) -> None:
-        """Tell whoever watches."""
+    def progress(self, stage: str, done: int, total: int, regret: float) -> None:
+        """Report the progress of a stage."""
         if self._on_progress is not None:
             self._on_progress(stage, done, total, regret)
 
     def spent(self) -> dict[str, float]:
-        """Wall and processor time of the training, also before it was cut off: "seconds" and "cpu_seconds"."""
+        """Wall and processor time of the training so far, with stages of earlier sessions: "seconds", "cpu_seconds"."""
         now = {"seconds": time.perf_counter() - self._began, "cpu_seconds": time.process_time() - self._began_cpu}
-        return {name: self._spent_before.get(name, 0.0) + seconds for name, seconds in now.items()}
+        return {unit: self._spent_before[unit] + spent for unit, spent in now.items()}
 
-    def logs(self, stage: str) -> Path | None:
-        """The folder of a stage's TensorBoard logs, or None."""
-        return self._log_folder / stage.replace(" ", "-") if self._log_folder else None
+    def logs(self, name: str) -> Path | None:
+        """The folder of a learner's TensorBoard logs, or None."""
+        return self._log_folder / name.replace(" ", "-") if self._log_folder else None
 
-    def _save(self, stage: str | None, state: Any) -> None:
-        self._content |= {"stage": stage, "state": state, "spent": self.spent()}
-        if self._checkpoints:
-            self._checkpoints.save(self._content)
-            self._saved = time.monotonic()
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    payload = buffer.getvalue()
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(hashlib.sha256(payload).hexdigest().encode() + payload)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """The content of a file of `_write`; None, with a warning, where it is damaged."""
+    import torch
+
+    try:
+        content = path.read_bytes()
+        digest, payload = content[:_DIGEST_LENGTH], content[_DIGEST_LENGTH:]
+        if hashlib.sha256(payload).hexdigest().encode() != digest:
+            raise ValueError("its checksum does not match")
+        loaded: dict[str, Any] = torch.load(io.BytesIO(payload), weights_only=True)
+    except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as error:
+        warnings.warn(f"{path}: cannot be read ({error}); computed again", DamagedStageWarning, stacklevel=3)
+        return None
+    return loaded

@@ -1,4 +1,4 @@
-"""How a learner sees a batch: through a window, with features, blind, or choosing from a list of commitments."""
+"""How a learner sees a batch: with features, blind, or choosing from a list of commitments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnvWrapper
 
-from stackroute.agents.windows import window_space
 from stackroute.analytic import Commitment
 from stackroute.envs.encoding import action_from_commitment, to_symmetric
 from stackroute.envs.features import feature_space, with_features
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
     from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-    from stackroute.agents.windows import Window
     from stackroute.analytic import Game
     from stackroute.analytic.game import FloatArray
     from stackroute.envs.sb3 import ProviderVecEnv
@@ -48,13 +46,6 @@ class _ObservationView(VecEnvWrapper):
             for slot, shown in zip(ended, last, strict=True):
                 infos[slot]["terminal_observation"] = shown
         return self._shown(np.asarray(observation)), rewards, dones, infos
-
-
-def seen_through(window: Window, venv: VecEnv) -> VecEnv:
-    """A batch whose cascade probabilities are shown as places in a window."""
-    return _ObservationView(
-        venv, window_space(), lambda shown: window.magnified(shown, shown[..., _GAME + 1].astype(np.float64))
-    )
 
 
 def featured(venv: VecEnv, features: str) -> VecEnv:

@@ -14,8 +14,8 @@ from stackroute.training.learn.certificate import Checked, check, walk
 from stackroute.training.learn.evaluation import provider_regret
 from stackroute.training.learn.sampling import BLOCKS, SampledGame, joined
 
-SETTINGS = CertificateSettings(tolerance=0.002, standard_errors=4.0, tasks=2_000_000, tries=4)
-QUICK = SETTINGS.model_copy(update={"tasks": 200_000, "tries": 2})
+SETTINGS = CertificateSettings(tolerance=0.002, standard_errors=4.0, tasks=2_000_000)
+QUICK = SETTINGS.model_copy(update={"tasks": 200_000})
 CANONICAL = ("g1", "g4", "g4b", "g5", "g5b")
 SIDES = (-0.1, -0.02, -0.005, 0.005, 0.02, 0.1)
 

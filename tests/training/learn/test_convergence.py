@@ -1,6 +1,6 @@
 """Learning reaches the exact equilibrium: real training with the packaged settings, on fixed seeds.
 
-Budgets are those of the packaged settings, about 15 s on one core for a static game and 40 s for a cascade. Everything
+Budgets are those of the packaged settings, about 10 s on one core for a static game and 20 s for a cascade. Everything
 is seeded, so a test gives the same result each time on the same versions; the thresholds are on exact regret.
 """
 
@@ -14,9 +14,9 @@ from stackroute.configs.training import FollowerFirstSettings, SimultaneousSetti
 from stackroute.training.learn.evaluation import provider_regret
 from stackroute.training.learn.follower_first import learn_provider, learn_user
 from stackroute.training.learn.learning import one_thread
+from stackroute.training.learn.overview import find_contenders
 from stackroute.training.learn.schemes import train
 from stackroute.training.learn.session import Session
-from stackroute.training.learn.zoom import Zoom
 
 pytestmark = pytest.mark.convergence
 
@@ -126,16 +126,18 @@ def test_players_that_learn_blindly_and_at_once_miss_the_cascade() -> None:
 
 
 @pytest.mark.parametrize("patience", [0.0, 1.0])
-def test_zoom_is_not_misled_by_a_user_that_has_learned_nothing(patience: float) -> None:
+def test_the_overview_is_not_misled_by_a_user_that_has_learned_nothing(patience: float) -> None:
     # It believes that the user always leaves, or always stays. Budget: 25,600 commitments; one seed; threshold 1 %.
     game = load_game("g8").game
-    settings = load_training_settings("follower_first", ["zoom.half_widths=[]"])
+    settings = load_training_settings("follower_first")
     assert isinstance(settings, FollowerFirstSettings)
-    assert settings.zoom is not None
+    assert settings.overview is not None
     best_cost = float(solve(game, throttling=True).provider_cost)
-    user = FixedPatienceUser(patience)
-    zoom = Zoom(game, user, settings.zoom, Session(), throttling=True, seed=1, best_cost=best_cost)  # type: ignore[arg-type]
+    choice = Commitment(2, 0.0, [0.0, float(game.value)])
     with one_thread():
-        found = zoom.refine(Commitment(2, 0.0, [0.0, float(game.value)]))[0]
+        contenders, _ = find_contenders(
+            game, FixedPatienceUser(patience), choice, settings.overview, Session(), throttling=True, seed=1
+        )
+    found = contenders[0]
     assert float(provider_regret(game, found.commitment, best_cost)) < 0.01
     assert found.cost == pytest.approx(best_cost, rel=0.01)

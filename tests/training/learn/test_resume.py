@@ -14,8 +14,7 @@ import pytest
 
 from stackroute import load_game
 from stackroute.configs.training import TrainingSettings, settings_from
-from stackroute.training.learn.checkpoints import Checkpoints, CorruptCheckpointWarning
-from stackroute.training.learn.runs import RunSpec, go_on, run_game, start
+from stackroute.training.learn.runs import RunSpec, read_spec, run_game, start
 from stackroute.training.output import RunError
 
 TinySettings = Callable[..., TrainingSettings]
@@ -31,14 +30,12 @@ class CutOffError(Exception):
     pass
 
 
-def cut_off_after(points: int) -> Callable[[str, int, int, float], None]:
-    told = 0
+def cut_off_in(stage: str) -> Callable[[str, int, int, float], None]:
+    """A run with this callback ends in the middle of a stage."""
 
-    def on_progress(stage: str, done: int, total: int, regret: float) -> None:
-        nonlocal told
-        if told == points:
+    def on_progress(name: str, done: int, total: int, regret: float) -> None:
+        if name == stage and done > 0:
             raise CutOffError
-        told += 1
 
     return on_progress
 
@@ -53,34 +50,12 @@ def assert_same(folder: Path, other: Path) -> None:
                 np.testing.assert_array_equal(file[array], same[array], err_msg=f"{name} {array}")
 
 
-def points_of(spec: RunSpec, folder: Path) -> int:
-    told = []
-    run_game(spec, folder, on_progress=lambda *args: told.append(args), checkpoint_seconds=0)
-    return len(told)
-
-
-def cut_off_and_go_on(spec: RunSpec, folder: Path, points: list[int]) -> None:
-    start(spec, folder)
-    for point in points:
-        with pytest.raises(CutOffError):
-            go_on(folder, on_progress=cut_off_after(point), checkpoint_seconds=0)
-        assert not (folder / "report.json").exists()
-    go_on(folder, checkpoint_seconds=0)
-
-
-CASES = {
-    "refined": {"refined": True},
-    "theory features": {"features": "theory", "refined": True},
-    "sac provider": {"provider_algorithm": "sac"},
-    "dqn provider": {"provider_algorithm": "dqn"},
-    "td3 provider, a2c user": {"provider_algorithm": "td3", "user_algorithm": "a2c", "user_action": "box"},
-    "tqc provider, sac user": {"provider_algorithm": "tqc", "user_algorithm": "sac", "user_action": "box"},
-    "user pass by pass": {"user_action": None},
-    "dqn user pass by pass": {"user_algorithm": "dqn", "user_action": None},
-    "simultaneous": {"scheme": "simultaneous"},
-    "simultaneous, sac provider": {"scheme": "simultaneous", "provider_algorithm": "sac"},
-    "simultaneous, dqn provider": {"scheme": "simultaneous", "provider_algorithm": "dqn", "user_algorithm": "dqn"},
-    "blind": {"scheme": "simultaneous_blind", "features": "theory"},
+CASES: dict[str, tuple[dict[str, object], list[str]]] = {
+    "all stages": ({"refined": True, "features": "theory"}, ["user", "provider", "overview", "certificate"]),
+    "off-policy": ({"provider_algorithm": "sac", "user_algorithm": "sac", "user_action": "box"}, ["provider"]),
+    "pass by pass": ({"user_algorithm": "dqn", "user_action": None, "provider_algorithm": "dqn"}, ["provider"]),
+    "simultaneous": ({"scheme": "simultaneous"}, ["both players"]),
+    "blind": ({"scheme": "simultaneous_blind", "features": "theory"}, ["both players"]),
 }
 
 
@@ -88,65 +63,40 @@ CASES = {
 def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(
     tiny_settings: TinySettings, tmp_path: Path, case: str
 ) -> None:
-    spec = RunSpec(load_game("g4b"), tiny_settings(**CASES[case]), throttling=True, seed=7)
-    points = points_of(spec, tmp_path / "whole")
-    middle = points // 2
-    cut_off_and_go_on(spec, tmp_path / "middle", [middle])
-    assert_same(tmp_path / "middle", tmp_path / "whole")
-    cut_off_and_go_on(spec, tmp_path / "often", [1, 2, 1])
-    assert_same(tmp_path / "often", tmp_path / "whole")
-
-
-def test_other_seeds_end_otherwise(tiny_settings: TinySettings, tmp_path: Path) -> None:
-    for seed in (0, 1):
-        run_game(RunSpec(load_game("g4b"), tiny_settings(), throttling=True, seed=seed), tmp_path / str(seed))
-    assert (tmp_path / "0" / "curves.json").read_bytes() != (tmp_path / "1" / "curves.json").read_bytes()
-
-
-def test_what_is_done_is_not_learned_again(tiny_settings: TinySettings, tmp_path: Path) -> None:
-    spec = RunSpec(load_game("g4b"), tiny_settings(), throttling=False, seed=1)
-    points = points_of(spec, tmp_path / "whole")
-    start(spec, tmp_path / "cut")
-    with pytest.raises(CutOffError):
-        go_on(tmp_path / "cut", on_progress=cut_off_after(points - 1), checkpoint_seconds=0)
-    told: list[str] = []
-    go_on(tmp_path / "cut", on_progress=lambda stage, *_: told.append(stage), checkpoint_seconds=0)
-    assert set(told) == {"provider"}
-    assert len(told) < 3
+    options, stages = CASES[case]
+    spec = RunSpec(load_game("g4b"), tiny_settings(**options), throttling=True, seed=7)
+    run_game(spec, tmp_path / "whole")
+    for number, stage in enumerate(stages):
+        with pytest.raises(CutOffError):
+            run_game(spec, tmp_path / "cut", resume=number > 0, on_progress=cut_off_in(stage))
+        assert not (tmp_path / "cut" / "report.json").exists()
+    again: list[str] = []
+    run_game(spec, tmp_path / "cut", resume=True, on_progress=lambda stage, *_: again.append(stage))
+    # What was finished is not learned again.
+    assert set(again) == {stages[-1]}
     assert_same(tmp_path / "cut", tmp_path / "whole")
 
 
 def test_a_finished_run_gives_the_same_report(tiny_settings: TinySettings, tmp_path: Path) -> None:
     spec = RunSpec(load_game("g4b"), tiny_settings(refined=True), throttling=False, seed=3)
-    first = run_game(spec, tmp_path / "run")
-    report, curves = ((tmp_path / "run" / name).read_bytes() for name in ("report.json", "curves.json"))
-    told: list[str] = []
-    again = go_on(tmp_path / "run", on_progress=lambda stage, *_: told.append(stage))
-    assert told == []
-    assert (tmp_path / "run" / "report.json").read_bytes() == report
-    assert (tmp_path / "run" / "curves.json").read_bytes() == curves
+    first = run_game(spec, tmp_path)
+    before = {name: (tmp_path / name).read_bytes() for name in ("report.json", "curves.json")}
+    reported: list[str] = []
+    again = run_game(spec, tmp_path, resume=True, on_progress=lambda stage, *_: reported.append(stage))
+    assert reported == []
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
     assert again.report() == first.report()
-    assert again.spec == spec
-
-
-def test_a_damaged_latest_checkpoint_costs_no_more_than_time(tiny_settings: TinySettings, tmp_path: Path) -> None:
-    spec = RunSpec(load_game("g4b"), tiny_settings(), throttling=False, seed=4)
-    points = points_of(spec, tmp_path / "whole")
-    start(spec, tmp_path / "cut")
-    with pytest.raises(CutOffError):
-        go_on(tmp_path / "cut", on_progress=cut_off_after(points - 1), checkpoint_seconds=0)
-    latest = tmp_path / "cut" / "checkpoint.bin"
-    latest.write_bytes(latest.read_bytes()[:-100])
-    with pytest.warns(CorruptCheckpointWarning):
-        go_on(tmp_path / "cut", checkpoint_seconds=0)
-    assert_same(tmp_path / "cut", tmp_path / "whole")
+    assert read_spec(tmp_path) == spec
 
 
 def test_starting_again_forgets_the_earlier_run(tiny_settings: TinySettings, tmp_path: Path) -> None:
-    run_game(RunSpec(load_game("g1"), tiny_settings(), throttling=False, seed=5), tmp_path)
-    assert Checkpoints(tmp_path).load() is not None
-    start(RunSpec(load_game("g1"), tiny_settings(), throttling=False, seed=6), tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    run_game(RunSpec(load_game("g1"), tiny_settings(), throttling=False, seed=5), tmp_path / "run")
+    other = RunSpec(load_game("g1"), tiny_settings(), throttling=False, seed=6)
+    start(other, tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+    run_game(other, tmp_path / "run", resume=True)
+    run_game(other, tmp_path / "other")
+    assert_same(tmp_path / "run", tmp_path / "other")
 
 
 @pytest.mark.parametrize(
@@ -165,24 +115,23 @@ def test_a_specification_that_cannot_be_used_is_a_one_line_error(
     start(spec, tmp_path)
     (tmp_path / "run.json").write_text(json.dumps(spec.as_json() | change))
     with pytest.raises(RunError, match=message) as caught:
-        go_on(tmp_path)
+        read_spec(tmp_path)
     assert "\n" not in str(caught.value)
     assert "run.json" in str(caught.value)
 
 
-def long_settings(tiny_content: TinyContent, folder: Path) -> tuple[Path, TrainingSettings]:
-    """A run of many short rounds, so that a signal meets it in the middle."""
-    content = tiny_content("simultaneous")
-    for player in ("user", "provider"):
-        content[player] |= {"steps": 32 * 100, "rounds": 100}  # type: ignore[operator]
+def long_provider(tiny_content: TinyContent, folder: Path) -> tuple[Path, TrainingSettings]:
+    """A run in which the provider learns in many short rounds, so that a signal meets it in the middle."""
+    content = tiny_content("follower_first")
+    content["provider"] |= {"steps": 32 * 300, "rounds": 300}  # type: ignore[operator]
     path = folder / "mine.yaml"
     path.write_text(json.dumps(content))
     return path, settings_from(content, "mine.yaml")
 
 
 def begun(settings: Path, out: Path) -> subprocess.Popen[str]:
-    """A training in a process of its own that has written its first checkpoint."""
-    options = ["--settings", str(settings), "--seed", "2", "--out", str(out), "--checkpoint-seconds", "0"]
+    """A training in a process of its own that has finished its first stage."""
+    options = ["--settings", str(settings), "--seed", "2", "--out", str(out)]
     process = subprocess.Popen(
         [*COMMAND, "train", "g4b", *options],
         stdout=subprocess.PIPE,
@@ -192,7 +141,7 @@ def begun(settings: Path, out: Path) -> subprocess.Popen[str]:
         # Whoever runs the tests in the background may have them ignore Ctrl-C, which a child would inherit.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    while not (out / "checkpoint.bin").exists():
+    while not (out / "stages" / "user.bin").exists():
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
     return process
@@ -201,7 +150,7 @@ def begun(settings: Path, out: Path) -> subprocess.Popen[str]:
 def test_a_killed_run_goes_on(
     tiny_content: TinyContent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path, settings = long_settings(tiny_content, tmp_path)
+    path, settings = long_provider(tiny_content, tmp_path)
     process = begun(path, tmp_path / "killed")
     process.kill()
     process.communicate()
@@ -210,22 +159,19 @@ def test_a_killed_run_goes_on(
     run_game(RunSpec(load_game("g4b"), settings, throttling=False, seed=2), tmp_path / "whole")
     code, shown, errors = stackroute(monkeypatch, capsys, "train", "--resume", str(tmp_path / "killed"))
     assert (code, errors) == (0, "")
-    assert "Provider's regret after each stage: both players" in " ".join(shown.split())
+    assert "Provider's regret after each stage: provider" in " ".join(shown.split())
     assert_same(tmp_path / "killed", tmp_path / "whole")
 
 
 def test_ctrl_c_ends_with_a_hint_and_no_traceback(tiny_content: TinyContent, tmp_path: Path) -> None:
-    path, _ = long_settings(tiny_content, tmp_path)
+    path, _ = long_provider(tiny_content, tmp_path)
     out = tmp_path / "stopped"
     process = begun(path, out)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130
     assert errors == f"stopped; go on with: stackroute train --resume {out}\n"
-    assert not (out / "report.json").exists()
-    loaded = Checkpoints(out).load()
-    assert loaded is not None
-    assert loaded["stage"] == "both players"
+    assert {path.name for path in out.iterdir() if path.is_file()} == {"run.json"}
 
 
 def stackroute(

@@ -1,123 +1,22 @@
-"""How a learner sees a batch, and windows of commitments."""
-
-from pathlib import Path
+"""How a learner sees a batch."""
 
 import numpy as np
 import pytest
-from stable_baselines3 import DQN, PPO
+from stable_baselines3 import PPO
 
 from stackroute import Commitment, Game, load_game
-from stackroute.agents import LearnedUser, RandomProvider, RationalUser, RefinedUser, load_policy, save_policy
-from stackroute.agents.windows import Window, window_space
+from stackroute.agents import LearnedUser, RandomProvider, RationalUser
 from stackroute.analytic import stratified_games
 from stackroute.envs import PATIENCE_LEVELS, PatienceBatch, ProviderBatch, UserBatch
 from stackroute.envs.encoding import observation_space, observe
 from stackroute.envs.features import feature_space, with_features
 from stackroute.envs.sb3 import PatienceVecEnv, ProviderVecEnv, UserVecEnv
-from stackroute.training.learn.views import ListedCommitments, blindfolded, featured, seen_through
-from stackroute.training.learn.zoom import WindowProvider
-
-WINDOW = Window(1, 0.2, 0.6, (0.1, 0.3))
+from stackroute.training.learn.views import ListedCommitments, blindfolded, featured
 
 
 @pytest.fixture
 def game() -> Game:
     return load_game("g4b").game
-
-
-def test_a_window_is_cut_off_at_0_and_1() -> None:
-    inner = Window.around(Commitment(1, 0.5, [0.1, 0.2]), 0.125)
-    assert inner == Window(1, 0.375, 0.625, (0.1, 0.2))
-    low, high = (Window.around(Commitment(1, place), 0.1) for place in (0.05, 0.98))
-    assert (low.low, low.high) == (0.0, pytest.approx(0.15))
-    assert (high.low, high.high) == (pytest.approx(0.88), 1.0)
-
-
-def test_places_span_the_window() -> None:
-    made = WINDOW.commitments(np.array([-1.0, 0.0, 0.5, 1.0]))
-    np.testing.assert_allclose(made.cascade, [0.2, 0.4, 0.5, 0.6], rtol=1e-12)
-    assert made.cascade[0] == WINDOW.low
-    assert made.cascade[-1] == WINDOW.high
-    assert (made.model == 1).all()
-    np.testing.assert_array_equal(made.delay, [[0.1, 0.3]] * 4)
-    assert WINDOW.contains(made).all()
-    assert WINDOW.commitments(np.float64(0.0)).shape == ()
-
-
-@pytest.mark.parametrize(
-    ("commitment", "inside"),
-    [
-        (Commitment(1, 0.2, [0.1, 0.3]), True),
-        (Commitment(1, 0.6, [0.1, 0.3]), True),
-        (Commitment(1, 0.6000001, [0.1, 0.3]), False),
-        (Commitment(1, 0.1999999, [0.1, 0.3]), False),
-        (Commitment(2, 0.4, [0.1, 0.3]), False),
-        (Commitment(1, 0.4, [0.1, 0.31]), False),
-        (Commitment(1, 0.4, [0.1 + 1e-12, 0.3]), True),
-        (Commitment(1, 0.4), False),
-    ],
-)
-def test_a_window_contains_its_own_commitments_only(commitment: Commitment, inside: bool) -> None:
-    assert bool(WINDOW.contains(commitment)) is inside
-
-
-def test_only_the_cascade_probability_is_magnified(game: Game) -> None:
-    made = Commitment([1, 1, 1, 1], [0.2, 0.4, 0.6, 0.9], [[0.1, 0.3]] * 4)
-    plain, seen = observe(game, made), WINDOW.observe(game, made)
-    np.testing.assert_allclose(seen[:, 8], [-1, 0, 1, 1], atol=1e-6)
-    np.testing.assert_array_equal(np.delete(seen, 8, axis=1), np.delete(plain, 8, axis=1))
-    assert all(window_space().contains(row) for row in seen)
-    np.testing.assert_allclose(plain[:, 8], [0.2, 0.4, 0.6, 0.9], rtol=1e-6)
-
-
-def test_a_window_survives_json() -> None:
-    assert Window.from_json(WINDOW.as_json()) == WINDOW
-
-
-def refined(game: Game) -> RefinedUser:
-    batch = PatienceBatch(game, RandomProvider(), 4, action="grid")
-    base = LearnedUser(PPO("MlpPolicy", PatienceVecEnv(batch), seed=1, device="cpu").policy, PATIENCE_LEVELS)
-    venv = seen_through(WINDOW, PatienceVecEnv(batch))
-    return RefinedUser(base, WINDOW, DQN("MlpPolicy", venv, seed=8, device="cpu").policy, PATIENCE_LEVELS)
-
-
-def test_a_refined_user_answers_inside_by_its_own_policy_and_outside_by_its_base(game: Game, tmp_path: Path) -> None:
-    user = refined(game)
-    cascade = np.linspace(0, 1, 101)
-    made = Commitment(np.ones(101), cascade, np.broadcast_to([0.1, 0.3], (101, 2)))
-    inside = WINDOW.contains(made)
-    assert 30 < inside.sum() < 50
-    answer = user.patience(game, made, np.zeros(101))
-    base = user.base.patience(game, made, np.zeros(101))
-    actions, _ = user.policy.predict(WINDOW.observe(game, made), deterministic=True)
-    finer = np.array(PATIENCE_LEVELS)[actions]
-    np.testing.assert_array_equal(answer[~inside], base[~inside])
-    np.testing.assert_array_equal(answer[inside], finer[inside])
-    assert (finer[inside] != base[inside]).any()
-    assert (finer[~inside] != base[~inside]).any()
-
-    save_policy(user, tmp_path / "user.npz")
-    loaded = load_policy(tmp_path / "user.npz")
-    assert isinstance(loaded, RefinedUser)
-    np.testing.assert_array_equal(loaded.patience(game, made, np.zeros(101)), answer)
-    assert loaded.window == WINDOW
-    single = loaded.patience(game, made[40], np.zeros(()))
-    assert single.shape == ()
-    assert single == answer[40]
-
-
-def test_a_refined_user_answers_what_it_does_not_see_by_its_base(game: Game) -> None:
-    user = refined(game)
-    unseen = user.patience(game, None, np.zeros(()))
-    assert unseen == user.base.patience(game, None, np.zeros(()))
-
-
-def test_a_refined_user_needs_a_policy_that_sees_through_a_window(game: Game) -> None:
-    user = refined(game)
-    with pytest.raises(ValueError, match=r"policy: .* is not allowed; expected"):
-        RefinedUser(user.base, WINDOW, user.base.policy, PATIENCE_LEVELS)
-    with pytest.raises(ValueError, match=r"policy: Discrete\(10\) is not allowed; expected Box"):
-        RefinedUser(user.base, WINDOW, user.policy, None)
 
 
 def test_features_say_which_models_are_worth_the_wait_and_what_churn_costs() -> None:
@@ -188,25 +87,12 @@ def test_the_blindfold_hides_the_commitment_and_nothing_else(game: Game) -> None
 
 
 def test_a_blind_user_answers_all_commitments_alike(game: Game) -> None:
-    policy = refined(game).base.policy
+    batch = PatienceBatch(game, RandomProvider(), 4, action="grid")
+    policy = PPO("MlpPolicy", PatienceVecEnv(batch), seed=1, device="cpu").policy
     made = Commitment([1, 1, 2], [0.0, 1.0, 0.0], [[0, 0], [1.0, 1.0], [0, 0.5]])
     blind = LearnedUser(policy, PATIENCE_LEVELS, blind=True)
     answers = blind.patience(game, made, np.zeros(3))
     assert answers.tolist() == [float(LearnedUser(policy, PATIENCE_LEVELS).patience(game, None, np.zeros(())))] * 3
-
-
-def test_a_window_is_seen_by_its_learner_as_by_its_user(game: Game) -> None:
-    batch = PatienceBatch(game, WindowProvider(WINDOW), 256)
-    venv = seen_through(WINDOW, PatienceVecEnv(batch))
-    assert venv.observation_space == window_space()
-    venv.seed(1)
-    shown = np.asarray(venv.reset())
-    assert shown[:, 8].min() < -0.9
-    assert shown[:, 8].max() > 0.9
-    plain = batch.observation
-    assert ((plain[:, 8] >= np.float32(0.2)) & (plain[:, 8] <= np.float32(0.6))).all()
-    made = Commitment(np.ones(256), plain[:, 8].astype(np.float64), np.broadcast_to([0.1, 0.3], (256, 2)))
-    np.testing.assert_allclose(shown, WINDOW.observe(game, made), atol=1e-6)
 
 
 class Recording(RationalUser):
