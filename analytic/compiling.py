@@ -33,11 +33,7 @@ FOLDERS = ("analytic", "envs")
 
 @cache
 def cache_folder() -> Path | None:
-    """Where this version of the sources keeps its machine code: in NUMBA_CACHE_DIR if set, or the user's cache folder.
-
-    Returns:
-        The folder, which exists; None if it cannot be written.
-    """
+    """The folder of these sources' machine code, in NUMBA_CACHE_DIR or the user's cache; None if not writable."""
     sources = hashlib.sha256()
     for path in sorted(path for folder in FOLDERS for path in (PACKAGE / folder).glob("*.py")):
         sources.update(path.name.encode() + path.read_bytes())

@@ -39,18 +39,7 @@ class InvalidGameError(ValueError):
 
 
 def as_floats(name: str, value: npt.ArrayLike) -> FloatArray:
-    """Convert a value to a float64 array of its own.
-
-    Args:
-        name: The field's name, for the error.
-        value: A number or an array of numbers, any shape.
-
-    Returns:
-        A new array of the same shape.
-
-    Raises:
-        InvalidGameError: The value is not numeric (text, complex, ragged).
-    """
+    """Convert a value to a float64 array of its own."""
     try:
         array = np.asarray(value)
     except ValueError:
@@ -61,20 +50,7 @@ def as_floats(name: str, value: npt.ArrayLike) -> FloatArray:
 
 
 def over_models(name: str, value: npt.ArrayLike, models: int | None = None, axes: int = 1) -> FloatArray:
-    """Convert a value to a float64 array whose last axes are the models.
-
-    Args:
-        name: The field's name, for the error.
-        value: Numbers of shape (..., n), or (..., n, n) for two axes.
-        models: The number of models n, where it is known.
-        axes: How many axes.
-
-    Returns:
-        A new array of the same shape.
-
-    Raises:
-        InvalidGameError: The value is not numeric or has another shape.
-    """
+    """Convert a value of shape (..., n), or (..., n, n) for two axes, to a float64 array; n is checked where known."""
     array = as_floats(name, value)
     own = array.shape[-axes:]
     if own == () or 0 in own or own != (models or own[0],) * axes:
@@ -84,17 +60,7 @@ def over_models(name: str, value: npt.ArrayLike, models: int | None = None, axes
 
 
 def check(name: str, array: FloatArray, valid: BoolArray, allowed: str) -> None:
-    """Raise an error that names the first entry of `array` that is not `valid`.
-
-    Args:
-        name: The field's name.
-        array: The values, any shape.
-        valid: Which of them are allowed, the same shape.
-        allowed: What is allowed, in words.
-
-    Raises:
-        InvalidGameError: At least one entry is not valid.
-    """
+    """Raise an error that names the first entry of `array` that is not `valid`."""
     if valid.all():
         return
     index = tuple(int(i) for i in np.argwhere(~valid)[0])
@@ -103,33 +69,14 @@ def check(name: str, array: FloatArray, valid: BoolArray, allowed: str) -> None:
 
 
 def probability(name: str, value: npt.ArrayLike) -> FloatArray:
-    """Validate an array of probabilities.
-
-    Args:
-        name: The field's name, for the error.
-        value: Numbers in [0, 1], any shape.
-
-    Returns:
-        The values as a float64 array.
-
-    Raises:
-        InvalidGameError: A value lies outside [0, 1] or is not a number.
-    """
+    """Validate an array of probabilities."""
     array = as_floats(name, value)
     check(name, array, (array >= 0) & (array <= 1), "a probability in [0, 1]")
     return array
 
 
 def non_negative(name: str, array: FloatArray) -> None:
-    """Raise an error that names the first entry of `array` that is negative or not finite.
-
-    Args:
-        name: The field's name.
-        array: The values, any shape.
-
-    Raises:
-        InvalidGameError: At least one entry is not allowed.
-    """
+    """Raise an error that names the first entry of `array` that is negative or not finite."""
     check(name, array, np.isfinite(array) & (array >= 0), "a finite number >= 0")
 
 

@@ -236,15 +236,7 @@ def _maximiser(p1: float, p2: float, from_first: float, s: float, x1: float, x2:
 
 @_inlined
 def _respond(
-    p1: float,
-    p2: float,
-    xi1: float,
-    xi2: float,
-    eta1: float,
-    eta2: float,
-    from_first: float,
-    s: float,
-    sign: float,
+    p1: float, p2: float, xi1: float, xi2: float, eta1: float, eta2: float, from_first: float, s: float, sign: float
 ) -> float:
     """The user's best response; an indifferent user maximises `sign` times the provider's cost."""
     patience, tie = _maximiser(p1, p2, from_first, s, xi1, xi2)
@@ -320,20 +312,9 @@ def _count_candidates(regime: int, xi2: float, throttling: bool) -> int:
 def _candidate(
     k: int, regime: int, p1: float, p2: float, xi1: float, xi2: float, more_s: float, more_d: float
 ) -> tuple[float, float, float, float]:
-    """One of the commitments among which the provider's optimum lies.
+    """The k-th commitment among which the provider's optimum lies: starts on the first model, s, both delays.
 
-    Args:
-        k: Its number, from 0.
-        regime: The regime without delay.
-        p1: Success probability of the first model.
-        p2: Success probability of the second model.
-        xi1: Net value of the first model without delay.
-        xi2: Net value of the second model without delay.
-        more_s: How far beyond s0 to go.
-        more_d: How much more to delay than makes the user indifferent.
-
-    Returns:
-        Whether it starts on the first model, the cascade probability, and both delays.
+    It goes `more_s` beyond s0 and delays by `more_d` more than makes the user indifferent.
     """
     if k == 0:
         return 1.0, 0.0, 0.0, 0.0

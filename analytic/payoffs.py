@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_same_models(game: Game, commitment: Commitment) -> None:
-    """Check that a commitment is one over the models of a game.
-
-    Raises:
-        InvalidGameError: The numbers of models differ.
-    """
+    """Check that a commitment is one over the models of a game."""
     if commitment.models != game.models:
         raise InvalidGameError("commitment", f"{commitment.models} models", f"{game.models} models, as in the game")
 

@@ -20,11 +20,7 @@ against it ("pessimistic")."""
 
 
 def tie_sign(tie_breaking: TieBreaking) -> float:
-    """-1 when an indifferent user minimises the provider's cost, 1 when it maximises it.
-
-    Raises:
-        ValueError: The tie-breaking is neither of the two.
-    """
+    """-1 when an indifferent user minimises the provider's cost, 1 when it maximises it; checks the value."""
     if tie_breaking not in get_args(TieBreaking):
         allowed = " or ".join(map(repr, get_args(TieBreaking)))
         raise ValueError(f"tie_breaking: {tie_breaking!r} is not allowed; expected {allowed}")

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.optimize import differential_evolution, minimize, minimize_scalar
 
-from stackroute.analytic import Commitment, Game, Regime, best_response, provider_cost, solve, user_utility
+from stackroute.analytic import Commitment, Game, Route, best_response, provider_cost, solve, user_utility
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,16 +64,16 @@ class Bilevel:
 
     def least_cost(self) -> float:
         """The provider's least cost over both start models."""
-        return min(self._from_reasoning(), self._from_standard())
+        return min(self._from_second(), self._from_first())
 
-    def _from_reasoning(self) -> float:
-        found = minimize_scalar(lambda d: self._cost(2, 0.0, 0.0, d), bounds=(0, self.value), method="bounded")
-        return float(min(found.fun, self._cost(2, 0.0, 0.0, 0.0), self._cost(2, 0.0, 0.0, self.value)))
+    def _from_second(self) -> float:
+        found = minimize_scalar(lambda d: self._cost(1, 0.0, 0.0, d), bounds=(0, self.value), method="bounded")
+        return float(min(found.fun, self._cost(1, 0.0, 0.0, 0.0), self._cost(1, 0.0, 0.0, self.value)))
 
-    def _from_standard(self) -> float:
+    def _from_first(self) -> float:
         def outer(x: Array) -> float:
             s, d1, d2 = np.clip(x, 0, 1).tolist()
-            return self._cost(1, s, d1 * self.value, d2 * self.value)
+            return self._cost(0, s, d1 * self.value, d2 * self.value)
 
         corners = np.stack(np.meshgrid(*[[0.0, 1.0]] * 3), axis=-1).reshape(-1, 3)
         inside = np.random.default_rng(self.seed).random((22, 3))
@@ -98,8 +98,8 @@ class Bilevel:
         t1, t2 = t1 + d1, t2 + d2
 
         def payoffs(r: float) -> tuple[float, float]:
-            n1 = 1 / (1 - (1 - p1) * r * (1 - s)) if model == 1 else 0.0
-            reached = n1 * (1 - p1) * r * s if model == 1 else 1.0
+            n1 = 1 / (1 - (1 - p1) * r * (1 - s)) if model == 0 else 0.0
+            reached = n1 * (1 - p1) * r * s if model == 0 else 1.0
             n2 = reached / (1 - (1 - p2) * r)
             solved = p1 * n1 + p2 * n2
             return self.value * solved - t1 * n1 - t2 * n2, c1 * n1 + c2 * n2 + self.penalty * (1 - solved)
@@ -138,10 +138,10 @@ def exact_utility(game: Game, commitment: Commitment) -> mpmath.mpf:
     """The user's largest utility from one commitment, in 50 digits: at an end, or where its derivative vanishes."""
     with mpmath.workdps(50):
         (p1, p2), (t1, t2) = (map(mpmath.mpf, a.tolist()) for a in (game.success, game.latency))
-        value, s = mpmath.mpf(float(game.value)), mpmath.mpf(float(commitment.cascade))
+        value, s = mpmath.mpf(float(game.value)), mpmath.mpf(float(commitment.cascade_probability[0]))
         a, b, al = 1 - p1, 1 - p2, (1 - p1) * (1 - s)
         xi1, xi2 = value * p1 - t1, value * p2 - t2
-        if commitment.model == 2:
+        if commitment.first_model == 1:
             return max(xi2, xi2 / p2)
         k = a * s * xi2 - b * xi1
         square, half, constant = -al * b * k, -al * b * xi1, k + xi1 * (al + b)
@@ -179,14 +179,14 @@ def compare(games: int, generic_games: int, repeats: int, seed: int) -> list[dic
     rows = []
     for throttling in (False, True):
         name = f"solve, {'with' if throttling else 'without'} throttling"
-        found = solve(few, throttling).provider_cost.tolist()
+        found = solve(few, throttling=throttling).provider_cost.tolist()
         exact = [exact_cost(few[i], throttling) for i in range(few.shape[0])]
         errors = np.array([float(abs(ours / best - 1)) for ours, best in zip(found, exact, strict=True)])
-        speed = rate(lambda throttling=throttling: solve(game, throttling), games, repeats)
+        speed = rate(lambda throttling=throttling: solve(game, throttling=throttling), games, repeats)
         rows.append(row(name, speed, errors))
 
     rng = np.random.default_rng(seed + 1)
-    commitment = Commitment(rng.integers(1, 3, games), rng.random(games))
+    commitment = Commitment.cascade(rng.integers(0, 2, games), rng.random(games))
     answered = user_utility(few, commitment[:EXACT_GAMES], best_response(few, commitment[:EXACT_GAMES])).tolist()
     # Relative to the value: a utility can be zero.
     errors = np.array(
@@ -198,17 +198,17 @@ def compare(games: int, generic_games: int, repeats: int, seed: int) -> list[dic
     rows.append(row("best_response", rate(lambda: best_response(game, commitment), games, repeats), errors))
 
     singles = [game[i] for i in range(min(games, SCALAR_GAMES))]
-    looped = np.array([float(solve(single, True).provider_cost) for single in singles])
+    looped = np.array([float(solve(single, throttling=True).provider_cost) for single in singles])
     exact = [exact_cost(single, True) for single in singles]
     errors = np.array([float(abs(ours / best - 1)) for ours, best in zip(looped.tolist(), exact, strict=True)])
-    speed = rate(lambda: [solve(single, True) for single in singles], len(singles), repeats)
+    speed = rate(lambda: [solve(single, throttling=True) for single in singles], len(singles), repeats)
     rows.append(row("solve one by one, with throttling", speed, errors))
 
     hard = draw(generic_games, seed + 2)
     begin = time.perf_counter()
     costs = np.array([Bilevel(hard[i], seed=i).least_cost() for i in range(generic_games)])
     speed = generic_games / (time.perf_counter() - begin)
-    rows.append(row("generic bilevel solution", speed, np.abs(costs / solve(hard, True).provider_cost - 1)))
+    rows.append(row("generic bilevel solution", speed, np.abs(costs / solve(hard, throttling=True).provider_cost - 1)))
     for line in rows:
         line["ratio_to_generic"] = line["games_per_second"] / rows[-1]["games_per_second"]
     return rows
@@ -233,12 +233,11 @@ def optima(games: int, seed: int) -> dict[str, float]:
     """How often a static route is optimal without throttling, and what a cascade saves over the best static one."""
     game = draw(games, seed)
     found = solve(game)
-    one_worth = (found.regime == Regime.ONLY_REASONING_WORTH) | (found.regime == Regime.ONLY_STANDARD_WORTH)
-    cascades = one_worth & (found.commitment.model == 1) & (found.commitment.cascade > 0) & (found.patience == 1)
+    cascades = found.route == Route.CASCADE
     if not cascades.any():
         return {"static_share": 1.0, "median_saving": 0.0}
     rare = game[cascades]
-    routes = [Commitment(model, 0) for model in (1, 2)]
+    routes = [Commitment.static(model) for model in (0, 1)]
     static = np.minimum(*(provider_cost(rare, route, best_response(rare, route)) for route in routes))
     saving = 1 - found.provider_cost[cascades] / static
     return {"static_share": 1 - float(cascades.mean()), "median_saving": float(np.median(saving))}

@@ -99,7 +99,7 @@ class BruteForce:
         return r, u, j
 
     def commitments(self, rounds: int = 7) -> tuple[Array, Array, Array, Array]:
-        """Every commitment to start on the first model that was tried: s, the user's r, U and J, each of shape (games, tries)."""
+        """Every start on the first model that was tried: s, the user's r, U and J, each of shape (games, tries)."""
         s = np.broadcast_to(COARSE, (self.game.shape[0], COARSE.size))
         found = [(s, *self.answer(0, s))]
         best, width = self._cheapest(found[0]), COARSE[1]

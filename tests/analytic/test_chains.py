@@ -171,7 +171,7 @@ def test_occupancy_identity(models: int, unlikely: bool) -> None:
 def test_played_chain() -> None:
     # Five means, each within 4 standard errors: another seed would fail once in about 3,000 times.
     rng = np.random.default_rng(5)
-    tasks, r = 200_000, 0.8
+    tasks, r = 200_000, np.array([0.8, 0.6, 0.9])
     game = Game([0.15, 0.4, 0.7], [0.1, 0.3, 0.9], [0.05, 0.2, 0.6], value=1.7, churn_penalty=2.3)
     commitment = Commitment([0.5, 0.25, 0.25], SPREAD, delay=[0.1, 0, 0.05])
     model = rng.choice(3, tasks, p=commitment.start)
@@ -180,7 +180,7 @@ def test_played_chain() -> None:
     while playing.size:
         played[playing, model] += 1
         solved = rng.random(playing.size) < game.success[model]
-        leaves = ~solved & (rng.random(playing.size) >= r)
+        leaves = ~solved & (rng.random(playing.size) >= r[model])
         reward[playing[solved]] = game.value
         penalty[playing[leaves]] = game.churn_penalty
         stays = ~solved & ~leaves
@@ -190,9 +190,9 @@ def test_played_chain() -> None:
     cost = played @ game.cost + penalty
     samples = np.c_[played, utility, cost]
     expected = np.r_[
-        expected_passes(game, commitment, r),
-        user_utility(game, commitment, r),
-        provider_cost(game, commitment, r),
+        expected_passes(game, commitment, r, by_model=True),
+        user_utility(game, commitment, r, by_model=True),
+        provider_cost(game, commitment, r, by_model=True),
     ]
     error = samples.std(axis=0) / np.sqrt(tasks)
     assert (np.abs(samples.mean(axis=0) - expected) < 4 * error).all()

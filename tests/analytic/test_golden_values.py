@@ -110,38 +110,10 @@ def test_misalignment_of_the_canonical_games() -> None:
     assert misalignment(slower).gap == pytest.approx(0.36 / 0.9 - 0.1 / 0.3)
 
 
-@pytest.mark.parametrize("rule", list(Regime))
-def test_optimum_is_the_cheapest_of_the_theorems(random_games: Callable[..., Game], rule: Regime) -> None:
-    game = random_games(rule, 5000, seed=51 + rule)
-    (p1, p2), (c1, c2), (t1, t2) = game.success.T, game.cost.T, game.latency.T
-    value, penalty = game.value, game.churn_penalty
-    xi1, xi2, a, b = value * p1 - t1, value * p2 - t2, 1 - p1, 1 - p2
-    kappa1, kappa2 = c1 / p1, c2 / p2
-    abandoned1, abandoned2 = c1 + penalty * a, c2 + penalty * b
-
-    def cascade(s: np.ndarray) -> np.ndarray:
-        return (c1 + c2 * a * s / p2) / (p1 + a * s)
-
-    s0 = -xi1 / (xi2 / p2 - xi1)
-    square, linear, constant = a * b * xi2, xi2 * (1 - a * b) - xi1 * p2**2, xi1 * p2**2
-    candidates = {
-        Regime.BOTH_WORTH: lambda: [kappa1, kappa2],
-        Regime.NEITHER_WORTH: lambda: [abandoned1, abandoned2],
-        Regime.ONLY_REASONING_WORTH: lambda: [abandoned1, cascade(s0), c1 + a * kappa2, kappa2],
-        Regime.ONLY_STANDARD_WORTH: lambda: [
-            kappa1,
-            cascade((-linear - np.sqrt(linear**2 - 4 * square * constant)) / (2 * square)),
-            abandoned1,
-            abandoned2,
-        ],
-    }
-    np.testing.assert_allclose(solve(game).provider_cost, np.min(candidates[rule](), axis=0), rtol=1e-9)
-
-
 def test_cascade_threshold_is_where_the_response_changes(random_games: Callable[..., Game]) -> None:
     for rule, below, above in ((Regime.ONLY_REASONING_WORTH, 0, 1), (Regime.ONLY_STANDARD_WORTH, 1, 0)):
         game = random_games(rule, 2000, seed=61)
-        s, ones = cascade_thresholds(game).low, np.ones(game.shape)
+        s = cascade_thresholds(game).low
         before = best_response(game, Commitment.cascade(0, s * (1 - 1e-7)))
         after = best_response(game, Commitment.cascade(0, np.minimum(s + 1e-7, 1)))
         np.testing.assert_array_equal(before, np.full(game.shape, below))

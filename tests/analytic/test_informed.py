@@ -81,40 +81,6 @@ def all_policies(game: Game, commitment: Commitment) -> tuple[Array, Array]:
     return np.stack([u for u, _ in found]), np.stack([j for _, j in found])
 
 
-def test_payoffs_equal_the_markov_chain(games: Game) -> None:
-    commitment, r = commitments(games, 1), np.random.default_rng(2).random((*games.shape, 2))
-    utility, cost = (from_start(value, commitment) for value in values(games, commitment, r))
-    scale = 1e-11 * (games.value + np.abs(utility))
-    np.testing.assert_array_less(np.abs(user_utility(games, commitment, r, by_model=True) - utility), scale)
-    np.testing.assert_allclose(provider_cost(games, commitment, r, by_model=True), cost, rtol=1e-10)
-
-
-@pytest.mark.parametrize("model", [0, 1])
-def test_payoffs_equal_simulated_tasks(model: int) -> None:
-    game, tasks, rng = (
-        Game([0.3, 0.6], [0.2, 0.5], [0.1, 0.4], value=2, churn_penalty=3),
-        200_000,
-        np.random.default_rng(5),
-    )
-    commitment, patience = Commitment.cascade(model, 0.4, [0.05, 0.1]), np.array([0.8, 0.45])
-    on = np.full(tasks, model)
-    playing, utility, cost = np.ones(tasks, dtype=bool), np.zeros(tasks), np.zeros(tasks)
-    while playing.any():
-        cost[playing] += game.cost[on[playing]]
-        utility[playing] -= (game.latency + commitment.delay)[on[playing]]
-        solved = playing & (rng.random(tasks) < game.success[on])
-        utility[solved] += game.value
-        left = playing & ~solved & (rng.random(tasks) >= patience[on])
-        cost[left] += game.churn_penalty
-        playing &= ~solved & ~left
-        on = np.where(rng.random(tasks) < 0.4, 1, on)
-    for sample, exact in (
-        (utility, user_utility(game, commitment, patience, by_model=True)),
-        (cost, provider_cost(game, commitment, patience, by_model=True)),
-    ):
-        assert abs(sample.mean() - exact) < 4 * sample.std() / np.sqrt(tasks)
-
-
 def test_response_is_the_best_policy_after_every_failure(games: Game) -> None:
     for seed in range(5):
         commitment = commitments(games, seed)

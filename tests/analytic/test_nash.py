@@ -224,8 +224,8 @@ def test_three_equilibria_by_hand() -> None:
 
 
 def test_indifferent_user_has_the_patience_at_which_it_is_an_equilibrium() -> None:
-    # xi1 = 0 and kappa = (1, 2). For P > 3 the first model is the provider's at r = 1 only; for P <= 3 at any r, and the
-    # provider wants r = 1 for P > 1, r = 0 for P < 1, and does not care at P = 1.
+    # xi1 = 0 and kappa = (1, 2). For P > 3 the first model is the provider's at r = 1 only; for P <= 3 at any r, and
+    # the provider wants r = 1 for P > 1, r = 0 for P < 1, and does not care at P = 1.
     found = nash_equilibria(Game([0.25, 0.5], [0.25, 1], [0.5, 0.75], 2, [4, 3, 1.5, 1, 0.5]))
     assert found.exists[STATIC_1].all()
     assert found.patience[STATIC_1].tolist() == [1, 1, 1, 1, 0]
