@@ -20,12 +20,12 @@ test: $(READY_FOR_TESTS)  ## Run the linters, the type checker and the whole tes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses 2
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 check: $(READY_FOR_TESTS)  ## Run the linters, the type checker and the fast tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses 2 -m "not convergence and not packaging"
+	$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not convergence and not packaging"
 
 docs: $(READY_FOR_TESTS)  ## Build the documentation as a site into site/, broken links being errors
 	$(BIN)/mkdocs build --strict
