@@ -1,4 +1,4 @@
-"""What the command line shows: tables and progress bars."""
+"""What the command line shows: numbers in the units of their game, tables and progress bars."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Table
 
 from stackroute.analytic import Commitment
-from stackroute.training.cli.units import money, percent, time, utility
 from stackroute.training.learn.evaluation import provider_regret
 
 if TYPE_CHECKING:
@@ -25,6 +24,27 @@ if TYPE_CHECKING:
     from stackroute.training.learn.session import OnProgress
 
 _SAME_COST = 1e-6
+_TIME = {"seconds": "s", "minutes": "min"}
+
+
+def money(config: GameConfig, amount: float) -> str:
+    """An amount of the game's money, with its unit."""
+    return f"{amount:.4g} {config.units.money}".removesuffix(" abstract")
+
+
+def utility(config: GameConfig, amount: float) -> str:
+    """An amount of the user's utility: money where waiting is priced in money."""
+    return f"{amount:.4g}" if config.waiting_cost_per_hour is None else money(config, amount)
+
+
+def time(config: GameConfig, amount: float, rounded: Callable[[float], str] = "{:.4g}".format) -> str:
+    """A delay or latency given as utility, in the game's unit of latency; `rounded` writes the number."""
+    return f"{rounded(amount / config.utility_per_latency)} {_TIME.get(config.units.latency, '')}".strip()
+
+
+def percent(share: float, digits: int = 3) -> str:
+    """A share or a relative regret as a percentage."""
+    return f"{share:.{digits}%}"
 
 
 def table_of(
@@ -48,13 +68,13 @@ def table_of(
 
 def outcome_rows(config: GameConfig, outcome: Outcome) -> list[tuple[str, str]]:
     """A commitment and a patience as rows of (quantity, text), in the game's units."""
-    first, second = (time(config, amount) for amount in outcome.delay)
-    alone = outcome.model == 2
+    first, last = outcome.first_model, len(config.labels) - 1
+    cascade = "no effect" if first == last else f"{outcome.cascade:.4f}"
+    delays = ["no effect" if k < first else time(config, amount) for k, amount in enumerate(outcome.delay)]
     return [
-        ("first model", config.labels[outcome.model - 1]),
-        ("cascade probability", "no effect" if alone else f"{outcome.cascade:.4f}"),
-        (f"delay of {config.labels[0]}", "no effect" if alone else first),
-        (f"delay of {config.labels[1]}", second),
+        ("first model", config.labels[first]),
+        *([("cascade probability", cascade)] if last else []),
+        *((f"delay of {label}", delay) for label, delay in zip(config.labels, delays, strict=True)),
         ("throttled", "yes" if outcome.throttled else "no"),
         ("user's patience", f"{outcome.patience:.3f}"),
         ("provider's cost of a task", money(config, outcome.provider_cost)),
@@ -69,7 +89,7 @@ def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str) -> 
     rows = [(quantity, left, right) for (quantity, left), (_, right) in zip(learned, equilibrium, strict=True)]
     table = table_of(("", "learned", "equilibrium"), rows, title, numbers=True)
     table.add_section()
-    commitment = Commitment(best.model, best.cascade, best.delay)
+    commitment = Commitment.cascade(best.first_model, best.cascade, best.delay)
     against = float(provider_regret(config.game, commitment, best.provider_cost, pessimistic=True))
     for name, regret, of_equilibrium in (
         ("provider's regret", evaluation.provider_regret, "0"),

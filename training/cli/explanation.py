@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from stackroute.analytic import Regime, misalignment, solve, throttling_gain
-from stackroute.training.cli.units import money, percent, time, utility
+from stackroute.analytic import InvalidGameError, Regime, Route, misalignment, solve, throttling_gain
+from stackroute.training.cli.display import money, percent, time, utility
 from stackroute.training.market.market import has_gap
-from stackroute.training.market.route import Route, route
 
 if TYPE_CHECKING:
-    from stackroute.analytic import Equilibrium
+    from stackroute.analytic import Equilibrium, ThrottlingGain
     from stackroute.configs import GameConfig
 
 _EXACT = 1e-12
@@ -38,21 +37,19 @@ def explain(config: GameConfig, throttling: bool) -> list[str]:
 
 
 def _serving(config: GameConfig, equilibrium: Equilibrium) -> str:
-    standard, reasoning = config.labels
-    commitment, taken = equilibrium.commitment, route(equilibrium)
-    if taken == Route.CASCADE:
-        cascade, at_least = float(commitment.cascade), equilibrium.regime == Regime.ONLY_REASONING_WORTH
+    commitment, route, labels = equilibrium.commitment, equilibrium.route, config.labels
+    first, last = labels[int(commitment.first_model)], labels[-1]
+    if route == Route.CASCADE:
+        cascade, at_least = commitment.cascade_probability.item(), equilibrium.regime == Regime.ONLY_REASONING_WORTH
         text = (
-            f"Cascade: start with {standard} and move each re-prompt to {reasoning} with probability "
+            f"Cascade: start with {first} and move each re-prompt to {last} with probability "
             f"{_rounded(cascade, up=at_least)}, {'or' if at_least else 'and not'} a little more: "
             f"{'below' if at_least else 'above'} {cascade:.8g} users begin to leave."
         )
-    elif taken == Route.LEAVE_BY_THREAT:
-        text = f"Start with {standard} and announce that every re-prompt goes to {reasoning}."
-    elif commitment.model == 1:
-        text = f"Serve {standard} to every prompt, and never move a task to {reasoning}."
+    elif route == Route.LEAVE_BY_THREAT:
+        text = f"Start with {first} and announce that every re-prompt goes to {last}."
     else:
-        text = f"Serve {reasoning} to every prompt."
+        text = f"Serve {first} to every prompt" + ("." if first == last else f", and never move a task to {last}.")
     slowed = [
         f"{label} by {time(config, amount, lambda number: _rounded(number, up=True))}"
         for label, amount in zip(config.labels, commitment.delay.tolist(), strict=True)
@@ -90,7 +87,7 @@ def _preference(config: GameConfig, equilibrium: Equilibrium) -> str:
     misaligned = misalignment(config.game, throttling=equilibrium.throttling)
     if not has_gap(config.game, misaligned):
         return "Users would choose the same."
-    preferred = int(misaligned.preferred_model) - 1
+    preferred = int(misaligned.preferred_model)
     speed = ", at full speed" if equilibrium.commitment.delay[preferred] > 0 else ""
     return (
         f"Users would rather be served by {config.labels[preferred]} at every prompt{speed}: worth "
@@ -99,13 +96,19 @@ def _preference(config: GameConfig, equilibrium: Equilibrium) -> str:
 
 
 def _slowing(config: GameConfig) -> str:
-    gain = throttling_gain(config.game)
+    now = f"(now {money(config, config.churn_penalty)})"
+    gain = _throttling(config)
+    if gain is None:
+        slow = solve(config.game, throttling=True)
+        if not slow.commitment.delay.any():
+            return f"Slowing down would not pay {now}."
+        saved = money(config, float(solve(config.game).provider_cost - slow.provider_cost))
+        return f"Slowing down pays {now}: it saves you {saved} a task."
     low, high = float(gain.churn_penalty_low), float(gain.churn_penalty_high)
     if math.isnan(high):
         return "Slowing down would never pay, whatever the churn penalty."
     below = f"below a churn penalty of {money(config, high)}"
     when = below if low == -math.inf else f"{below} and above {money(config, low)}"
-    now = f"(now {money(config, config.churn_penalty)})"
     if not gain.pays:
         return f"Slowing down would not pay {now}; it pays {when}."
     saved, lost = money(config, float(gain.provider_gain)), float(gain.user_loss)
@@ -117,24 +120,34 @@ def _slowing(config: GameConfig) -> str:
     )
 
 
+def _throttling(config: GameConfig) -> ThrottlingGain | None:
+    """When throttling pays; None where the game is not in the paper's orders, and only the solver can say."""
+    try:
+        return throttling_gain(config.game)
+    except InvalidGameError:
+        return None
+
+
 def as_json(config: GameConfig, throttling: bool) -> dict[str, Any]:
-    """Misalignment and throttling as JSON; an absent bound is null.
+    """Misalignment and throttling as JSON; an absent bound is null, and so is throttling without the paper's orders.
 
     Args:
         config: The game.
         throttling: Whether delays are allowed at the equilibrium.
     """
-    misaligned, gain = misalignment(config.game, throttling=throttling), throttling_gain(config.game)
-    numbers = ("provider_gain", "user_loss", "user_loss_worst", "churn_penalty_low", "churn_penalty_high")
-    found = {name: float(getattr(gain, name)) for name in numbers}
-    return {
-        "misalignment": {"preferred_model": int(misaligned.preferred_model), "gap": float(misaligned.gap)},
+    misaligned, gain = misalignment(config.game, throttling=throttling), _throttling(config)
+    found = {"misalignment": {"preferred_model": int(misaligned.preferred_model), "gap": float(misaligned.gap)}}
+    if gain is None:
+        return found | {"throttling_gain": None}
+    names = ("provider_gain", "user_loss", "user_loss_worst", "churn_penalty_low", "churn_penalty_high")
+    numbers = {name: float(getattr(gain, name)) for name in names}
+    return found | {
         "throttling_gain": {
             "pays": bool(gain.pays),
-            **{name: number if math.isfinite(number) else None for name, number in found.items()},
-            "possible": math.isfinite(found["churn_penalty_high"]),
-            "model": int(gain.least.model),
-            "cascade": float(gain.least.cascade),
+            **{name: number if math.isfinite(number) else None for name, number in numbers.items()},
+            "possible": math.isfinite(numbers["churn_penalty_high"]),
+            "first_model": int(gain.least.first_model),
+            "cascade": gain.least.cascade_probability.item(),
             "delay": gain.least.delay.tolist(),
             "threat": bool(gain.threat),
         },

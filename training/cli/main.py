@@ -57,7 +57,8 @@ def solve_command(
         content = {"game": config.name, "throttling": throttling, "regime": regime.name.lower(), **asdict(found)}
         print_json(content | explanation.as_json(config, throttling))
         return
-    facts = [("regime", regime.label), ("delays", "allowed" if throttling else "not allowed")]
+    alone = "worth the wait" if regime == Regime.BOTH_WORTH else "not worth the wait"
+    facts = [("regime", regime.label if config.game.models > 1 else alone), ("delays", "allowed" if throttling else "not allowed")]
     table = table_of(("", ""), facts, f"{config.name}: {config.description}")
     table.show_header = False
     table.add_section()
@@ -108,9 +109,11 @@ def main() -> None:
         app()
     except Exception as error:
         from stackroute.agents.errors import PolicyFileError, UntrustedFileError
+        from stackroute.analytic import InvalidGameError
         from stackroute.configs import ConfigError
         from stackroute.training.output import OutputError, RunError
 
-        if isinstance(error, ConfigError | OutputError | RunError | PolicyFileError | UntrustedFileError):
+        of_the_input = ConfigError | InvalidGameError | OutputError | RunError | PolicyFileError | UntrustedFileError
+        if isinstance(error, of_the_input):
             fail(error)
         raise

@@ -58,9 +58,9 @@ def _in_words(run: Run) -> str:
     config, evaluation = run.spec.config, run.pair.evaluation
     learned, predicted = evaluation.learned, evaluation.equilibrium
     theory = "throttles" if predicted.throttled else "does not throttle"
-    same = (learned.model, learned.throttled) == (predicted.model, predicted.throttled)
+    same = (learned.first_model, learned.throttled) == (predicted.first_model, predicted.throttled)
     misaligned = misalignment(config.game, throttling=run.spec.throttling)
-    served, liked = (config.labels[model - 1] for model in (predicted.model, int(misaligned.preferred_model)))
+    served, liked = (config.labels[model] for model in (predicted.first_model, int(misaligned.preferred_model)))
     wish = "as the user would choose"
     if has_gap(config.game, misaligned):
         wish = f"although the user would rather have {liked}{' at full speed' if predicted.throttled else ''}"

@@ -80,12 +80,12 @@ def _draw_response(folder: Path, path: Path) -> None:
     with style():
         figure = new_figure(3.6, _headline(folder), width=5.2 * len(delays))
         for axes, (name, delay) in zip(figure.subplots(1, len(delays), squeeze=False)[0], delays.items(), strict=True):
-            commitments = Commitment(np.ones(_POINTS), cascade, np.broadcast_to(delay, (_POINTS, 2)))
+            commitments = Commitment.cascade(0, cascade, delay)
             exact = best_response(game, commitments)
             axes.plot(cascade, 1 - exact, color="black", linestyle="--", label="exact $q^*(s)$")
             patience = user.patience(game, commitments, np.zeros(_POINTS))
             axes.plot(cascade, 1 - patience, color=BLUE, alpha=0.9, label="learned")
-            if learned["model"] == 1:
+            if learned["first_model"] == 0:
                 axes.axvline(learned["cascade"], color=VERMILION, linestyle=":", label="provider's final choice")
             axes.set_title(f"{name}\n")
             axes.set(

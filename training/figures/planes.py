@@ -62,7 +62,7 @@ def net_value_plane(cost: tuple[float, float], churn_penalty: float) -> Plane:
     """
     x, y = (np.linspace(-0.5, p, n) for p, n in zip(SUCCESS, (COLUMNS, ROWS), strict=True))
     first, second = np.broadcast_arrays(SUCCESS[0] - x, SUCCESS[1] - y[:, None])
-    games = Game(SUCCESS, cost, np.stack([first, second], axis=-1), 1, churn_penalty, strict=False)
+    games = Game(SUCCESS, cost, np.stack([first, second], axis=-1), 1, churn_penalty)
     return Plane(x, y, games, first < second)
 
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.analytic import Regime, solve
+from stackroute.analytic import Regime, Route, solve
 from stackroute.training.figures import style
 from stackroute.training.figures.planes import draw_market_planes, draw_net_value_planes
 from stackroute.training.figures.style import Look, draw_legend, fill, new_figure
-from stackroute.training.market.route import Route, route
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +53,7 @@ LOOKS = {
 def policies(game: Game) -> IntArray:
     """The `Policy` of each game, as integers of shape (...) (Mahmood 2026, Theorems 3 to 5)."""
     best = solve(game)
-    cascades, standard = route(best) == Route.CASCADE, best.commitment.model == 1
+    cascades, standard = best.route == Route.CASCADE, best.commitment.first_model == 0
     found: IntArray = np.select(
         [
             cascades & (best.regime == Regime.ONLY_REASONING_WORTH),

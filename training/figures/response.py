@@ -25,7 +25,7 @@ NAMES = ("g1", "g3", "g4b", "g6")
 
 def abandonment(game: Game, cascade: npt.ArrayLike, tie_breaking: TieBreaking = "strong") -> FloatArray:
     """The user's response to cascade probabilities s, q* = 1 - r, of the same shape (Mahmood 2026, Theorems 1, 2)."""
-    return np.asarray(1 - best_response(game, Commitment(1, cascade), tie_breaking))
+    return np.asarray(1 - best_response(game, Commitment.cascade(0, cascade), tie_breaking))
 
 
 def response_picture() -> Figure:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.analytic import Game, throttling_gain
+from stackroute.analytic import Game, Route, throttling_gain
 from stackroute.configs import load_game
 from stackroute.training.figures.planes import DEVELOPER, PENALTY, SCENARIOS, frame_market, market_plane
 from stackroute.training.figures.style import GREY, ORANGE, PALE_BLUE, Look, draw_legend, fill, label, mark, new_figure
-from stackroute.training.market.route import Route
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from stackroute.analytic import Game, Regime, misalignment, solve, throttling_gain
+from stackroute.analytic import Game, Regime, Route, misalignment, solve, throttling_gain
 from stackroute.configs import ConfigError
-from stackroute.training.market.route import Route, route
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,17 +173,13 @@ def games_from(success: FloatArray, cost: FloatArray, seconds: FloatArray, scena
 def assess(game: Game) -> Assessment:
     """What theory says about a batch of games (Mahmood 2026, Theorems 1 to 5, Propositions 1 and 2)."""
     best, aligned, gain = solve(game), misalignment(game), throttling_gain(game)
-    routes = route(best)
+    commitment, cascades, threat = best.commitment, best.route == Route.CASCADE, best.route == Route.LEAVE_BY_THREAT
     return Assessment(
         regime=best.regime,
-        route=np.select(
-            [routes == Route.CASCADE, routes == Route.LEAVE_BY_THREAT],
-            [CASCADE, ANNOUNCED],
-            np.where(best.commitment.model == 1, STANDARD, REASONING),
-        ),
-        cascade=np.where(routes == Route.CASCADE, best.commitment.cascade, np.nan),
+        route=np.select([cascades, threat], [CASCADE, ANNOUNCED], commitment.first_model),
+        cascade=np.where(cascades, commitment.cascade_probability[..., 0], np.nan),
         stays=best.patience > 0,
-        preferred=aligned.preferred_model - 1,
+        preferred=aligned.preferred_model,
         gap=aligned.gap,
         misaligned=has_gap(game, aligned),
         threshold=gain.churn_penalty_high,

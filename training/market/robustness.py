@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from stackroute.analytic import ChainGame, MarkovCommitment, chain_best_response, chain_provider_cost
+from stackroute.analytic import Commitment, Game, best_response, provider_cost
 from stackroute.training.market.market import ANNOUNCED, CASCADE, REASONING, STANDARD
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from stackroute.analytic import Game
     from stackroute.analytic.game import FloatArray
 
 RATIOS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.8)
@@ -46,8 +45,8 @@ class Best(NamedTuple):
 def routes(game: Game, ratios: npt.ArrayLike = RATIOS) -> list[Best]:
     """The provider's best route without delays where later passes succeed more or less often.
 
-    A chain of four models, of which two serve first passes and two the later ones; the best of 51 cascade
-    probabilities and of a start on model 1, each against the user's exact best response.
+    A game of four models, of which two serve first passes and two the later ones; the best of 51 cascade
+    probabilities and of a start on the reasoning model, each against the user's exact best response.
 
     Args:
         game: A single game; its success is that of first passes.
@@ -62,22 +61,14 @@ def routes(game: Game, ratios: npt.ArrayLike = RATIOS) -> list[Best]:
     later = np.minimum(first * (asked if asked.ndim == 2 else asked[:, None]), _MOST)
     both = np.concatenate([np.broadcast_to(first, later.shape), later], axis=1)
     cost, latency = np.tile(game.cost, 2), np.tile(game.latency, 2)
-    chain = ChainGame(both[:, None], cost, latency, game.value, game.churn_penalty)
-    start = np.eye(4)[[0] * len(s) + [1]]
-    commitment = MarkovCommitment(start, _transitions(np.append(s, 0.0)))
-    patience = chain_best_response(chain, commitment)
-    paid = chain_provider_cost(chain, commitment, patience)
+    four = Game(both[:, None], cost, latency, game.value, game.churn_penalty)
+    two = Commitment.cascade([0] * len(s) + [1], np.append(s, 0.0))
+    # From the two models of first passes and from those of later ones alike, to those of later ones.
+    moves = np.concatenate([np.zeros_like(two.transition), two.transition], axis=-1)
+    commitment = Commitment(np.pad(two.start, ((0, 0), (0, 2))), np.concatenate([moves, moves], axis=-2))
+    patience = best_response(four, commitment)
+    paid = provider_cost(four, commitment, patience)
     return [_best(one, answer) for one, answer in zip(paid, patience, strict=True)]
-
-
-def _transitions(cascade: FloatArray) -> FloatArray:
-    transition = np.zeros((len(cascade), 4, 4))
-    # The two models on a first pass, then on later ones.
-    for row in (0, 2):
-        transition[:, row, 2], transition[:, row, 3] = 1 - cascade, cascade
-    for row in (1, 3):
-        transition[:, row, 3] = 1
-    return transition
 
 
 def _best(cost: FloatArray, patience: FloatArray) -> Best:

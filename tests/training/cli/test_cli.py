@@ -80,7 +80,7 @@ def test_solve_prints_a_table_and_json(stackroute: Stackroute, tmp_path: Path) -
         assert text in shown
     _, shown, _ = stackroute("solve", "gpt-4.1-o3-dev-low-p", "--throttling", "--json")
     found = json.loads(shown)
-    assert (found["model"], found["throttled"], found["regime"]) == (1, True, "both_worth")
+    assert (found["first_model"], found["throttled"], found["regime"]) == (0, True, "both_worth")
     assert found["provider_cost"] == pytest.approx(0.024335 + 0.05 * 0.8)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from stackroute.analytic import Game, Regime, cascade_thresholds, misalignment, regime, throttling_gain
+from stackroute.analytic import Game, Regime, Route, cascade_thresholds, misalignment, regime, throttling_gain
 from stackroute.configs import load_game
 from stackroute.training.figures import catalogue as figures
 from stackroute.training.figures import planes, style
@@ -24,7 +24,6 @@ from stackroute.training.figures.policy import LOOKS, Policy, policies
 from stackroute.training.figures.response import NAMES, abandonment
 from stackroute.training.figures.style import widest_place
 from stackroute.training.figures.throttling import how_it_pays, throttling_over_penalties
-from stackroute.training.market.route import Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,8 +99,7 @@ def test_a_net_value_plane_has_the_net_values_of_its_axes() -> None:
     plane = net_value_plane(**STANDARD_CHEAPER)
     first, second = np.meshgrid(plane.x, plane.y)
     assert plane.games.net_value == pytest.approx(np.stack([first, second], axis=-1), abs=1e-12)
-    shown = plane.games[plane.shown]
-    Game(shown.success, shown.cost, shown.latency, shown.value, shown.churn_penalty)
+    plane.games[plane.shown].check_orders()
 
 
 def test_a_cascade_happens_only_where_one_model_is_worth_the_wait(random_games: Game) -> None:

@@ -8,11 +8,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from stackroute import Game, Regime, best_response, load_game, misalignment, provider_cost, solve, throttling_gain
-from stackroute.analytic import random_games, stratified_games
+from stackroute import Game, load_game, misalignment, solve, throttling_gain
+from stackroute.analytic import Commitment, Regime, best_response, provider_cost, random_games
 from stackroute.configs import ConfigError
 from stackroute.configs.tables import MeasuredModel, ModelTable, read_models
-from stackroute.envs.encoding import commitment_from_action
 from stackroute.training.market.market import (
     ANNOUNCED,
     CASCADE,
@@ -26,7 +25,6 @@ from stackroute.training.market.market import (
 )
 from stackroute.training.market.report import as_json, as_markdown, game_configs, market_of
 from stackroute.training.market.robustness import RATIOS, routes
-from stackroute.training.market.route import Route, route
 from stackroute.training.market.uncertainty import draw_models, shares
 
 DEV = Scenario((64.0,), (5.0,), (0.1,), "USD")
@@ -80,14 +78,14 @@ def test_every_game_of_the_grid_is_assessed_as_by_itself(aider: ModelTable) -> N
         )
         best = solve(one)
         assert found.regime[index] == best.regime
-        assert (found.route[index] == REASONING) == (int(best.commitment.model) == 2)
+        assert (found.route[index] == REASONING) == (best.commitment.first_model == 1)
         if found.route[index] == CASCADE:
             assert 0 < found.cascade[index] < 1
-            assert found.cascade[index] == best.commitment.cascade
+            assert found.cascade[index] == best.commitment.cascade_probability[0]
         assert found.stays[index] == (float(best.patience) > 0)
         gap = misalignment(one)
         assert found.gap[index] == pytest.approx(float(gap.gap), abs=1e-12)
-        assert found.preferred[index] == gap.preferred_model - 1
+        assert found.preferred[index] == gap.preferred_model
         assert found.throttles[index] == throttling_gain(one).pays
 
 
@@ -150,33 +148,20 @@ def test_a_pair_that_is_never_in_order_has_no_shares(aider: ModelTable) -> None:
         assert not found.loc[1:].isna().any(axis=None)
 
 
-@pytest.mark.parametrize("throttling", [False, True])
-def test_a_route_says_who_serves_and_why_users_leave(throttling: bool) -> None:
-    best = solve(stratified_games(1_200, seed=5), throttling=throttling)
-    routes, s, delay = route(best), best.commitment.cascade, best.commitment.delay
-    first = best.commitment.model == 1
-    assert ((routes == Route.CASCADE) == (first & (s > 0) & (s < 1))).all()
-    assert ((routes == Route.LEAVE_BY_THREAT) == (first & (s == 1))).all()
-    assert ((routes == Route.LEAVE_BY_DELAY) == (~first & (delay[:, 1] > 0))).all()
-    made_to_leave = np.isin(routes, (Route.LEAVE_BY_THREAT, Route.LEAVE_BY_DELAY))
-    assert (best.patience[made_to_leave] == 0).all()
-    assert (routes == Route.LEAVE_BY_DELAY).any() == throttling
-
-
 def test_at_ratio_1_the_route_is_that_of_the_theory() -> None:
     games = random_games(60, seed=2)
     for k in range(60):
         game = games[k]
         (found,) = routes(game, [1.0])
         best = solve(game)
-        grid = commitment_from_action(game, [*([0.0, s] for s in np.linspace(0, 1, 51)), [1.0, 0.0]])
+        grid = Commitment.cascade([0] * 51 + [1], [*np.linspace(0, 1, 51), 0.0])
         least = float(provider_cost(game, grid, best_response(game, grid)).min())
         assert found.cost == pytest.approx(least, rel=1e-9)
         assert found.cost >= float(best.provider_cost) * (1 - 1e-9)
 
 
 def test_later_passes_are_played_as_they_say() -> None:
-    # By hand: model 1 alone solves .4 at first and .2 on each later pass, and the user stays: 1 + .6 / .2 passes.
+    # By hand: the standard model alone solves .4 at first and .2 on each later pass, and the user stays: 1 + .6 / .2 passes.
     game = Game([0.4, 0.5], [0.1, 10.0], [0.1, 0.2], value=5, churn_penalty=50)
     (found,) = routes(game, [0.5])
     assert (found.route, found.stays) == (STANDARD, True)
