@@ -2,54 +2,84 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 
-from stackroute.analytic import Commitment
-from stackroute.envs.encoding import (
-    check_unit_interval,
-    commitment_from_action,
-    commitment_space,
-    from_symmetric,
-    listed,
-    observation_space,
-    observe,
-    symmetric_space,
-)
-from stackroute.envs.features import feature_space, with_features
-from stackroute.envs.variant import provider_grid
+from stackroute.envs.actions import PATIENCE_LEVELS, PATIENCE_SPACE, ProviderActions, from_symmetric, listed
+from stackroute.envs.actions import symmetric_space as symmetric
+from stackroute.envs.observations import PAPER, feature_space, observation_space, observe, with_features
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from stackroute.analytic import Game
+    from stackroute.analytic import Commitment, Game
     from stackroute.analytic.game import FloatArray
+    from stackroute.envs.observations import Block, Routing
 
-PATIENCE_SPACE = spaces.Box(0.0, 1.0, (1,), dtype=np.float64)
-"""The actions of a user who chooses any patience."""
+GAME: tuple[Block, ...] = ("game",)
+"""What the provider of the paper observes, and a user that does not see the commitment."""
 
 
-def sees_features(policy: BasePolicy) -> bool:
-    """Whether a policy's observations have the hand-built features of `stackroute.envs.features`.
+@dataclass(frozen=True)
+class View:
+    """What a policy observes.
 
-    Raises:
-        TypeError: It is no policy of stable-baselines3.
-        ValueError: Its observations are none of this package's.
+    Attributes:
+        models: Number of models n.
+        blocks: The blocks, see `stackroute.envs.observation_space`.
+        features: Whether the hand-built features of `stackroute.envs.observations.with_features` are appended.
     """
-    if not isinstance(policy, BasePolicy):
-        raise TypeError(f"policy: {type(policy).__name__} is not allowed; expected a policy of stable-baselines3")
-    if policy.observation_space not in (observation_space(), feature_space()):
+
+    models: int
+    blocks: tuple[Block, ...]
+    features: bool = False
+
+    @classmethod
+    def of(cls, policy: BasePolicy, *allowed: tuple[Block, ...]) -> Self:
+        """The view with a policy's observation space.
+
+        Args:
+            policy: The policy.
+            *allowed: The blocks that it may observe.
+
+        Raises:
+            TypeError: It is no policy of stable-baselines3.
+            ValueError: Its observations are none of these.
+        """
+        if not isinstance(policy, BasePolicy):
+            raise TypeError(f"policy: {type(policy).__name__} is not allowed; expected a policy of stable-baselines3")
+        space = policy.observation_space
+        # A block of the game has more numbers than three times the models.
+        most = max(sum(space.shape or ()) // 3, 1)
+        for models, blocks, features in itertools.product(range(1, most + 1), allowed, (False, True)):
+            view = cls(models, blocks, features)
+            if view.space == space:
+                return view
+        expected = " or ".join(" and ".join(blocks) for blocks in allowed)
         raise ValueError(
-            f"policy: observations {policy.observation_space} are not allowed; expected {observation_space()}"
+            f"policy: observations {space} are not allowed; expected those of {expected}, for two models "
+            f"{cls(2, allowed[0]).space}"
         )
-    return bool(policy.observation_space == feature_space())
+
+    @property
+    def space(self) -> spaces.Box:
+        """The observation space."""
+        space_of = feature_space if self.features else observation_space
+        return space_of(self.models, self.blocks)
+
+    def observe(self, game: Game, commitment: Commitment | None = None) -> npt.NDArray[np.float32]:
+        """What is observed of a game and a commitment, shape (..., width)."""
+        observation = observe(game, commitment, blocks=self.blocks)
+        return with_features(observation) if self.features else observation
 
 
-def _actions(policy: BasePolicy, observation: npt.NDArray[np.float32], *, explores: bool = False) -> np.ndarray:
+def _predicted(policy: BasePolicy, observation: npt.NDArray[np.float32], *, explores: bool = False) -> np.ndarray:
     """The policy's actions, shape (..., *action shape)."""
     action, _ = policy.predict(observation.reshape(-1, observation.shape[-1]), deterministic=not explores)
     return np.asarray(action).reshape((*observation.shape[:-1], *(policy.action_space.shape or ())))
@@ -59,49 +89,48 @@ class LearnedUser:
     """A user whose patience a policy has learned.
 
     Args:
-        policy: A policy of stable-baselines3 over the observations of `stackroute.envs`, with or without features. Its
-            actions are Discrete(len(levels)), each a patience; or a patience in [-1, 1], as of `PatienceVecEnv`, or in
-            [0, 1]; or Discrete(2) as in User-v0, where the patience is the probability of re-prompting (for a
-            value-based policy 0 or 1).
-        levels: The patience that each discrete action stands for, or None.
-        blind: Whether the commitment is hidden from it.
+        policy: A policy of stable-baselines3 over the blocks game and commitment of `stackroute.envs`, or game alone,
+            with or without features. Its actions are Discrete(10), each one of `stackroute.envs.PATIENCE_LEVELS`; or a
+            patience in [-1, 1], as of `stackroute.envs.sb3.VecEnv`, or in [0, 1]; or Discrete(2) as in User-v0, where
+            the patience is the probability of re-prompting (for a value-based policy 0 or 1).
         explores: Whether its actions are drawn from its policy, as a learner draws them, with PyTorch's generator.
+
+    Attributes:
+        view: What the policy observes.
 
     Raises:
         TypeError: It is no policy of stable-baselines3.
         ValueError: The policy has other observations or actions.
     """
 
-    def __init__(
-        self, policy: BasePolicy, levels: tuple[float, ...] | None, *, blind: bool = False, explores: bool = False
-    ) -> None:
-        self.features = sees_features(policy)
-        self._symmetric = policy.action_space == symmetric_space(PATIENCE_SPACE)
-        boxes = () if levels is not None else (PATIENCE_SPACE, symmetric_space(PATIENCE_SPACE))
-        expected = spaces.Discrete(2 if levels is None else len(levels))
-        if policy.action_space not in (expected, *boxes):
+    def __init__(self, policy: BasePolicy, *, explores: bool = False) -> None:
+        self.view = View.of(policy, PAPER, GAME)
+        self.policy, self.explores = policy, explores
+        choices = spaces.Discrete(len(PATIENCE_LEVELS))
+        if policy.action_space not in (spaces.Discrete(2), choices, PATIENCE_SPACE, symmetric(PATIENCE_SPACE)):
+            expected = f"Discrete(2), {choices} or a patience"
             raise ValueError(f"policy: actions {policy.action_space} are not allowed; expected {expected}")
-        self.policy, self.levels, self.blind, self.explores = policy, levels, blind, explores
 
-    def patience(self, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
+    def patience(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
         """The learned patience, shape (...)."""
-        seen = None if self.blind else commitment
-        shape = game.shape if commitment is None else np.broadcast_shapes(game.shape, commitment.shape)
-        observation = np.broadcast_to(observe(game, seen), (*shape, observation_space().shape[0]))
-        return self.answer(with_features(observation) if self.features else observation)
+        policy, observation = self.policy, self.view.observe(game, commitment)
+        if policy.action_space == spaces.Discrete(2) and isinstance(policy, ActorCriticPolicy):
+            return self._probability_of_re_prompting(policy, observation)
+        chosen = _predicted(policy, observation, explores=self.explores)
+        if policy.action_space == spaces.Discrete(2):
+            return 1.0 - chosen
+        if isinstance(policy.action_space, spaces.Discrete):
+            return listed(chosen, PATIENCE_LEVELS)
+        if policy.action_space == PATIENCE_SPACE:
+            return np.clip(chosen[..., 0].astype(np.float64), 0.0, 1.0)
+        return from_symmetric(chosen[..., 0])
 
-    def answer(self, observation: npt.NDArray[np.float32]) -> FloatArray:
-        """The patience at observations of shape (..., 11), or (..., 15) with features."""
-        if self.levels is not None:
-            return listed(_actions(self.policy, observation, explores=self.explores), self.levels)
-        if isinstance(self.policy.action_space, spaces.Box):
-            chosen = _actions(self.policy, observation, explores=self.explores)[..., 0]
-            return from_symmetric(chosen) if self._symmetric else np.clip(chosen.astype(np.float64), 0.0, 1.0)
-        if not isinstance(self.policy, ActorCriticPolicy):
-            return 1.0 - _actions(self.policy, observation)
-        flat = torch.tensor(observation.reshape(-1, observation.shape[-1]), device=self.policy.device)
+    def _probability_of_re_prompting(
+        self, policy: ActorCriticPolicy, observation: npt.NDArray[np.float32]
+    ) -> FloatArray:
+        flat = torch.tensor(observation.reshape(-1, observation.shape[-1]), device=policy.device)
         with torch.no_grad():
-            distribution: Any = self.policy.get_distribution(flat).distribution
+            distribution: Any = policy.get_distribution(flat).distribution
         re_prompts = distribution.probs[:, 0].cpu().numpy().astype(np.float64)
         answer: FloatArray = re_prompts.reshape(observation.shape[:-1])[()]
         return answer
@@ -109,9 +138,10 @@ class LearnedUser:
 
 def _checked_commitments(commitments: npt.ArrayLike, policy: BasePolicy) -> FloatArray:
     entries: FloatArray = np.array(commitments, dtype=np.float64)
-    if entries.ndim != 2 or entries.shape[1] not in (2, 4):
-        raise ValueError(f"commitments: shape {entries.shape} is not allowed; expected (k, 2) or (k, 4)")
-    check_unit_interval(entries, commitments)
+    if entries.ndim != 2:
+        raise ValueError(f"commitments: shape {entries.shape} is not allowed; expected (k, width)")
+    if not ((entries >= 0) & (entries <= 1)).all():
+        raise ValueError(f"commitments: {commitments!r} are not allowed; expected numbers in [0, 1]")
     expected = spaces.Discrete(len(entries))
     if policy.action_space != expected:
         raise ValueError(f"policy: actions {policy.action_space} are not allowed; expected {expected}")
@@ -122,12 +152,15 @@ class LearnedProvider:
     """A provider whose commitment a policy has learned.
 
     Args:
-        policy: A policy of stable-baselines3 over the observations of `stackroute.envs`, with or without features, and
-            the actions of `stackroute.envs.sb3.ProviderVecEnv`, in [-1, 1] or discrete, or of Provider-v0, in [0, 1];
-            it plays the mean of its actions.
-        commitments: The actions in [0, 1] that its discrete actions stand for, shape (k, 2) or, with delays, (k, 4);
-            None for the grid of Provider-v0 with as many.
+        policy: A policy of stable-baselines3 over the block game of `stackroute.envs`, with or without features, and
+            the actions of a provider that commits: in [-1, 1], as of `stackroute.envs.sb3.VecEnv`, in [0, 1] or
+            discrete; it plays the mean of its actions.
+        commitments: The actions in [0, 1] that its discrete actions stand for, shape (k, width), as of
+            `stackroute.envs.ProviderActions`; None for the grid with as many.
         explores: Whether its actions are drawn from its policy instead, with PyTorch's generator.
+
+    Attributes:
+        view: What the policy observes.
 
     Raises:
         TypeError: It is no policy of stable-baselines3.
@@ -135,28 +168,40 @@ class LearnedProvider:
     """
 
     def __init__(self, policy: BasePolicy, *, commitments: npt.ArrayLike | None = None, explores: bool = False) -> None:
-        self.features = sees_features(policy)
+        self.view = View.of(policy, GAME)
         self.policy, self.explores = policy, explores
         self.commitments = None if commitments is None else _checked_commitments(commitments, policy)
-        boxes = [commitment_space(throttling) for throttling in (False, True)]
-        self._symmetric = policy.action_space in [symmetric_space(box) for box in boxes]
-        grids = {len(provider_grid(throttling)): provider_grid(throttling) for throttling in (False, True)}
-        discrete = isinstance(policy.action_space, spaces.Discrete) and policy.action_space.start == 0
-        self._grid = self.commitments
-        if self._grid is None and discrete:
-            self._grid = grids.get(int(policy.action_space.n))  # type: ignore[attr-defined]
-        if self._grid is None and not self._symmetric and policy.action_space not in boxes:
-            expected = "those of ProviderVecEnv or Provider-v0"
-            raise ValueError(f"policy: actions {policy.action_space} are not allowed; expected {expected}")
+        self._actions = self._actions_of(policy.action_space)
+        self._listed = self.commitments
+        if self._listed is None and isinstance(policy.action_space, spaces.Discrete):
+            self._listed = self._actions.grid
 
-    def commit(self, game: Game, draws: FloatArray) -> Commitment:
+    def _actions_of(self, space: spaces.Space[Any]) -> ProviderActions:
+        """The actions, by the width of the list, or by the policy's space."""
+        routings: tuple[Routing, ...] = ("cascade", "lottery")
+        for routing, throttling in itertools.product(routings, (False, True)):
+            actions = ProviderActions(self.view.models, routing, throttling)
+            if self.commitments is not None:
+                if actions.width == self.commitments.shape[1]:
+                    return actions
+            elif isinstance(space, spaces.Discrete):
+                if space == spaces.Discrete(len(actions.grid)):
+                    return actions
+            elif space in (actions.box, symmetric(actions.box)):
+                return actions
+        if self.commitments is not None:
+            raise ValueError(f"commitments: shape {self.commitments.shape} is not allowed; expected (k, width)")
+        raise ValueError(f"policy: actions {space} are not allowed; expected those of a provider that commits")
+
+    def commit(self, game: Game, random_numbers: FloatArray) -> Commitment:
         """The learned commitment, shape (...)."""
-        observation = observe(game)
+        observation = self.view.observe(game)
         if self.explores:
-            shape = np.broadcast_shapes(game.shape, np.shape(draws)[:-1])
+            shape = np.broadcast_shapes(game.shape, np.shape(random_numbers)[:-1])
             observation = np.broadcast_to(observation, (*shape, observation.shape[-1]))
-        seen = with_features(observation) if self.features else observation
-        action = _actions(self.policy, seen, explores=self.explores)
-        if self._grid is not None:
-            return commitment_from_action(game, listed(action, self._grid))
-        return commitment_from_action(game, from_symmetric(action) if self._symmetric else action)
+        action = _predicted(self.policy, observation, explores=self.explores)
+        if self._listed is not None:
+            action = listed(action, self._listed)
+        elif self.policy.action_space == symmetric(self._actions.box):
+            action = from_symmetric(action)
+        return self._actions.decoded(game, action)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -11,12 +12,10 @@ import numpy as np
 from gymnasium import spaces
 
 from stackroute.agents.errors import PolicyFileError
-from stackroute.agents.learned import LearnedProvider, LearnedUser
+from stackroute.agents.learned import LearnedProvider, LearnedUser, View
 from stackroute.agents.networks import describe, load_sb3_policy, rebuild, weights_of
 from stackroute.agents.providers import StaticProvider
-from stackroute.envs.encoding import observation_space
-from stackroute.envs.features import feature_space
-from stackroute.envs.user_env import PATIENCE_LEVELS
+from stackroute.analytic import Commitment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +63,7 @@ def load_policy(path: str | Path) -> Player:
             return _built(specification, {name: file[name] for name in file.files if name != "specification"})
     except FileNotFoundError:
         raise
-    except (AssertionError, BadZipFile, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except (AssertionError, BadZipFile, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise PolicyFileError(f"{path}: not a saved policy: {error}") from error
 
 
@@ -83,7 +82,7 @@ def load_user(path: str | Path, *, trust: bool = False) -> LearnedUser:
         PolicyFileError: The file holds no user.
         FileNotFoundError: There is no such file.
     """
-    player: Any = _player(Path(path), trust, lambda policy: LearnedUser(policy, _levels_of(policy)))
+    player: Any = _player(Path(path), trust, LearnedUser)
     if not isinstance(player, LearnedUser):
         raise PolicyFileError(f"{path}: holds a provider; expected a user")
     return player
@@ -107,39 +106,33 @@ def _player(path: Path, trust: bool, of: Callable[[BasePolicy], Player]) -> Play
         raise PolicyFileError(f"{path}: {error}") from error
 
 
-def _levels_of(policy: BasePolicy) -> tuple[float, ...] | None:
-    return PATIENCE_LEVELS if policy.action_space == spaces.Discrete(len(PATIENCE_LEVELS)) else None
-
-
 def _specified(player: Player) -> tuple[dict[str, Any], Weights]:
     if isinstance(player, StaticProvider):
         made = player.commitment
-        commitment = {"model": int(made.model), "cascade": float(made.cascade), "delay": made.delay.tolist()}
-        return {"kind": "static provider", **commitment}, {}
+        arrays = {"start": made.start, "transition": made.transition, "delay": made.delay}
+        return {"kind": "static provider"} | {name: array.tolist() for name, array in arrays.items()}, {}
     if isinstance(player, LearnedUser):
-        own: dict[str, Any] = {"kind": "user", "levels": player.levels, "blind": player.blind}
+        own: dict[str, Any] = {"kind": "user"}
     elif isinstance(player, LearnedProvider):
         listed = None if player.commitments is None else player.commitments.tolist()
         own = {"kind": "provider", "commitments": listed}
     else:
         raise TypeError(f"player: {player!r} is not allowed; expected a learned player or a StaticProvider")
     actions = _space_as_json(player.policy.action_space)
-    network = {"features": player.features, "actions": actions, "network": describe(player.policy)}
+    network = {"view": asdict(player.view), "actions": actions, "network": describe(player.policy)}
     return own | network, weights_of(player.policy)
 
 
 def _built(content: dict[str, Any], weights: Weights) -> Player:
     kind = content["kind"]
     if kind == "static provider":
-        return StaticProvider(content["model"], content["cascade"], content["delay"])
+        return StaticProvider(Commitment(content["start"], content["transition"], content["delay"]))
     if kind not in ("user", "provider"):
         raise PolicyFileError(f"kind {kind!r} is none of this package's players")
-    observations = feature_space() if content["features"] else observation_space()
-    policy = rebuild(content["network"], weights, observations, _space_from_json(content["actions"]))
-    if kind == "provider":
-        return LearnedProvider(policy, commitments=content["commitments"])
-    levels = None if content["levels"] is None else tuple(content["levels"])
-    return LearnedUser(policy, levels, blind=bool(content["blind"]))
+    seen = content["view"]
+    view = View(seen["models"], tuple(seen["blocks"]), seen["features"])
+    policy = rebuild(content["network"], weights, view.space, _space_from_json(content["actions"]))
+    return LearnedUser(policy) if kind == "user" else LearnedProvider(policy, commitments=content["commitments"])
 
 
 def _space_as_json(space: spaces.Space[Any]) -> dict[str, Any]:

@@ -144,36 +144,40 @@ _SMALLEST = 1e-6
 _LOG_RANGE = 5.0
 
 
-def feature_space(models: int = 2) -> spaces.Box:
-    """The space of observations with features: those of game and commitment, then 2 n numbers in [-1, 1].
+def feature_space(models: int = 2, blocks: Iterable[Block] = PAPER) -> spaces.Box:
+    """The space of observations with features: those of game, or of game and commitment, then 2 n numbers in [-1, 1].
 
     | length | content |
     |---|---|
     | n | sign of each model's net value under its delay |
     | n | log(churn penalty / cost-of-pass) of each model, divided by 5 and cut off at -1 and 1 |
     """
-    plain = observation_space(models)
+    plain = observation_space(models, blocks)
     ends = np.ones(2 * models, dtype=np.float32)
     return spaces.Box(np.concatenate([plain.low, -ends]), np.concatenate([plain.high, ends]), dtype=np.float32)
 
 
 def with_features(observation: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Append features to observations of game and commitment.
+    """Append features to observations of game, or of game and commitment.
 
     They are what the theory's regimes are made of (Mahmood 2026, Theorems 1 to 5, Proposition 2): a learner that is
     given them is given part of the answer.
 
     Args:
-        observation: Shape (..., 6 n - 1).
+        observation: Shape (..., 3 n + 1) or (..., 6 n - 1).
 
     Returns:
-        Shape (..., 8 n - 1).
+        With 2 n numbers more.
     """
     entries: npt.NDArray[Any] = observation.astype(np.float64)
-    models = (entries.shape[-1] + 1) // 6
+    width = entries.shape[-1]
+    # The two widths differ in what is left when they are divided by 3.
+    game_alone = width % 3 == 1
+    models = (width - 1) // 3 if game_alone else (width + 1) // 6
+    delay = 0.0 if game_alone else decoded_delay(entries[..., -models:])
     success, scaled, cost = (entries[..., k * models : (k + 1) * models] for k in range(3))
     latency = np.where(scaled <= 1, scaled, 1 / np.maximum(2 - scaled, _SMALLEST))
-    worth = np.sign(success - latency - decoded_delay(entries[..., -models:]))
+    worth = np.sign(success - latency - delay)
     penalty = np.maximum(entries[..., 3 * models, None], _SMALLEST)
     ratio = np.clip(np.log(penalty * success / np.maximum(cost, _SMALLEST)) / _LOG_RANGE, -1.0, 1.0)
     return np.concatenate([observation, worth, ratio], axis=-1).astype(np.float32)

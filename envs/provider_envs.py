@@ -76,7 +76,7 @@ class _ServedTasks:
             commitment = variant.actions.decoded(tasks.game, actions)
             shown = commitment if "commitment" in variant.observe["user"] else None
             patience = patience_by_model(user, tasks.game, shown, numbers)
-            return roll_out(variant, tasks.rows["seed"], first, self.each, game, commitment, patience)
+            return roll_out(variant, tasks.rows["seed"], first, self.each, game, commitment, patience, begun=1)
         totals = np.zeros((tasks.size, 7))
         for k in range(self.each):
             if k > 0:

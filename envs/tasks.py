@@ -422,6 +422,8 @@ def roll_out(
     game: IntArray,
     commitment: Commitment,
     patience: FloatArray,
+    *,
+    begun: int = 0,
 ) -> dict[str, FloatArray]:
     """Play each of n commitments over several tasks, with users of fixed patience.
 
@@ -433,12 +435,13 @@ def roll_out(
         game: The row of each commitment's game, shape (n,).
         commitment: Shape (n,).
         patience: The users' after a failed pass on each model, shape (n, models).
+        begun: How many of each commitment's tasks have been begun and so counted already.
 
     Returns:
         Means over the tasks, each of shape (n,): "service_cost", "churn_penalty", "latency", "value", "passes",
         "solved" and "abandoned".
     """
-    outcome = _played(rules.roll_out, variant, seeds, first_task, tasks, game, commitment, patience)
+    outcome = _played(rules.roll_out, variant, seeds, first_task, tasks, game, commitment, patience, begun)
     names = (*rules.PARTS, "passes", "solved", "abandoned")
     return {name: outcome[:, k] for k, name in enumerate(names)}
 
@@ -451,6 +454,8 @@ def compare_patiences(
     game: IntArray,
     commitment: Commitment,
     patience: FloatArray,
+    *,
+    begun: int = 0,
 ) -> FloatArray:
     """What patiences are worth to the user after a failed first pass, all on the same tasks.
 
@@ -462,11 +467,12 @@ def compare_patiences(
         game: The row of each commitment's game, shape (n,).
         commitment: Shape (n,).
         patience: The patiences to compare under each commitment, shape (n, k).
+        begun: As for `roll_out`.
 
     Returns:
         Mean utility after the first failure, shape (n, k).
     """
-    return _played(rules.compare_patiences, variant, seeds, first_task, tasks, game, commitment, patience)
+    return _played(rules.compare_patiences, variant, seeds, first_task, tasks, game, commitment, patience, begun)
 
 
 def _played(
@@ -478,10 +484,10 @@ def _played(
     game: IntArray,
     commitment: Commitment,
     patience: FloatArray,
+    begun: int,
 ) -> FloatArray:
     global tasks_played
-    # The first ones were counted when they began.
-    tasks_played += len(seeds) * (tasks - 1)
+    tasks_played += len(seeds) * (tasks - begun)
     outcome: FloatArray = loop(
         for_kernel(seeds, np.int64),
         for_kernel(first_task, np.int64),

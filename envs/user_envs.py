@@ -83,7 +83,7 @@ class _AskedUsers:
         tasks, rows = self.tasks, self.tasks.rows
         compared = np.stack([patience, np.ones_like(patience)], axis=1)
         utility = compare_patiences(
-            tasks.variant, rows["seed"], rows["number"], self.each, rows["game"], tasks.commitment(), compared
+            tasks.variant, rows["seed"], rows["number"], self.each, rows["game"], tasks.commitment(), compared, begun=1
         )
         return utility[:, 0], {"utility": utility[:, 0], "utility_of_staying": utility[:, 1]}
 

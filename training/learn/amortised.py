@@ -12,19 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.agents.learned import LearnedProvider, LearnedUser
-from stackroute.analytic import Commitment, random_games, solve
-from stackroute.envs.batch import for_kernel
-from stackroute.envs.encoding import commitment_from_action, observation_space, observe, unit_of_money
-from stackroute.envs.features import feature_space, with_features
-from stackroute.envs.games import joined_games
-from stackroute.envs.play import play_commitments, play_users
-from stackroute.envs.user_env import PATIENCE_LEVELS
-from stackroute.envs.variant import DEFAULT_MAX_PASSES, Variant
+from stackroute.agents.learned import GAME, LearnedProvider, LearnedUser, View
+from stackroute.analytic import Commitment, Game, random_games, solve
+from stackroute.envs import PATIENCE_LEVELS, ProviderActions, Variant
+from stackroute.envs.observations import FEATURES, PAPER, unit_of_money
+from stackroute.envs.tasks import compare_patiences, roll_out
 from stackroute.training.learn.all_actions import Played, evaluated, learn_from_all_actions
 from stackroute.training.learn.evaluation import evaluate, provider_regret, user_regret
 from stackroute.training.learn.exploration import ExploringProvider
-from stackroute.training.learn.learning import no_draws, one_thread
+from stackroute.training.learn.learning import no_random_numbers, one_thread
 from stackroute.training.learn.result import Stage, TrainedPair, evaluate_held_out
 from stackroute.training.learn.session import Session, derived_seed
 
@@ -32,9 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy.typing as npt
-    from gymnasium import spaces
 
-    from stackroute.analytic import Game
     from stackroute.analytic.game import FloatArray, IntArray
     from stackroute.configs.amortised import (
         AllActionSettings,
@@ -62,25 +56,20 @@ class Problem:
     Attributes:
         games: The games to draw from, shape (m,).
         options: The commitments among which the provider chooses, see `provider_options`.
-        features: "raw" or "theory".
+        features: Whether the players see hand-built features.
         throttling: Whether the provider can delay.
         seed: Fixes everything.
     """
 
     games: Game
     options: FloatArray
-    features: str
+    features: bool
     throttling: bool
     seed: int
 
-    def space(self) -> spaces.Box:
-        """The observation space of both players."""
-        return feature_space() if self.features == "theory" else observation_space()
-
-    def seen(self, games: Game, commitment: Commitment | None = None) -> npt.NDArray[np.float32]:
-        """What a player sees, shape (n, 11) or, with features, (n, 15)."""
-        observation = observe(games, commitment)
-        return with_features(observation) if self.features == "theory" else observation
+    def committed(self, games: Game, options: FloatArray) -> Commitment:
+        """What options commit to in games."""
+        return ProviderActions(throttling=self.throttling).decoded(games, options)
 
 
 def train(
@@ -92,13 +81,13 @@ def train(
         problem = Problem(
             games=training_games(settings.games, derived_seed(seed, "games")),
             options=provider_options(settings.provider.mixtures, throttling),
-            features=settings.features,
+            features=settings.features == FEATURES,
             throttling=throttling,
             seed=seed,
         )
         user, user_curve = learn_user(problem, settings.user, session)
         provider, provider_curve = learn_provider(problem, user, settings.provider, session)
-        commitment = provider.commit(game, no_draws())
+        commitment = provider.commit(game, no_random_numbers())
         patience = user.patience(game, commitment, np.zeros(()))
         evaluation = evaluate(game, commitment, patience, throttling=throttling)
         held_out = evaluate_held_out(provider, throttling=throttling)
@@ -133,7 +122,7 @@ def training_games(settings: GamesSettings, seed: int) -> Game:
         )
         for number, (value, penalty) in enumerate(ranges)
     ]
-    return joined_games(parts)
+    return Game.concatenate(parts)
 
 
 def provider_options(mixtures: int, throttling: bool) -> FloatArray:
@@ -169,33 +158,33 @@ def learn_user(problem: Problem, settings: AllActionSettings, session: Session) 
     """
     games, seed = problem.games, derived_seed(problem.seed, USER_STAGE)
     levels = np.array(PATIENCE_LEVELS)
+    view = View(2, PAPER, problem.features)
 
     def play() -> Played:
         generator = np.random.default_rng(derived_seed(seed, "situations"))
         rows = generator.integers(len(games), size=settings.situations)
         commitment = _explored(games[rows], problem, generator)
         rewards = np.empty((len(rows), len(levels)), dtype=np.float32)
-        table, seeds = Variant.of(games).table, derived_seed(seed, "tasks") + np.arange(len(rows))
+        variant, seeds = Variant.of(games), derived_seed(seed, "tasks") + np.arange(len(rows))
         for part in _parts(USER_STAGE, len(rows), session):
-            gain = play_users(
+            gain = compare_patiences(
+                variant,
                 seeds[part],
-                np.zeros(len(part), dtype=np.int64),
+                np.zeros_like(part),
                 settings.tasks,
-                table,
                 rows[part],
-                *_moves(commitment[part]),
+                commitment[part],
                 np.tile(levels, (len(part), 1)),
-                DEFAULT_MAX_PASSES,
             )
             rewards[part] = np.arcsinh(gain / (_GAIN_UNIT * games.value[rows[part]][:, None]))
         kept = np.arange(evaluated(len(rows)))
         regret = user_regret(games[rows[kept]][:, None], commitment[kept][:, None], levels)
-        return Played(problem.seen(games[rows], commitment), rewards, regret)
+        return Played(view.observe(games[rows], commitment), rewards, regret)
 
     policy, curve = learn_from_all_actions(
-        USER_STAGE, play, settings, session, space=problem.space(), options=len(levels), seed=seed
+        USER_STAGE, play, settings, session, space=view.space, options=len(levels), seed=seed
     )
-    return LearnedUser(policy, PATIENCE_LEVELS), curve
+    return LearnedUser(policy), curve
 
 
 def learn_provider(
@@ -216,38 +205,38 @@ def learn_provider(
         OutputError: A stage's file cannot be written.
     """
     games, options, seed = problem.games, problem.options, derived_seed(problem.seed, PROVIDER_STAGE)
+    view = View(2, GAME, problem.features)
     fee = settings.delay_fee * (options[:, 2:] > 0).any(axis=1)
 
     def play() -> Played:
         generator = np.random.default_rng(derived_seed(seed, "situations"))
         rows = generator.integers(len(games), size=settings.situations)
         rewards = np.empty((len(rows), len(options)), dtype=np.float32)
-        table, seeds = Variant.of(games).table, derived_seed(seed, "tasks") + np.arange(len(rows))
+        variant, seeds = Variant.of(games), derived_seed(seed, "tasks") + np.arange(len(rows))
         for part in _parts(PROVIDER_STAGE, len(rows), session):
             batch = games[rows[part]][:, None]
-            commitment = commitment_from_action(batch, options)
+            commitment = problem.committed(batch, options)
             patience = user.patience(batch, commitment, np.zeros(())).ravel()
-            means = play_commitments(
+            means = roll_out(
+                variant,
                 np.repeat(seeds[part], len(options)),
                 np.zeros(patience.size, dtype=np.int64),
                 settings.tasks,
-                table,
                 np.repeat(rows[part], len(options)),
-                *_moves(commitment.reshape(patience.size)),
+                commitment.reshape(patience.size),
                 np.stack([patience, patience], axis=1),
-                DEFAULT_MAX_PASSES,
             )
-            # Service cost and churn penalty.
-            cost = means[:, :2].sum(axis=1).reshape(commitment.shape) / unit_of_money(batch)
+            total = means["service_cost"] + means["churn_penalty"]
+            cost = total.reshape(commitment.shape) / unit_of_money(batch)
             rewards[part] = -np.log(np.maximum(cost, _LEAST_COST)) - fee
         kept = games[rows[: evaluated(len(rows))]]
         best = solve(kept, throttling=problem.throttling).provider_cost
-        regret = provider_regret(kept[:, None], commitment_from_action(kept[:, None], options), best[:, None])
+        regret = provider_regret(kept[:, None], problem.committed(kept[:, None], options), best[:, None])
         weights = 1.0 + settings.mixing_weight * _mixing_pays(rewards, options)
-        return Played(problem.seen(games[rows]), rewards, regret, weights)
+        return Played(view.observe(games[rows]), rewards, regret, weights)
 
     policy, curve = learn_from_all_actions(
-        PROVIDER_STAGE, play, settings, session, space=problem.space(), options=len(options), seed=seed
+        PROVIDER_STAGE, play, settings, session, space=view.space, options=len(options), seed=seed
     )
     return LearnedProvider(policy, commitments=options), curve
 
@@ -255,16 +244,12 @@ def learn_provider(
 def _explored(games: Game, problem: Problem, generator: np.random.Generator) -> Commitment:
     """Half of the commitments are all over, a quarter are options that mix the models, a quarter the other options."""
     count, options = len(games), problem.options
-    wide = ExploringProvider(problem.throttling).commit(games, generator.random((count, 4)))
+    wide = ExploringProvider(problem.throttling).commit(games, generator.random((count, 5)))
     mixes = options[:, 1] > 0
     numbers = [generator.choice(np.flatnonzero(those), count) for those in (mixes, ~mixes)]
-    own = commitment_from_action(games, options[np.where(generator.random(count) < 0.5, *numbers)])
+    own = problem.committed(games, options[np.where(generator.random(count) < 0.5, *numbers)])
     listed = generator.random(count) < 0.5
-    return Commitment.of_valid(
-        model=np.where(listed, own.model, wide.model),
-        cascade=np.where(listed, own.cascade, wide.cascade),
-        delay=np.where(listed[:, None], own.delay, wide.delay),
-    )
+    return Commitment.stack([wide, own])[listed.astype(np.int64), np.arange(count)]
 
 
 def _mixing_pays(rewards: npt.NDArray[np.float32], options: FloatArray) -> FloatArray:
@@ -280,7 +265,3 @@ def _parts(stage: str, count: int, session: Session) -> Iterator[IntArray]:
     for done, part in enumerate(np.array_split(np.arange(count), _PARTS), start=1):
         yield part
         session.progress(f"{stage}: play", done, _PARTS, np.nan)
-
-
-def _moves(commitment: Commitment) -> tuple[IntArray, FloatArray, FloatArray]:
-    return for_kernel(commitment.model, np.int64), for_kernel(commitment.cascade), for_kernel(commitment.delay)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stackroute.analytic import Commitment
-from stackroute.envs.user_env import PATIENCE_LEVELS
-from stackroute.training.learn.sampling import BLOCKS, joined
+from stackroute.envs import PATIENCE_LEVELS
+from stackroute.training.learn.sampling import BLOCKS
 
 if TYPE_CHECKING:
     from stackroute.analytic.game import FloatArray
@@ -70,13 +70,13 @@ def check(
     played, tasks = 0, min(_FIRST_TASKS, settings.tasks)
     total, cost = np.zeros((len(_LEVELS), BLOCKS)), np.full(len(_LEVELS), np.nan)
     while True:
-        total += tasks * play.gain(joined([commitment]), _LEVELS[None], tasks, first=played)[0]
+        total += tasks * play.gain(commitment.reshape(1), _LEVELS[None], tasks, first=played)[0]
         played += tasks
         behind = _behind(total)
         possible = behind < settings.standard_errors
         unknown = np.flatnonzero(possible & np.isnan(cost))
         if len(unknown):
-            arms = joined([commitment] * len(unknown))
+            arms = commitment.broadcast_to((len(unknown),))
             cost[unknown] = play.cost(arms, _LEVELS[unknown], _FIRST_TASKS).mean(axis=1)
         least, most = cost[possible].min(), cost[possible].max()
         sure = bool(most <= least * (1 + settings.tolerance))
@@ -99,32 +99,33 @@ def walk(play: SampledGame, start: Commitment, settings: CertificateSettings) ->
 
     Args:
         play: The game.
-        start: Shape (); where it starts on model 2 there is nothing to walk along.
+        start: Shape (), a cascade of two models; where it starts on the second one there is nothing to walk along.
         settings: What it takes.
 
     Returns:
         What was found; None if play is sure of none.
     """
-    if int(start.model) == 2:
+    if start.first_model == 1:
         only = check(play, start, settings)
         return only if only.sure else None
+    centre = _place(start)
     steps = _FIRST_STEP * 2.0 ** np.arange(_STEPS)
-    places = np.unique(np.clip(start.cascade + np.concatenate([-steps, [0.0], steps]), 0.0, 1.0))
+    places = np.unique(np.clip(centre + np.concatenate([-steps, [0.0], steps]), 0.0, 1.0))
     found: Checked | None = None
     worth = math.inf
-    for place in sorted(places, key=lambda place: abs(place - start.cascade)):
+    for place in sorted(places, key=lambda place: abs(place - centre)):
         checked = check(play, _moved(start, place), settings, worth=worth)
         if checked.sure and checked.cost < worth:
             found, worth = checked, checked.cost * (1 - settings.tolerance)
     if found is None:
         return None
     side = _cheaper_side(play, found)
-    index = int(np.searchsorted(places, found.commitment.cascade)) + side
-    if not side or found.commitment.cascade == start.cascade or not 0 <= index < len(places):
+    index = int(np.searchsorted(places, _place(found.commitment))) + side
+    if not side or _place(found.commitment) == centre or not 0 <= index < len(places):
         return found
     bad = float(places[index])
     while _saving(play, found, bad) > settings.tolerance / 2:
-        middle = (bad + float(found.commitment.cascade)) / 2
+        middle = (bad + _place(found.commitment)) / 2
         nearer = check(play, _moved(start, middle), settings, worth=found.cost)
         if nearer.sure and nearer.cost < found.cost:
             found = nearer
@@ -135,7 +136,7 @@ def walk(play: SampledGame, start: Commitment, settings: CertificateSettings) ->
 
 def _saving(play: SampledGame, found: Checked, place: float) -> float:
     """The share of its cost that the provider would save at another place if the user answered the same."""
-    moved = joined([found.commitment, _moved(found.commitment, place)])
+    moved = Commitment.stack([found.commitment, _moved(found.commitment, place)])
     here, there = play.cost(moved, np.full(2, found.patience), _FIRST_TASKS).mean(axis=1)
     return float(1 - there / here)
 
@@ -143,14 +144,18 @@ def _saving(play: SampledGame, found: Checked, place: float) -> float:
 def _cheaper_side(play: SampledGame, found: Checked) -> int:
     """The side on which the provider would pay less if the user answered the same; 0 where that is neither."""
     reach = _FIRST_STEP * 2.0**_STEPS * np.array([-1, 1])
-    lower, upper = (_saving(play, found, place) for place in np.clip(found.commitment.cascade + reach, 0.0, 1.0))
+    lower, upper = (_saving(play, found, place) for place in np.clip(_place(found.commitment) + reach, 0.0, 1.0))
     if max(lower, upper) <= 0:
         return 0
     return -1 if lower > upper else 1
 
 
+def _place(commitment: Commitment) -> float:
+    return float(commitment.cascade_probability[0])
+
+
 def _moved(start: Commitment, cascade: float) -> Commitment:
-    return Commitment(int(start.model), float(cascade), start.delay)
+    return Commitment.cascade(start.first_model, cascade, start.delay)
 
 
 def _behind(totals: FloatArray) -> FloatArray:

@@ -16,7 +16,7 @@ _EDGE = 0.05
 
 
 class ExploringProvider:
-    """Commits at random so that a user meets every kind of commitment often enough to learn its answer.
+    """Commits at random so that a user meets every kind of commitment to two models often enough to learn its answer.
 
     Either model starts; the cascade probability is uniform with a little mass on exactly 0 and 1. With throttling,
     half of the commitments have no delay, a quarter delays that are mostly small (value times the cube of a uniform
@@ -30,14 +30,12 @@ class ExploringProvider:
     def __init__(self, throttling: bool) -> None:
         self.throttling = throttling
 
-    def commit(self, game: Game, draws: FloatArray) -> Commitment:
+    def commit(self, game: Game, random_numbers: FloatArray) -> Commitment:
         """A random commitment, shape (...)."""
-        start, cascade, first, second = np.moveaxis(np.asarray(draws), -1, 0)
+        numbers = np.asarray(random_numbers)
+        start, cascade, kind = numbers[..., 0], numbers[..., 1], numbers[..., 4, None]
         cascade = np.clip(cascade * (1 + 2 * _EDGE) - _EDGE, 0.0, 1.0)
-        delay = np.zeros((*start.shape, 2))
-        if self.throttling:
-            # The first number decides the kind of delay; what is left of it is uniform again.
-            uniform = np.stack([first * 4 % 1, second], axis=-1)
-            small, large = (first >= 0.5) & (first < 0.75), first >= 0.75
-            delay = np.where(small[..., None], uniform**3, np.where(large[..., None], uniform, 0.0))
-        return Commitment(np.where(start < 0.5, 1, 2), cascade, delay * game.value[..., None])
+        fraction = numbers[..., 2:4]
+        delay = np.where(kind < 0.5, 0.0, np.where(kind < 0.75, fraction**3, fraction))
+        first_model = (start >= 0.5).astype(np.int64)
+        return Commitment.cascade(first_model, cascade, delay * self.throttling * game.value[..., None])

@@ -10,28 +10,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.agents.learned import LearnedProvider, LearnedUser
+from stackroute.agents.learned import GAME, LearnedProvider, LearnedUser
 from stackroute.agents.providers import StaticProvider
 from stackroute.analytic import Commitment, solve
-from stackroute.envs.batch import PatienceBatch, ProviderBatch
-from stackroute.envs.rules import DRAWS
-from stackroute.envs.sb3 import PatienceVecEnv, ProviderVecEnv, UserVecEnv
-from stackroute.envs.user_batch import LOOKAHEAD, UserBatch
-from stackroute.envs.user_env import PATIENCE_LEVELS
+from stackroute.envs import ProviderVectorEnv, UserVectorEnv
+from stackroute.envs.observations import FEATURES, PAPER
+from stackroute.envs.sb3 import VecEnv
+from stackroute.envs.tasks import LOOKAHEAD
 from stackroute.training.learn.certificate import walk
 from stackroute.training.learn.evaluation import evaluate, provider_regret, user_regret
 from stackroute.training.learn.exploration import ExploringProvider
-from stackroute.training.learn.learning import Learner, learn_in_rounds, no_draws, one_thread
+from stackroute.training.learn.learning import Learner, learn_in_rounds, no_random_numbers, one_thread
 from stackroute.training.learn.overview import OVERVIEW_STAGE, find_contenders
 from stackroute.training.learn.result import Stage, TrainedPair
-from stackroute.training.learn.sampling import SampledGame, joined
+from stackroute.training.learn.sampling import SampledGame
 from stackroute.training.learn.session import Session, derived_seed
-from stackroute.training.learn.views import featured
+from stackroute.training.learn.views import FeatureView, RewardView, log_cost, scaled_gain
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from stable_baselines3.common.vec_env import VecEnv
+    from stable_baselines3.common.vec_env import VecEnv as AnyVecEnv
 
     from stackroute.analytic import Game
     from stackroute.configs.training import (
@@ -70,7 +69,7 @@ def train(
             patience = user.patience(game, commitment, np.zeros(()))
             return Stage(name, evaluate(game, commitment, patience, throttling=throttling))
 
-        final, certified = network.commit(game, no_draws()), None
+        final, certified = network.commit(game, no_random_numbers()), None
         stages, candidates = [evaluated(PROVIDER_STAGE, final)], [final]
         if settings.overview:
             contenders, curves[OVERVIEW_STAGE] = find_contenders(
@@ -87,7 +86,7 @@ def train(
     refined = settings.overview or settings.certificate
     return TrainedPair(
         user=user,
-        provider=StaticProvider(int(final.model), float(final.cascade), final.delay) if refined else network,
+        provider=StaticProvider(final) if refined else network,
         network=network,
         stages=tuple(stages),
         curves=curves,
@@ -119,15 +118,14 @@ def learn_user(
     """
     explorer = ExploringProvider(throttling)
     stage_seed = derived_seed(seed, USER_STAGE)
-    draws = np.random.default_rng(0).random((_EVALUATED_COMMITMENTS, DRAWS - 1))
-    commitments = explorer.commit(game, draws)
+    numbers = np.random.default_rng(0).random((_EVALUATED_COMMITMENTS, 5))
+    commitments = explorer.commit(game, numbers)
     play = SampledGame(game, derived_seed(stage_seed, "evaluation"))
-    levels = levels_of(settings)
-    environment = featured(user_environment(game, explorer, settings), features)
+    environment = user_environment(game, explorer, settings, features=features)
     learner = Learner(environment, settings, seed=stage_seed)
 
     def measure() -> dict[str, tuple[float, float]]:
-        patience = LearnedUser(learner.policy, levels).patience(game, commitments, draws[:, 0])
+        patience = LearnedUser(learner.policy).patience(game, commitments, numbers[:, 0])
         gain = play.gain(commitments, patience[:, None], _TASKS_OF_USER)
         return {USER_STAGE: (float(user_regret(game, commitments, patience).mean()), float(gain.mean()) / play.value)}
 
@@ -139,28 +137,43 @@ def learn_user(
         rounds=settings.rounds,
         plateau=settings.plateau,
     )
-    return LearnedUser(learner.policy, levels), curves[USER_STAGE]
-
-
-def levels_of(settings: UserSettings) -> tuple[float, ...] | None:
-    """The patiences among which a user with these settings chooses; None where it chooses freely or pass by pass."""
-    return PATIENCE_LEVELS if settings.action == "grid" else None
+    return LearnedUser(learner.policy), curves[USER_STAGE]
 
 
 def user_environment(
-    game: Game, provider: ProviderPolicy, settings: UserSettings, *, lookahead: int = LOOKAHEAD
-) -> VecEnv:
-    """The batch on which a user with these settings learns, against a provider."""
-    if settings.decision == "pass":
-        return UserVecEnv(UserBatch(game, provider, settings.batch_size, lookahead=lookahead))
-    batch = PatienceBatch(
+    game: Game,
+    provider: ProviderPolicy,
+    settings: UserSettings,
+    *,
+    features: str = "raw",
+    blind: bool = False,
+    lookahead: int = LOOKAHEAD,
+) -> AnyVecEnv:
+    """The environment on which a user with these settings learns, against a provider.
+
+    Args:
+        game: A single game.
+        provider: The provider.
+        settings: How the user learns.
+        features: "raw" or "theory".
+        blind: Whether the user does not see the commitment.
+        lookahead: As for `stackroute.envs.UserVectorEnv`.
+    """
+    blocks = GAME if blind else PAPER
+    by_task = settings.decision == "task"
+    env = UserVectorEnv(
+        settings.batch_size,
         game,
         provider,
-        settings.batch_size,
+        decision=settings.decision,
         tasks_per_commitment=settings.tasks_per_commitment,
-        action="grid" if settings.action == "grid" else "box",
+        lookahead=lookahead,
+        observe={"user": blocks},
+        action=settings.action or "box",
+        reward_unit="relative" if by_task else "game",
     )
-    return PatienceVecEnv(batch)
+    venv = RewardView(VecEnv(env), scaled_gain) if by_task else VecEnv(env)
+    return FeatureView(venv, blocks) if features == FEATURES else venv
 
 
 def learn_provider(
@@ -188,15 +201,15 @@ def learn_provider(
         The learned provider, and its exact regret against the steps.
     """
     stage_seed = derived_seed(seed, PROVIDER_STAGE)
-    environment = featured(provider_environment(game, user, settings, throttling=throttling), features)
+    environment = provider_environment(game, user, settings, features=features, throttling=throttling)
     learner = Learner(environment, settings, seed=stage_seed)
     best_cost = solve(game, throttling=throttling).provider_cost
     play = SampledGame(game, derived_seed(stage_seed, "evaluation"))
 
     def measure() -> dict[str, tuple[float, float]]:
-        commitment = LearnedProvider(learner.policy).commit(game, no_draws())
-        batch = joined([commitment])
-        cost = play.cost(batch, user.patience(game, batch, np.zeros(1)), _TASKS_OF_PROVIDER).mean()
+        commitment = LearnedProvider(learner.policy).commit(game, no_random_numbers())
+        one = commitment.reshape(1)
+        cost = play.cost(one, user.patience(game, one, np.zeros(1)), _TASKS_OF_PROVIDER).mean()
         return {PROVIDER_STAGE: (float(provider_regret(game, commitment, best_cost)), -float(np.log(cost)))}
 
     curves = learn_in_rounds(
@@ -210,17 +223,28 @@ def learn_provider(
     return LearnedProvider(learner.policy), curves[PROVIDER_STAGE]
 
 
-def provider_environment(game: Game, user: UserPolicy, settings: ProviderSettings, *, throttling: bool) -> VecEnv:
-    """The batch on which a provider with these settings learns, against a user."""
-    batch = ProviderBatch(
+def provider_environment(
+    game: Game, user: UserPolicy, settings: ProviderSettings, *, features: str = "raw", throttling: bool
+) -> AnyVecEnv:
+    """The environment on which a provider with these settings learns, against a user.
+
+    Args:
+        game: A single game.
+        user: The user.
+        settings: How the provider learns.
+        features: "raw" or "theory".
+        throttling: Whether the provider can delay.
+    """
+    env = ProviderVectorEnv(
+        settings.batch_size,
         game,
         user,
-        settings.batch_size,
         tasks_per_commitment=settings.tasks_per_commitment,
         throttling=throttling,
         action="grid" if settings.algorithm == "dqn" else "box",
     )
-    return ProviderVecEnv(batch)
+    venv = RewardView(VecEnv(env), log_cost)
+    return FeatureView(venv, GAME) if features == FEATURES else venv
 
 
 def _certified(
@@ -239,7 +263,7 @@ def _certified(
         if not sure:
             return {}
         best = min(sure, key=lambda one: one.cost).commitment
-        return {"model": int(best.model), "cascade": float(best.cascade), "delay": best.delay.tolist()}
+        return {name: getattr(best, name).tolist() for name in ("start", "transition", "delay")}
 
     kept = session.stage(CERTIFICATE_STAGE, compute)
-    return Commitment(kept["model"], kept["cascade"], kept["delay"]) if kept else None
+    return Commitment(**kept) if kept else None

@@ -175,6 +175,6 @@ def learn_in_rounds(
     return {name: Curve(**finished[name]["curve"]) for name in learners}
 
 
-def no_draws() -> np.ndarray:
-    """The random numbers given to a deterministic policy, which makes no use of them, shape (4,)."""
-    return np.zeros(4)
+def no_random_numbers() -> np.ndarray:
+    """The random numbers given to a deterministic provider of two models, which makes no use of them, shape (5,)."""
+    return np.zeros(5)

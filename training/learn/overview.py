@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from stackroute.analytic import Commitment, solve
-from stackroute.envs.batch import ProviderBatch
-from stackroute.envs.sb3 import ProviderVecEnv
+from stackroute.envs import ProviderActions, ProviderVectorEnv, observe
+from stackroute.envs.sb3 import VecEnv
 from stackroute.training.learn.evaluation import provider_regret
 from stackroute.training.learn.learning import Learner, learn_in_rounds
-from stackroute.training.learn.sampling import SampledGame, joined
+from stackroute.training.learn.sampling import SampledGame
 from stackroute.training.learn.session import derived_seed
-from stackroute.training.learn.views import ListedCommitments
+from stackroute.training.learn.views import ListedCommitments, RewardView, log_cost
 
 if TYPE_CHECKING:
     from stackroute.analytic import Game
@@ -79,16 +79,17 @@ def find_contenders(
     """
     listed = _listed(game, choice, settings.cascades, throttling)
     play = SampledGame(game, derived_seed(seed, "comparison"))
-    worth, curve = _learned_worth(game, user, joined(listed), settings, play, session, throttling=throttling, seed=seed)
+    together = Commitment.stack(listed)
+    worth, curve = _learned_worth(game, user, together, settings, play, session, throttling=throttling, seed=seed)
     best: dict[tuple[int, bool], Contender] = {}
     cheapest = np.inf
     for number in np.argsort(-worth):
         if np.exp(-worth[number]) > cheapest * (1 + settings.contenders):
             break
-        one = joined([listed[number]])
+        one = listed[number].reshape(1)
         answer = play.answer(one, _PLAYED_TASKS)
         cost = float(play.cost(one, answer, _PLAYED_TASKS).mean())
-        kind = (int(listed[number].model), bool(answer[0] > _STAYS))
+        kind = (int(one.first_model[0]), bool(answer[0] > _STAYS))
         if kind not in best or cost < best[kind].cost:
             best[kind] = Contender(listed[number], cost)
         cheapest = min(cheapest, cost)
@@ -103,8 +104,8 @@ def _listed(game: Game, choice: Commitment, cascades: int, throttling: bool) -> 
     distinct = [delay for k, delay in enumerate(delays) if not any((delay == one).all() for one in delays[:k])]
     listed = [choice]
     for delay in distinct:
-        listed += [Commitment(1, cascade, delay) for cascade in np.linspace(0, 1, cascades)]
-        listed.append(Commitment(2, 0.0, delay))
+        listed += [Commitment.cascade(0, cascade, delay) for cascade in np.linspace(0, 1, cascades)]
+        listed.append(Commitment.static(1, delay))
     return listed
 
 
@@ -120,23 +121,22 @@ def _learned_worth(
     seed: int,
 ) -> tuple[FloatArray, Curve]:
     """What each commitment is worth to the provider, as the learner has found: minus the logarithm of its cost."""
-    batch = ProviderBatch(
-        game,
-        user,
-        settings.provider.batch_size,
-        tasks_per_commitment=settings.provider.tasks_per_commitment,
-        throttling=throttling,
+    learns = settings.provider
+    env = ProviderVectorEnv(
+        learns.batch_size, game, user, tasks_per_commitment=learns.tasks_per_commitment, throttling=throttling
     )
-    environment = ListedCommitments(ProviderVecEnv(batch), game, commitments, throttling)
-    learner = Learner(environment, settings.provider, seed=derived_seed(seed, OVERVIEW_STAGE))
+    actions = ProviderActions(throttling=throttling)
+    environment = ListedCommitments(RewardView(VecEnv(env), log_cost), game, commitments, actions)
+    learner = Learner(environment, learns, seed=derived_seed(seed, OVERVIEW_STAGE))
     best_cost = solve(game, throttling=throttling).provider_cost
     regret = provider_regret(game, commitments, best_cost)
     cost = play.cost(commitments, user.patience(game, commitments, np.zeros(commitments.shape)), _PLAYED_TASKS)
     reward = -np.log(cost.mean(axis=1))
+    seen = torch.as_tensor(observe(game, blocks=["game"])[None])
 
     def worth() -> FloatArray:
         with torch.no_grad():
-            values = learner.policy.q_net(torch.as_tensor(batch.observation[:1]))  # type: ignore[operator]
+            values = learner.policy.q_net(seen)  # type: ignore[operator]
         found: FloatArray = values.numpy()[0].astype(np.float64)
         return found
 
@@ -149,7 +149,7 @@ def _learned_worth(
         {OVERVIEW_STAGE: learner},
         session,
         measure=measure,
-        rounds=settings.provider.rounds,
-        plateau=settings.provider.plateau,
+        rounds=learns.rounds,
+        plateau=learns.plateau,
     )
     return worth(), curves[OVERVIEW_STAGE]

@@ -105,7 +105,7 @@ def evaluate_held_out(provider: ProviderPolicy, *, throttling: bool) -> HeldOut:
     """
     game = stratified_games(HELD_OUT_GAMES, seed=HELD_OUT_SEED)
     stratum, equilibrium = strata(game), solve(game, throttling=throttling)
-    commitment = provider.commit(game, np.zeros((HELD_OUT_GAMES, 4)))
+    commitment = provider.commit(game, np.zeros((HELD_OUT_GAMES, 5)))
     regret = provider_regret(game, commitment, equilibrium.provider_cost)
     cascades = [Stratum.ONLY_REASONING_WORTH_CASCADE, Stratum.ONLY_STANDARD_WORTH_CASCADE]
     groups = {kind.label: stratum == kind for kind in Stratum}

@@ -15,7 +15,7 @@ from stackroute.configs import ConfigError, GameConfig
 from stackroute.configs.loading import validated
 from stackroute.configs.training import settings_from
 from stackroute.training.learn.evaluation import evaluate
-from stackroute.training.learn.learning import no_draws
+from stackroute.training.learn.learning import no_random_numbers
 from stackroute.training.learn.schemes import train
 from stackroute.training.learn.session import Session
 from stackroute.training.output import OutputError, RunError, output_folder, replacing, write_json
@@ -202,7 +202,7 @@ def evaluate_run(
         follower = load_user(user or folder / USER, trust=trust)
     except FileNotFoundError as error:
         raise RunError(str(error) if error.filename is None else f"{error.filename}: no such file") from None
-    commitment = leader.commit(game, no_draws())
+    commitment = leader.commit(game, no_random_numbers())
     if not spec.throttling and commitment.delay.any():
         raise RunError(f"provider: it delays by {commitment.delay}, but {folder} is a run without throttling")
     return evaluate(game, commitment, follower.patience(game, commitment, np.zeros(())), throttling=spec.throttling)

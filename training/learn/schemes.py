@@ -38,6 +38,8 @@ def train(
         The trained pair.
 
     Raises:
+        InvalidGameError: The game has another number of models than two.
         OutputError: A stage's file cannot be written.
     """
+    game.check_models(2)
     return _SCHEMES[settings.scheme](game, settings, throttling=throttling, seed=seed, session=session)

@@ -14,12 +14,11 @@ import numpy as np
 from stackroute.agents.learned import LearnedProvider, LearnedUser
 from stackroute.analytic import solve
 from stackroute.training.learn.evaluation import evaluate, provider_regret, user_regret
-from stackroute.training.learn.follower_first import levels_of, provider_environment, user_environment
-from stackroute.training.learn.learning import Learner, learn_in_rounds, no_draws, one_thread
+from stackroute.training.learn.follower_first import provider_environment, user_environment
+from stackroute.training.learn.learning import Learner, learn_in_rounds, no_random_numbers, one_thread
 from stackroute.training.learn.result import Stage, TrainedPair
-from stackroute.training.learn.sampling import SampledGame, joined
+from stackroute.training.learn.sampling import SampledGame
 from stackroute.training.learn.session import Session, derived_seed
-from stackroute.training.learn.views import blindfolded, featured
 
 if TYPE_CHECKING:
     from stable_baselines3.common.policies import BasePolicy
@@ -47,37 +46,30 @@ class _Exploring:
 
 
 class _LearningProvider(_Exploring):
-    def commit(self, game: Game, draws: FloatArray) -> Commitment:
-        return LearnedProvider(self._policy, explores=True).commit(game, draws)
+    def commit(self, game: Game, random_numbers: FloatArray) -> Commitment:
+        return LearnedProvider(self._policy, explores=True).commit(game, random_numbers)
 
 
 class _LearningUser(_Exploring):
-    def __init__(self, levels: tuple[float, ...] | None, blind: bool) -> None:
-        super().__init__()
-        self.levels, self.blind = levels, blind
-
-    def patience(self, game: Game, commitment: Commitment | None, draws: FloatArray) -> FloatArray:
-        user = LearnedUser(self._policy, self.levels, blind=self.blind, explores=True)
-        return user.patience(game, commitment, draws)
+    def patience(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
+        return LearnedUser(self._policy, explores=True).patience(game, commitment, random_numbers)
 
 
 def train(
     game: Game, settings: SimultaneousSettings, *, throttling: bool, seed: int = 0, session: Session | None = None
 ) -> TrainedPair:
     """Train both in turns of a round each; see `stackroute.training.learn.schemes.train`."""
-    blind = settings.scheme == "simultaneous_blind"
-    levels = levels_of(settings.user)
     best_cost = solve(game, throttling=throttling).provider_cost
     play = SampledGame(game, derived_seed(seed, "evaluation"))
-    exploring_user, exploring_provider = _LearningUser(levels, blind), _LearningProvider()
+    exploring_user, exploring_provider = _LearningUser(), _LearningProvider()
 
     def outcome() -> tuple[Commitment, FloatArray]:
-        commitment = LearnedProvider(provider.policy).commit(game, no_draws())
-        return commitment, LearnedUser(user.policy, levels, blind=blind).patience(game, commitment, np.zeros(()))
+        commitment = LearnedProvider(provider.policy).commit(game, no_random_numbers())
+        return commitment, LearnedUser(user.policy).patience(game, commitment, np.zeros(()))
 
     def measure() -> dict[str, tuple[float, float]]:
         commitment, patience = outcome()
-        one, answer = joined([commitment]), np.reshape(patience, (1,))
+        one, answer = commitment.reshape(1), np.reshape(patience, (1,))
         cost = float(play.cost(one, answer, _SAMPLED_TASKS).mean())
         gain = float(play.gain(one, answer[:, None], _SAMPLED_TASKS).mean())
         return {
@@ -86,16 +78,20 @@ def train(
         }
 
     with one_thread():
-        provider_venv = provider_environment(game, exploring_user, settings.provider, throttling=throttling)
-        provider = Learner(
-            featured(provider_venv, settings.features), settings.provider, seed=derived_seed(seed, PROVIDER_CURVE)
+        provider_venv = provider_environment(
+            game, exploring_user, settings.provider, features=settings.features, throttling=throttling
         )
-        # The user's batch asks for commitments as soon as it exists.
-        exploring_provider.learner = provider
-        user_venv = user_environment(game, exploring_provider, settings.user, lookahead=1)
-        user_venv = featured(blindfolded(user_venv) if blind else user_venv, settings.features)
+        user_venv = user_environment(
+            game,
+            exploring_provider,
+            settings.user,
+            features=settings.features,
+            blind=settings.scheme == "simultaneous_blind",
+            lookahead=1,
+        )
+        provider = Learner(provider_venv, settings.provider, seed=derived_seed(seed, PROVIDER_CURVE))
         user = Learner(user_venv, settings.user, seed=derived_seed(seed, USER_CURVE))
-        exploring_user.learner = user
+        exploring_provider.learner, exploring_user.learner = provider, user
         curves = learn_in_rounds(
             STAGE,
             {USER_CURVE: user, PROVIDER_CURVE: provider},
@@ -107,7 +103,7 @@ def train(
         evaluation = evaluate(game, *outcome(), throttling=throttling)
     learned_provider = LearnedProvider(provider.policy)
     return TrainedPair(
-        user=LearnedUser(user.policy, levels, blind=blind),
+        user=LearnedUser(user.policy),
         provider=learned_provider,
         network=learned_provider,
         stages=(Stage(STAGE, evaluation),),
