@@ -37,7 +37,8 @@ class _TwoPlayers(SingleTask):
         "name": "stackroute_v0",
         "render_modes": list(rendering.MODES),
         "render_fps": rendering.FRAMES_PER_SECOND,
-        "is_parallelizable": True,
+        # PettingZoo's `aec_to_parallel` asks every agent in every cycle; here the one that is to move is asked.
+        "is_parallelizable": False,
     }
 
     def __init__(
@@ -63,8 +64,6 @@ class _TwoPlayers(SingleTask):
         self.action_spaces: dict[str, spaces.Space[Any]] = {PROVIDER: variant.actions.space, USER: spaces.Discrete(2)}
         self.state_space = observation_space(variant.models, BLOCKS)
         self._columns = {PROVIDER: variant.columns["provider"], USER: variant.columns["user"]}
-        rows = self.tasks.rows
-        self._passes, self._model = rows["passes"], rows["model"]
 
     def observation_space(self, agent: str) -> spaces.Space[Any]:
         """The observation space of an agent."""
@@ -106,8 +105,9 @@ class _TwoPlayers(SingleTask):
 
     def _infos(self, parts: list[float]) -> dict[str, dict[str, Any]]:
         """The number of passes, the model of the last one (-1 before the first), and the parts of the rewards."""
-        passes = int(self._passes[0])
-        model = int(self._model[0]) if passes else -1
+        row = self.tasks.rows[0]
+        passes = int(row["passes"])
+        model = int(row["model"]) if passes else -1
         service_cost, churn_penalty, latency, value = parts
         return {
             PROVIDER: {"pass": passes, "model": model, "service_cost": service_cost, "churn_penalty": churn_penalty},
@@ -249,6 +249,8 @@ class ParallelRoutingGameEnv(_TwoPlayers, ParallelEnv[str, Any, Any]):
     The action and observation spaces, rewards, starting state, episode end, arguments and versions are those of
     `RoutingGameEnv`. The first pass's latency is in the user's reward of the first step, at which it has no choice.
     """
+
+    metadata: dict[str, Any] = {**_TwoPlayers.metadata, "is_parallelizable": True}  # noqa: RUF012
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None

@@ -217,7 +217,8 @@ def _observed(given: Any) -> dict[Player, tuple[Block, ...]]:
     if not isinstance(given, Mapping) or not set(given) <= set(DEFAULT_OBSERVE):
         raise ValueError(f"observe: {given!r} is not allowed; expected {allowed}")
     for blocks in given.values():
-        if isinstance(blocks, str) or not isinstance(blocks, Sequence) or not blocks or not set(blocks) <= set(BLOCKS):
+        known = isinstance(blocks, Sequence) and all(block in BLOCKS for block in blocks)
+        if isinstance(blocks, str) or not blocks or not known:
             raise ValueError(f"observe: {given!r} is not allowed; expected {allowed}")
     chosen = {**DEFAULT_OBSERVE, **given}
     return {player: tuple(block for block in BLOCKS if block in blocks) for player, blocks in chosen.items()}

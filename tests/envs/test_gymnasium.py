@@ -1,75 +1,44 @@
-"""The single Gymnasium faces against Gymnasium's own checks, its registry and its wrappers."""
+"""The single Gymnasium environments against Gymnasium's own checks, its registry and its wrappers."""
 
 import copy
-import itertools
 import json
 import pickle
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import RecordEpisodeStatistics, RecordVideo, TimeLimit
 
-import stackroute
 from stackroute import Game, load_game
 from stackroute._registration import register_environments
-from stackroute.agents import EquilibriumProvider, FixedPatienceUser, RandomUser
-from stackroute.envs import RE_PROMPT, ProviderEnv, UserEnv, observation_space, raw_env, rendering
+from stackroute.agents import CountingUser, EquilibriumProvider, FixedPatienceUser, RandomUser
+from stackroute.envs import RE_PROMPT, ProviderEnv, UserEnv, observation_space, raw_env
 
 # Loaded once: reading the files takes longer than playing.
 GAMES = [load_game(name) for name in ("g1", "g4b", "gpt-4.1-o3-dev")]
-ONE = {"game": GAMES[1]}
-MANY = {"game": GAMES, "reward_unit": "relative"}
-VARIANTS = [
-    {"throttling": throttling, "observe": observe, "commitment": commitment, "action": action, **games}
-    for throttling, observe, commitment, action, games in itertools.product(
-        (False, True), ("commitment", "history"), ("task", "pass"), ("box", "grid"), (ONE, MANY)
-    )
-]
-FACES: list[tuple[str, dict[str, Any]]] = [
-    ("Provider", {"user": "rational"}),
-    ("User", {"decision": "pass"}),
-    ("User", {"decision": "task"}),
-]
-
-
-def name_of(options: Any) -> str:
-    if not isinstance(options, dict):
-        return str(options)
-    many = "many" if "reward_unit" in options else ""
-    words = {"throttling": "delays" if options.get("throttling") else "", "game": many}
-    told = [str(words.get(name, word)) for name, word in options.items() if words.get(name, word)]
-    return "-".join(told) or "default"
-
-
-EVERY_VARIANT = pytest.mark.parametrize("options", VARIANTS, ids=name_of)
-EVERY_FACE = pytest.mark.parametrize(("name", "face"), FACES, ids=name_of)
 
 
 def make(name: str, **options: Any) -> Any:
     return gymnasium.make(f"stackroute/{name}-v0", **options)
 
 
-@pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A screen that nobody sees, and frames that nobody waits for."""
-    pygame = pytest.importorskip("pygame")
-    pytest.importorskip("matplotlib")
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    monkeypatch.setattr(rendering, "FRAMES_PER_SECOND", 10_000)
-    yield
-    pygame.quit()
+USERS = pytest.mark.parametrize("user", [FixedPatienceUser(0.6), CountingUser(3)], ids=["stationary", "stateful"])
+DECISIONS = pytest.mark.parametrize("decision", ["pass", "task"])
 
 
-@EVERY_FACE
-@EVERY_VARIANT
-def test_check_env(name: str, face: dict[str, Any], options: dict[str, Any]) -> None:
-    check_env(make(name, **face, **options).unwrapped, skip_render_check=True)
+@USERS
+def test_check_env_of_the_provider(user: Any, options: dict[str, Any]) -> None:
+    check_env(make("Provider", user=user, **options).unwrapped, skip_render_check=True)
+
+
+@DECISIONS
+def test_check_env_of_the_user(decision: str, committed: dict[str, Any]) -> None:
+    check_env(make("User", decision=decision, **committed).unwrapped, skip_render_check=True)
 
 
 @pytest.mark.usefixtures("screen")
@@ -77,14 +46,14 @@ def test_check_env(name: str, face: dict[str, Any], options: dict[str, Any]) -> 
     ("name", "options"),
     [
         ("Provider", {}),
-        ("Provider", {"throttling": True, "tasks_per_commitment": 10, "user": "random"}),
+        ("Provider", {"tasks_per_commitment": 10, "user": "random"}),
         ("Provider", {"user": "informed"}),
-        ("Provider", {"commitment": "pass"}),
+        ("Provider", {"routing": "pass"}),
         ("User", {}),
         ("User", {"decision": "task"}),
         ("User", {"provider": "equilibrium", "game": "gpt-4.1-o3-dev"}),
     ],
-    ids=name_of,
+    ids=str,
 )
 def test_check_env_with_rendering(name: str, options: dict[str, Any]) -> None:
     with warnings.catch_warnings():
@@ -93,22 +62,18 @@ def test_check_env_with_rendering(name: str, options: dict[str, Any]) -> None:
 
 
 def play(made: Any, seed: int | None, moves: int) -> list[Any]:
-    """Everything that an environment says to a fixed sequence of actions."""
+    """All that an environment returns for a fixed sequence of actions."""
     made.action_space.seed(7)
-    told: list[Any] = [made.reset(seed=seed)]
+    returned: list[Any] = [made.reset(seed=seed)]
     for _ in range(moves):
-        told.append(made.step(made.action_space.sample()))
-        if told[-1][2] or told[-1][3]:
-            told.append(made.reset())
-    return told
+        returned.append(made.step(made.action_space.sample()))
+        if returned[-1][2] or returned[-1][3]:
+            returned.append(made.reset())
+    return returned
 
 
-@EVERY_FACE
-@EVERY_VARIANT
-def test_a_seed_fixes_the_play_and_specs_copies_and_pickles_keep_it(
-    name: str, face: dict[str, Any], options: dict[str, Any]
-) -> None:
-    made = make(name, **face, **options)
+def assert_reproducible(made: Any) -> None:
+    """A seed fixes the play; specs, copies and pickles keep it."""
     expected = play(made, 21, 12)
     np.testing.assert_equal(play(gymnasium.make(made.spec), 21, 12), expected)
     np.testing.assert_equal(play(made.unwrapped, 21, 12), expected)
@@ -119,23 +84,49 @@ def test_a_seed_fixes_the_play_and_specs_copies_and_pickles_keep_it(
     # In the middle of an episode where there is one.
     bare = made.unwrapped
     bare.reset(seed=5)
-    while name == "User" and face["decision"] == "pass" and bare.task.passes < 3:
-        if bare.step(RE_PROMPT)[2]:
+    while bare.action_space == gymnasium.spaces.Discrete(2) and bare.step(RE_PROMPT)[4]["pass"] < 3:
+        if bare.tasks.ends.any():
             bare.reset()
+    if bare.tasks.ends.any():
+        bare.reset()
     twins = [copy.deepcopy(bare), pickle.loads(pickle.dumps(bare))]
-    actions = [bare.action_space.sample() for _ in range(8)]
-    for action in actions:
-        told = []
+    for action in [bare.action_space.sample() for _ in range(8)]:
+        returned = []
         for played in (bare, *twins):
             step = played.step(action)
-            told.append((step, played.reset() if step[2] or step[3] else None, played.task.state()))
-        np.testing.assert_equal(told[1], told[0])
-        np.testing.assert_equal(told[2], told[0])
+            returned.append((step, played.reset() if step[2] or step[3] else None, played.tasks.state()))
+        np.testing.assert_equal(returned[1], returned[0])
+        np.testing.assert_equal(returned[2], returned[0])
 
 
-@EVERY_FACE
-def test_episodes_of_wrappers_have_the_returns_and_lengths_of_play(name: str, face: dict[str, Any]) -> None:
-    wrapped = RecordEpisodeStatistics(make(name, **face, **MANY, commitment="pass", max_passes=4))
+@USERS
+def test_a_seed_fixes_the_play_of_the_provider(user: Any, options: dict[str, Any]) -> None:
+    assert_reproducible(make("Provider", user=user, **options))
+
+
+@DECISIONS
+def test_a_seed_fixes_the_play_of_the_user(decision: str, committed: dict[str, Any]) -> None:
+    assert_reproducible(make("User", decision=decision, **committed))
+
+
+def test_a_spec_is_a_text() -> None:
+    made = make("User", game="g1", provider="equilibrium", observe={"user": ["game", "history"]}, max_passes=9)
+    np.testing.assert_equal(play(gymnasium.make(EnvSpec.from_json(made.spec.to_json())), 3, 20), play(made, 3, 20))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "several_steps"),
+    [
+        ("Provider", {"user": FixedPatienceUser(0.6), "routing": "pass"}, True),
+        ("Provider", {"user": CountingUser(3), "routing": "pass"}, True),
+        ("Provider", {"user": CountingUser(3)}, False),
+        ("User", {"routing": "lottery"}, True),
+        ("User", {"decision": "task"}, False),
+    ],
+    ids=str,
+)
+def test_returns_and_lengths_of_episodes_are_those_of_play(name: str, options: Any, several_steps: bool) -> None:
+    wrapped = RecordEpisodeStatistics(make(name, game=GAMES, reward_unit="relative", max_passes=4, **options))
     wrapped.action_space.seed(0)
     lengths = set()
     for seed in range(20):
@@ -147,27 +138,28 @@ def test_episodes_of_wrappers_have_the_returns_and_lengths_of_play(name: str, fa
         assert info["episode"]["r"] == pytest.approx(total)
         assert info["episode"]["l"] == length
         lengths.add(length)
-    assert lengths == {1} if face.get("decision") == "task" else len(lengths) > 1
+    assert (len(lengths) > 1) == several_steps
 
 
-def test_a_time_limit_truncates_and_the_next_episode_is_a_new_task() -> None:
-    hopeless = Game([1e-12, 2e-12], [0.125, 0.5], [0.25, 0.5], value=2, churn_penalty=4)
+def test_a_time_limit_truncates_and_the_next_episode_is_a_new_task(hopeless: Game) -> None:
     limited = TimeLimit(UserEnv(hopeless), 3)
     limited.reset(seed=0)
     assert [limited.step(RE_PROMPT)[2:4] for _ in range(3)] == [(False, False), (False, False), (False, True)]
     limited.reset()
-    assert limited.unwrapped.task.number == 1
+    assert limited.unwrapped.tasks.rows["number"] == [1]
     assert limited.step(RE_PROMPT)[2:4] == (False, False)
 
 
-@pytest.mark.parametrize("decision", ["pass", "task"])
-def test_a_video_of_the_user_is_recorded(tmp_path: Path, decision: str) -> None:
+@pytest.mark.parametrize("name", ["Provider", "User"])
+def test_a_video_is_recorded(tmp_path: Path, name: str) -> None:
     pytest.importorskip("moviepy", reason="RecordVideo writes with moviepy")
     pytest.importorskip("matplotlib", reason="images are drawn with matplotlib")
+    options = {"user": "random", "routing": "pass"} if name == "Provider" else {}
+    folder = tmp_path / "videos"
     made = RecordVideo(
-        make("User", render_mode="rgb_array", decision=decision, **ONE),
-        str(tmp_path / "videos"),
-        episode_trigger=lambda episode: episode < 2,
+        make(name, render_mode="rgb_array", **options),
+        str(folder),
+        episode_trigger=lambda k: k < 2,
         disable_logger=True,
     )
     made.action_space.seed(1)
@@ -178,79 +170,49 @@ def test_a_video_of_the_user_is_recorded(tmp_path: Path, decision: str) -> None:
             _, _, terminated, truncated, _ = made.step(made.action_space.sample())
             over = terminated or truncated
     made.close()
-    videos = sorted((tmp_path / "videos").glob("*.mp4"))
+    videos = sorted(folder.glob("*.mp4"))
     assert [video.name for video in videos] == [f"rl-video-episode-{k}.mp4" for k in (0, 1)]
     assert all(video.stat().st_size > 1000 for video in videos)
 
 
-@pytest.mark.usefixtures("screen")
-@EVERY_FACE
-def test_every_render_mode_of_the_metadata_renders(name: str, face: dict[str, Any]) -> None:
-    assert ProviderEnv.metadata["render_modes"] == UserEnv.metadata["render_modes"] == ["ansi", "human", "rgb_array"]
-    for mode, kind in (("ansi", str), ("rgb_array", np.ndarray), ("human", type(None))):
-        made = make(name, render_mode=mode, **face, **ONE)
-        assert made.render_mode == made.unwrapped.render_mode == mode
-        made.reset(seed=0)
-        assert isinstance(made.render(), kind)
-        made.step(made.action_space.sample())
-        frame = made.render()
-        assert isinstance(frame, kind)
-        if isinstance(frame, np.ndarray):
-            assert (frame.ndim, frame.shape[2], frame.dtype) == (3, 3, np.uint8)
-        made.close()
-    silent = make(name, **face, **ONE).unwrapped
-    silent.reset(seed=0)
-    with pytest.warns(UserWarning, match="without specifying any render mode"):
-        assert silent.render() is None
-
-
-def test_gymnasium_make_accepts_games_and_policies_as_objects(cascade_game: Game) -> None:
+def test_games_and_policies_are_objects_names_or_files(cascade_game: Game, tmp_path: Path) -> None:
     provider = make("Provider", game=cascade_game, user=RandomUser())
     user = make("User", game=cascade_game, provider=EquilibriumProvider())
-    for made in (provider, user):
-        observation, _ = made.reset(seed=0)
-        assert observation_space().contains(observation)
-
-
-def test_games_are_given_as_objects_configs_names_or_files(tmp_path: Path) -> None:
-    config = stackroute.load_game("g1")
+    assert observation_space(blocks=["game"]).contains(provider.reset(seed=0)[0])
+    assert observation_space().contains(user.reset(seed=0)[0])
+    config = load_game("g1")
     (tmp_path / "mine.yaml").write_text(json.dumps(config.model_dump(exclude_none=True)))
     for game in (config, config.game, "g1", tmp_path / "mine.yaml", str(tmp_path / "mine.yaml")):
         assert float(raw_env(game).game.value) == 2
 
 
-def test_a_user_that_is_never_asked_is_asked_in_the_end() -> None:
+def test_a_first_pass_that_never_fails_has_failed_all_the_same() -> None:
     certain = Game([1 - 1e-12, 1 - 1e-13], [0.1, 0.2], [0.1, 0.2], value=1, churn_penalty=1)
-    single = UserEnv(certain)
-    _, info = single.reset(seed=0)
-    assert (info["passed_over"], info["declared"]) == (999, True)
-    assert not single.task.ended
-
-
-def test_resets_without_a_seed_go_on_to_new_tasks() -> None:
-    single = UserEnv("g1")
-    first, _ = single.reset(seed=1)
-    second, _ = single.reset()
-    assert not np.array_equal(first, second)
-    again, _ = single.reset(seed=1)
-    np.testing.assert_array_equal(first, again)
+    single = UserEnv(certain, "equilibrium")
+    observation, info = single.reset(seed=0)
+    assert single.observation_space.contains(observation)
+    assert info == {"first_latency": 0.1}
+    assert single.step(RE_PROMPT)[1:4] == (0.9, True, False)
 
 
 @pytest.mark.parametrize("tasks", [1, 3])
-def test_a_provider_s_episodes_take_up_as_many_tasks_as_they_serve(tasks: int) -> None:
-    single = ProviderEnv(GAMES, FixedPatienceUser(0.5), tasks_per_commitment=tasks)
-    single.reset(seed=4)
-    numbers = []
-    for _ in range(3):
-        numbers.append(single.task.number)
-        single.step(np.zeros(2))
-        single.reset()
-    assert numbers == [0, tasks, 2 * tasks]
+def test_episodes_have_as_many_tasks_as_they_average_over(tasks: int) -> None:
+    provider = ProviderEnv(GAMES, FixedPatienceUser(0.5), tasks_per_commitment=tasks)
+    user = UserEnv(GAMES, decision="task", tasks_per_commitment=tasks)
+    for single in (provider, user):
+        single.reset(seed=4)
+        numbers = []
+        for _ in range(3):
+            numbers.append(single.tasks.rows["number"].item())
+            single.step(np.zeros(single.action_space.shape))
+            single.reset()
+        assert numbers == [0, tasks, 2 * tasks]
 
 
 def test_large_seeds_are_seeds(cascade_game: Game) -> None:
     for made in (raw_env(cascade_game), UserEnv(cascade_game), ProviderEnv(cascade_game)):
         made.reset(seed=2**70 + 3)
+        assert made.tasks.rows["seed"] == [3]
 
 
 def test_importing_the_package_twice_registers_once() -> None:

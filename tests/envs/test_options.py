@@ -1,34 +1,35 @@
-"""Each option does what it says, in every face that has it."""
+"""Each option does what it says, in every API that has it."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from stackroute import Commitment, Game, load_game
-from stackroute.agents import FixedPatienceUser, RandomProvider, StaticProvider
+from stackroute import Commitment, Game, load_game, solve
+from stackroute.agents import CountingUser, FixedPatienceUser, RandomProvider, StaticProvider
+from stackroute.analytic import NashEquilibria, nash_equilibria, stratified_games
 from stackroute.analytic import random_games as drawn_uniformly
-from stackroute.analytic import stratified_games
 from stackroute.envs import (
     ABANDON,
     PATIENCE_LEVELS,
     RE_PROMPT,
-    PassBatch,
-    PatienceBatch,
-    ProviderBatch,
+    ProviderActions,
     ProviderEnv,
+    ProviderVectorEnv,
     RoutingBatch,
-    UserBatch,
     UserEnv,
+    UserVectorEnv,
+    Variant,
     observation_space,
     observe,
     parallel_env,
     raw_env,
 )
-from stackroute.envs.variant import GRID_CASCADES, GRID_DELAYS, Variant
+from stackroute.envs.actions import GRID_DELAYS, GRID_PROBABILITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,13 +39,14 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 NAMES = ["g1", "g2", "g3", "g4b", "g5"]
+HISTORY: dict[str, Any] = {"provider": ["game", "history"], "user": ["game", "commitment", "history"]}
 
 
 def episode(env: Any, seed: int | None, actions: list[Any], answers: list[int]) -> Iterator[tuple[Array, float, float]]:
-    """What user_0 sees and both earn, after every move of a PettingZoo environment that plays in turn."""
+    """What user_0 observes and both earn, after every move of a PettingZoo environment that plays in turn."""
     env.reset(seed=seed)
     move, answer = iter(actions), iter(answers)
-    while not env.task.over:
+    while not any(env.terminations.values()) and not any(env.truncations.values()):
         env.step(next(move) if env.agent_selection == "provider_0" else next(answer))
         yield env.observe("user_0"), env.rewards["provider_0"], env.rewards["user_0"]
 
@@ -52,64 +54,37 @@ def episode(env: Any, seed: int | None, actions: list[Any], answers: list[int]) 
 # --- reward_unit ---
 
 
-def scales(games: Game) -> tuple[Array, Array]:
-    """The units of money and of utility."""
-    return games.cost[:, 1] + games.churn_penalty, games.value
-
-
-@pytest.mark.parametrize("commitment", ["task", "pass"])
-def test_relative_rewards_are_the_same_play_in_other_units(commitment: Any) -> None:
+@pytest.mark.parametrize("routing", ["cascade", "lottery", "pass"])
+def test_relative_rewards_are_the_same_play_in_other_units(routing: Any) -> None:
     games = drawn_uniformly(200, seed=1)
-    options: dict[str, Any] = {"throttling": True, "commitment": commitment, "observe": "history", "max_passes": 20}
+    options: dict[str, Any] = {"routing": routing, "observe": HISTORY, "max_passes": 20}
     plain = RoutingBatch(games, 50, seed=3, **options)
     relative = RoutingBatch(games, 50, seed=3, reward_unit="relative", **options)
     generator = np.random.default_rng(4)
-    money, utility = scales(games)
+    money, utility = games.cost.max(axis=1) + games.churn_penalty, games.value
     for _ in range(60):
-        row = plain._tasks["game"].copy()
-        np.testing.assert_array_equal(relative._tasks["game"], row)
-        actions = generator.random((50, 2 if commitment == "pass" else 4))
+        row = plain.tasks.rows["game"].copy()
+        np.testing.assert_array_equal(relative.tasks.rows["game"], row)
+        actions = generator.random((50, plain.variant.actions.width))
         answers = (generator.random(50) < 0.2).astype(int)
         one, other = plain.step(actions, answers), relative.step(actions, answers)
         np.testing.assert_allclose(other.provider_reward * money[row], one.provider_reward, rtol=1e-12)
         np.testing.assert_allclose(other.user_reward * utility[row], one.user_reward, rtol=1e-12, atol=1e-12)
-        np.testing.assert_array_equal(other.terminated, one.terminated)
-        np.testing.assert_array_equal(other.truncated, one.truncated)
-        np.testing.assert_array_equal(other.observation, one.observation)
+        for name in ("terminated", "truncated", "provider_observation", "user_observation"):
+            np.testing.assert_array_equal(getattr(other, name), getattr(one, name))
 
 
 def test_relative_games_look_the_same() -> None:
     games = drawn_uniformly(5000, seed=2)
     relative = Variant.of(games, reward_unit="relative")
     # In float64 they differ by rounding, which float32 hides but for about one entry in a billion.
-    np.testing.assert_array_equal(relative.encoded_games, observe(games))
+    np.testing.assert_array_equal(relative.encoded_games, observe(games, blocks=["game"]))
     np.testing.assert_allclose(relative.games.cost[:, 1] + relative.games.churn_penalty, 1, rtol=1e-15)
     assert (relative.games.value == 1).all()
 
 
-def test_relative_rewards_of_the_single_environments_and_batches(cascade_game: Game) -> None:
-    money, value = 5.8, 1.1
-    for seed in range(5):
-        costs, gains = [], []
-        for unit in ("game", "relative"):
-            provider = ProviderEnv(cascade_game, FixedPatienceUser(0.6), tasks_per_commitment=20, reward_unit=unit)
-            provider.reset(seed=seed)
-            costs.append(provider.step(np.array([0.0, 0.3]))[1])
-            user = UserEnv(cascade_game, RandomProvider(True), decision="task", reward_unit=unit)
-            _, info = user.reset(seed=seed)
-            gains.append([info["first_latency"], user.step(np.array([0.8]))[1]])
-        assert costs[0] == pytest.approx(money * costs[1], rel=1e-12)
-        assert gains[0] == pytest.approx([value * gain for gain in gains[1]], rel=1e-12)
-    batches = [
-        PatienceBatch(cascade_game, "random", 9, tasks_per_commitment=9, reward_unit=unit)
-        for unit in ("game", "relative")
-    ]
-    plain, relative = (batch.step(np.full(9, 0.8)) for batch in batches)
-    np.testing.assert_allclose(plain, value * relative, rtol=1e-12)
-
-
 def test_money_keeps_its_unit_where_there_is_none() -> None:
-    free = Game([0.5, 0.8], [0, 0], [0.1, 0.3], value=4, churn_penalty=0, strict=False)
+    free = Game([0.5, 0.8], [0, 0], [0.1, 0.3], value=4, churn_penalty=0)
     games = Variant.of(free, reward_unit="relative").games
     assert games.cost.tolist() == [[0, 0]]
     assert (games.churn_penalty.tolist(), games.latency.tolist()) == ([0], [[0.025, 0.075]])
@@ -120,9 +95,8 @@ def test_money_keeps_its_unit_where_there_is_none() -> None:
 
 @pytest.mark.parametrize("max_passes", [1, 7, 1000])
 def test_the_history_is_the_last_model_and_the_passes_so_far(cascade_game: Game, max_passes: int) -> None:
-    options: dict[str, Any] = {"throttling": True, "max_passes": max_passes}
-    env = raw_env(cascade_game, observe="history", **options)
-    plain = raw_env(cascade_game, **options)
+    env = raw_env(cascade_game, observe=HISTORY, max_passes=max_passes)
+    plain = raw_env(cascade_game, max_passes=max_passes)
     models = set()
     for seed in range(30):
         answers = [RE_PROMPT] * 60
@@ -132,169 +106,216 @@ def test_the_history_is_the_last_model_and_the_passes_so_far(cascade_game: Game,
         both = zip(episode(env, seed, action, answers), episode(plain, seed, action, answers), strict=True)
         for (seen, *rewards), (short, *same) in both:
             assert rewards == same
+            passes, model = env.infos["user_0"]["pass"], env.infos["user_0"]["model"]
             np.testing.assert_array_equal(seen[:11], short)
-            assert seen[11] == (env.task.model == 2)
-            assert seen[12] == pytest.approx(np.log1p(env.task.passes) / np.log1p(max_passes), rel=1e-6)
+            assert seen[11] == model
+            assert seen[12] == pytest.approx(passes / (passes + 5), rel=1e-6)
             assert env.observation_space("user_0").contains(seen)
-            models.add(env.task.model)
-        if env.task.truncated:
-            assert seen[12] == 1
-    assert models == {1, 2}
+            np.testing.assert_array_equal(env.observe("provider_0"), seen[np.r_[:7, 11:13]])
+            models.add(model)
+    assert models == {0, 1}
 
 
-def test_observations_have_room_for_the_history_in_every_face(cascade_game: Game) -> None:
-    for observed, width in (("commitment", 11), ("history", 13)):
-        options: dict[str, Any] = {"observe": observed}
-        for single in (ProviderEnv(cascade_game, **options), UserEnv(cascade_game, **options)):
-            assert single.observation_space.shape == single.reset(seed=0)[0].shape == (width,)
-        for turns in (raw_env(cascade_game, **options), parallel_env(cascade_game, **options)):
-            assert turns.observation_space("user_0").shape == (width,)
-        for batch in (
-            RoutingBatch(cascade_game, 2, **options),
-            UserBatch(cascade_game, "random", 2, **options),
-            PassBatch(cascade_game, "random", 2, **options),
-            ProviderBatch(cascade_game, "random", 2, **options),
-            PatienceBatch(cascade_game, "random", 2, **options),
-        ):
-            assert batch.observation.shape == (2, width)
+@pytest.mark.parametrize("models", [1, 2, 3, 5])
+def test_observations_have_the_blocks_asked_for_in_every_api(models: int) -> None:
+    game = Game(np.linspace(0.3, 0.7, models), np.linspace(0.1, 0.7, models), np.full(models, 0.2), 2.0, 3.0)
+    lengths = {"game": 3 * models + 1, "commitment": 3 * models - 2, "history": models}
+    for provider, user in (
+        (["game"], ["game", "commitment"]),
+        (["history", "game"], ["commitment"]),
+        (["history"], ["history", "commitment", "game"]),
+    ):
+        options: Any = {"observe": {"provider": provider, "user": user}}
+        widths = {"provider": sum(map(lengths.get, provider)), "user": sum(map(lengths.get, user))}  # type: ignore[arg-type]
+        for make, player in ((ProviderEnv, "provider"), (UserEnv, "user")):
+            single = make(game, FixedPatienceUser(0.5) if player == "provider" else "random", **options)
+            assert single.observation_space.shape == single.reset(seed=0)[0].shape == (widths[player],)
+        for turns in (raw_env(game, **options), parallel_env(game, **options)):
+            for player, width in widths.items():
+                assert turns.observation_space(f"{player}_0").shape == (width,)
+        batch = RoutingBatch(game, 3, **options)
+        assert [seen.shape for seen in batch.reset()] == [(3, widths["provider"]), (3, widths["user"])]
+        everything = observation_space(models, ["game", "commitment", "history"])
+        assert turns.state_space == everything
+        # A list in any order means the same, and what is left out is the default.
+        assert observation_space(models, provider) == observation_space(models, provider[::-1])
+    assert raw_env(game, observe={"user": ["game"]}).observation_space("provider_0").shape == (3 * models + 1,)
 
 
-def test_the_state_hides_nothing(cascade_game: Game) -> None:
-    """Whatever is observed, the state is what is seen with the history, and the commitment that holds."""
-    for observed in ("commitment", "history"):
-        for lasts in ("task", "pass"):
-            for make in (raw_env, parallel_env):
-                env = make(cascade_game, throttling=True, observe=observed, commitment=lasts, max_passes=9)
-                env.reset(seed=6)
-                assert env.state_space == observation_space(history=True)
-                assert env.state()[7:].tolist() == [0] * 6
-                choice = np.array([0.9, 0.4]) if lasts == "pass" else np.array([0.9, 0.4, 0.0, 0.5])
-                env.step(choice if make is raw_env else {"provider_0": choice})
-                promised = Commitment(2, 0.0, [0.44, 0.44]) if lasts == "pass" else Commitment(2, 0.4, [0.0, 0.55])
-                history = np.array([1, np.log(2) / np.log(10)], dtype=np.float32)
-                np.testing.assert_allclose(env.state()[:11], observe(cascade_game, promised), rtol=1e-6)
-                np.testing.assert_allclose(env.state()[11:], history, rtol=1e-6)
-                assert env.state_space.contains(env.state())
+def test_a_user_is_shown_what_it_observes(cascade_game: Game) -> None:
+    seen = []
+
+    class Curious(CountingUser):
+        def stay(self, state: Any, now: Any) -> Any:
+            seen.append(now)
+            return super().stay(state, now)
+
+    for blocks in (["game", "commitment"], ["history"]):
+        env = ProviderEnv(cascade_game, Curious(3), observe={"user": blocks})
+        for seed in range(9):
+            env.reset(seed=seed)
+            env.step(np.array([1.0, 0.0, 0.0, 0.5]))
+        now = seen[-1]
+        if "game" in blocks:
+            assert now.game.value.tolist() == [1.1]
+            assert now.commitment.delay.tolist() == [[0.0, 0.55]]
+            assert now.model is None
+        else:
+            assert (now.game, now.commitment, now.model.tolist()) == (None, None, [1])
+    assert {int(now.passes[0]) for now in seen} >= {1, 2}
 
 
-# --- commitment ---
+# --- routing, throttling ---
 
 
-def test_a_provider_that_chooses_before_every_pass_is_not_seen(cascade_game: Game) -> None:
-    generator = np.random.default_rng(0)
-    options: dict[str, Any] = {"commitment": "pass", "throttling": True}
-    env, together = raw_env(cascade_game, **options), parallel_env(cascade_game, **options)
-    for seed in range(10):
-        actions = [generator.uniform(0.1, 1, 2) for _ in range(40)]
-        for seen, *_ in episode(env, seed, actions, [RE_PROMPT] * 40):
-            assert (seen[7:11] == 0).all()
-        observations, _ = together.reset(seed=seed)
-        while not together.task.over:
-            assert all((seen[7:11] == 0).all() for seen in observations.values())
-            observations, *_ = together.step({"provider_0": actions[0], "user_0": RE_PROMPT})
-    routing, passes = RoutingBatch(cascade_game, 20, **options), PassBatch(cascade_game, "random", 20, throttling=True)
-    users = UserBatch(cascade_game, RandomProvider(True), 20, commitment="pass")
-    patient = PatienceBatch(cascade_game, RandomProvider(True), 20, commitment="pass")
-    single = UserEnv(cascade_game, RandomProvider(True), commitment="pass")
-    by_pass = ProviderEnv(cascade_game, "random", **options)
-    by_pass.reset(seed=0)
-    assert (by_pass.step(np.array([1.0, 0.5]))[0][7:11] == 0).all()
-    for seed in range(10):
-        routing.step(generator.random((20, 2)), np.zeros(20, dtype=int))
-        passes.step(generator.random((20, 2)))
-        users.step(np.zeros(20, dtype=int))
-        patient.step(np.ones(20))
-        for batch in (routing, passes, users, patient):
-            assert (batch.observation[:, 7:11] == 0).all()
-        assert (single.reset(seed=seed)[0][7:11] == 0).all()
-    # With the power to commit the same entries are seen.
-    assert (PatienceBatch(cascade_game, RandomProvider(True), 20).observation[:, 8:11] > 0).all()
+def test_a_lottery_serves_re_prompts_with_its_weights(hopeless: Game) -> None:
+    env = raw_env(hopeless, routing="lottery", max_passes=10_000)
+    env.reset(seed=1)
+    env.step(np.array([1.0, 0.3, 0.1, 0.0, 0.5]))
+    commitment = env.tasks.commitment()[0]
+    np.testing.assert_allclose(commitment.transition, [[0.75, 0.25]] * 2)
+    assert (commitment.start.tolist(), commitment.delay.tolist()) == ([0, 1], [0, 1])
+    models = []
+    for _ in range(4000):
+        env.step(RE_PROMPT)
+        models.append(env.infos["user_0"]["model"])
+    # Five standard deviations.
+    assert abs(np.mean(models) - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 4000)
 
 
-def test_without_commitment_each_pass_is_on_the_model_just_chosen(cascade_game: Game) -> None:
-    env = raw_env(cascade_game, commitment="pass", throttling=True)
+def test_without_commitment_each_pass_is_on_the_model_just_chosen() -> None:
+    three = Game([0.1, 0.2, 0.3], [0.1, 0.4, 0.8], [0.2, 0.3, 0.4], value=1.1, churn_penalty=5)
+    env, together = raw_env(three, routing="pass"), parallel_env(three, routing="pass")
     served = 0
     for seed in range(40):
         generator = np.random.default_rng(seed)
-        actions = [np.array([generator.integers(2), generator.random()]) for _ in range(40)]
-        for _ in episode(env, seed, actions, [RE_PROMPT] * 40):
-            pass
-        for action, one in zip(actions, env.task.log, strict=False):
-            assert (one.model, one.delay) == (1 + action[0], action[1] * 1.1)
+        actions = [np.array([generator.random(), generator.random()]) for _ in range(60)]
+        together.reset(seed=seed)
+        for action in actions:
+            _, _, terminated, _, infos = together.step({"provider_0": action, "user_0": RE_PROMPT})
+            model = int(action[0] * 3)
+            assert infos["user_0"]["model"] == model
+            assert infos["user_0"]["latency"] == pytest.approx([0.2, 0.3, 0.4][model] + action[1] * 1.1, rel=1e-15)
             served += 1
-    assert served > 30
+            if terminated["user_0"]:
+                break
+        for seen, *_ in episode(env, seed, actions, [RE_PROMPT] * 60):
+            # The choice is not seen.
+            assert (seen[10:] == 0).all()
+        assert env.infos["user_0"]["pass"] == infos["user_0"]["pass"]
+    assert served > 100
+
+
+@pytest.mark.parametrize("routing", ["cascade", "lottery", "pass"])
+def test_without_throttling_there_are_no_delays(cascade_game: Game, routing: Any) -> None:
+    still, delaying = (raw_env(cascade_game, routing=routing, throttling=throttling) for throttling in (False, True))
+    width = still.action_space("provider_0").shape[0]
+    assert delaying.action_space("provider_0").shape == (width + (1 if routing == "pass" else 2),)
+    for seed in range(5):
+        moves = np.random.default_rng(seed).random((60, width))
+        padded = [np.append(move, np.zeros(1 if routing == "pass" else 2)) for move in moves]
+        one = episode(still, seed, list(moves), [RE_PROMPT] * 60)
+        for (seen, *rewards), (same, *again) in zip(
+            one, episode(delaying, seed, padded, [RE_PROMPT] * 60), strict=True
+        ):
+            assert rewards == again
+            np.testing.assert_array_equal(seen, same)
+    for throttling in (False, True):
+        named = UserVectorEnv(
+            50, cascade_game, routing="lottery" if routing == "lottery" else "cascade", throttling=throttling
+        )
+        named.reset(seed=1)
+        assert (named.tasks.commitment().delay > 0).all() == throttling
+
+
+# --- equilibrium ---
+
+
+@pytest.mark.parametrize("throttling", [False, True])
+def test_every_environment_knows_its_exact_reference(throttling: bool) -> None:
+    games = [load_game(name).game for name in NAMES]
+    for make in (raw_env, parallel_env, ProviderEnv, UserEnv):
+        env = make(NAMES, throttling=throttling)
+        found = set()
+        for number in range(8):
+            env.reset(seed=3 if number == 0 else None)
+            row = int(env.unwrapped.tasks.rows["game"][0])
+            assert env.unwrapped.equilibrium.provider_cost == solve(games[row], throttling=throttling).provider_cost
+            found.add(row)
+        assert len(found) > 2
+    vectors: list[Any] = [make(6, NAMES, throttling=throttling) for make in (ProviderVectorEnv, UserVectorEnv)]
+    for vector in (*vectors, RoutingBatch(NAMES, 6, throttling=throttling)):
+        vector.reset(seed=1)
+        costs = [solve(games[row], throttling=throttling).provider_cost for row in vector.tasks.rows["game"]]
+        assert vector.equilibrium.provider_cost.tolist() == costs
+    without = raw_env("g4b", routing="pass").equilibrium
+    assert isinstance(without, NashEquilibria)
+    assert without.best == nash_equilibria(load_game("g4b").game).best
+
+
+def test_the_reference_is_in_the_unit_of_the_rewards(cascade_game: Game) -> None:
+    relative = raw_env(cascade_game, throttling=False, reward_unit="relative")
+    assert relative.equilibrium.provider_cost * 5.8 == pytest.approx(solve(cascade_game).provider_cost, rel=1e-12)
 
 
 # --- action ---
 
 
+@pytest.mark.parametrize("models", [1, 2, 3, 5])
 @pytest.mark.parametrize("throttling", [False, True])
-@pytest.mark.parametrize("lasts", ["task", "pass"])
-def test_the_grid_lists_distinct_commitments_with_exact_ends(throttling: bool, lasts: Any) -> None:
-    variant = Variant.of("g4b", action="grid", throttling=throttling, commitment=lasts)
-    box = Variant.of("g4b", throttling=throttling, commitment=lasts)
-    assert variant.provider_space.n == len(variant.grid)
-    assert all(box.provider_space.contains(row) for row in variant.grid)
-    assert len(np.unique(variant.grid, axis=0)) == len(variant.grid)
-    delays = len(GRID_DELAYS) if throttling else 1
-    assert len(variant.grid) == (2 * delays if lasts == "pass" else len(GRID_CASCADES) * delays**2 + delays)
-    commitments = variant.commitment_from(variant.games[0], np.arange(len(variant.grid)))
-    assert set(commitments.model.tolist()) == {1, 2}
-    if lasts == "task":
-        assert {0.0, 0.5, 1.0} <= set(commitments.cascade.tolist())
-        on_reasoning = commitments.model == 2
-        assert (commitments.cascade[on_reasoning] == 0).all()
-        assert (commitments.delay[on_reasoning, 0] == 0).all()
-    if throttling:
-        assert set(np.unique(commitments.delay)) == {float(level) * 1.1 for level in GRID_DELAYS}
-        assert {0.0, 1.0} <= set(GRID_DELAYS)
-    else:
-        assert (commitments.delay == 0).all()
+@pytest.mark.parametrize("routing", ["cascade", "lottery", "pass"])
+def test_the_grid_lists_distinct_commitments_with_exact_ends(models: int, throttling: bool, routing: Any) -> None:
+    actions = ProviderActions(models, routing, throttling, "grid")
+    grid = actions.grid
+    assert actions.space.n == len(grid)  # type: ignore[union-attr]
+    assert all(actions.box.contains(row) for row in grid)
+    assert len(np.unique(grid, axis=0)) == len(grid)
+    game = Game(np.linspace(0.3, 0.7, models), np.linspace(0.1, 0.7, models), np.full(models, 0.2), 1.1, 3.0)
+    made = actions.commitment(game, np.arange(len(grid)))
+    assert set(made.first_model.tolist()) == set(range(models))
+    assert set(np.unique(made.delay)) == ({float(level) * 1.1 for level in GRID_DELAYS} if throttling else {0.0})
+    if routing == "cascade":
+        assert made.is_cascade.all()
+        moving = made.cascade_probability[made.first_model < models - 1]
+        assert set(np.unique(moving)) >= (set(GRID_PROBABILITIES) if models > 1 else set())
+    if models == 2 and routing == "cascade":
+        delays = len(GRID_DELAYS) if throttling else 1
+        assert len(grid) == len(GRID_PROBABILITIES) * delays**2 + delays
+        last = made.first_model == 1
+        assert (made.cascade_probability[last] == 0).all()
+        assert (made.delay[last, 0] == 0).all()
 
 
-@pytest.mark.parametrize("lasts", ["task", "pass"])
-def test_a_number_of_the_grid_is_its_action_of_the_box(cascade_game: Game, lasts: Any) -> None:
-    options: dict[str, Any] = {"throttling": True, "commitment": lasts, "observe": "history"}
+@pytest.mark.parametrize("routing", ["cascade", "lottery", "pass"])
+def test_a_number_of_the_grid_is_its_action_of_the_box(cascade_game: Game, routing: Any) -> None:
+    options: dict[str, Any] = {"routing": routing, "observe": HISTORY}
     numbered, boxed = raw_env(cascade_game, action="grid", **options), raw_env(cascade_game, **options)
-    grid = numbered.variant.grid
-    for number in range(0, len(grid), 1 if lasts == "pass" else 17):
+    grid = numbered.variant.actions.grid
+    for number in range(0, len(grid), 1 if routing == "pass" else 37):
         chosen = [(number + k) % len(grid) for k in range(40)]
-        answers = [RE_PROMPT] * 40
-        one = episode(numbered, number, chosen, answers)
-        other = episode(boxed, number, [grid[k] for k in chosen], answers)
+        one = episode(numbered, number, chosen, [RE_PROMPT] * 40)
+        other = episode(boxed, number, [grid[k] for k in chosen], [RE_PROMPT] * 40)
         for (seen, *rewards), (same, *again) in zip(one, other, strict=True):
             assert rewards == again
             np.testing.assert_array_equal(seen, same)
-
-
-def test_the_grid_of_batches_is_that_of_the_box(cascade_game: Game) -> None:
-    numbers = np.arange(22)
-    grid = Variant.of(cascade_game, action="grid").grid.copy()
-    one = ProviderBatch(cascade_game, "random", 22, tasks_per_commitment=9, action="grid").step(numbers)
-    other = ProviderBatch(cascade_game, "random", 22, tasks_per_commitment=9).step(grid)
-    for name, mean in one.items():
-        np.testing.assert_array_equal(mean, other[name])
-    moves = RoutingBatch(cascade_game, 22, action="grid"), RoutingBatch(cascade_game, 22)
-    for _ in range(5):
-        answers = np.zeros(22, dtype=int)
-        for mine, yours in zip(moves[0].step(numbers, answers), moves[1].step(grid, answers), strict=True):
-            np.testing.assert_array_equal(mine, yours)
+    numbers, user = np.arange(len(grid)), FixedPatienceUser(0.6)
+    make = partial(ProviderVectorEnv, len(grid), cascade_game, user, **options)
+    vectors = make(action="grid"), make()
+    for vector in vectors:
+        vector.reset(seed=3)
+    np.testing.assert_array_equal(vectors[0].step(numbers)[1], vectors[1].step(grid)[1])
 
 
 def test_a_user_that_decides_once_has_ten_levels(cascade_game: Game) -> None:
-    assert PATIENCE_LEVELS[0] == 0
-    assert PATIENCE_LEVELS[-1] == 1
-    levels = UserEnv(cascade_game, decision="task", action="grid")
-    patience = UserEnv(cascade_game, decision="task")
-    for seed in range(30):
-        level = seed % 10
-        for env, action in ((levels, level), (patience, np.array([PATIENCE_LEVELS[level]]))):
-            env.reset(seed=seed)
-            outcome = env.step(action)
-            if env is levels:
-                expected = outcome
-        np.testing.assert_array_equal(outcome[0], expected[0])
-        assert outcome[1:] == expected[1:]
+    assert (len(PATIENCE_LEVELS), PATIENCE_LEVELS[0], PATIENCE_LEVELS[-1]) == (10, 0, 1)
+    levels = UserVectorEnv(10, cascade_game, decision="task", action="grid")
+    patience = UserVectorEnv(10, cascade_game, decision="task")
+    for vector in (levels, patience):
+        vector.reset(seed=4)
+    rewards = levels.step(np.arange(10))[1]
+    np.testing.assert_array_equal(rewards, patience.step(np.array(PATIENCE_LEVELS)[:, None])[1])
+    assert rewards[0] == 0
+    assert (rewards[1:] != 0).all()
 
 
 # --- games ---
@@ -305,29 +326,23 @@ def drawn_in_turn(games: Any, count: int) -> list[int]:
     rows = []
     for number in range(count):
         env.reset(seed=12 if number == 0 else None)
-        rows.append(env.task.game_row)
+        rows.append(int(env.tasks.rows["game"][0]))
     return rows
 
 
-def drawn_by_commitments(games: Any, count: int) -> list[int]:
-    return ProviderBatch(games, "random", count, seed=77)._game.tolist()
-
-
-def drawn_by_slots(games: Any, count: int) -> list[int]:
+def drawn_in_a_batch(games: Any, count: int) -> list[int]:
     rows: list[int] = []
     batch = RoutingBatch(games, 100, seed=500)
-    width = batch.variant.provider_space.shape[0]
     while len(rows) < count:
-        fresh = batch.awaits_commitment
-        rows += batch._tasks["game"][fresh].tolist()
-        batch.step(np.zeros((100, width)), np.ones(100, dtype=int))
+        rows += batch.tasks.rows["game"][batch.awaits_commitment].tolist()
+        batch.step(np.zeros((100, 4)), np.ones(100, dtype=int))
     return rows
 
 
-@pytest.mark.parametrize("draw", [drawn_in_turn, drawn_by_commitments, drawn_by_slots])
+@pytest.mark.parametrize("draw", [drawn_in_turn, drawn_in_a_batch])
 @pytest.mark.parametrize("kind", ["names", "batch", "strata"])
 def test_games_are_drawn_uniformly(kind: str, draw: Callable[[Any, int], list[int]], random_games: Game) -> None:
-    # Nine chi-square tests with fixed seeds; a correct program fails one of them with probability 9e-4.
+    # Six chi-square tests with fixed seeds; a correct program fails one of them with probability 6e-4.
     games = {"names": NAMES, "batch": random_games[:37], "strata": stratified_games(60, seed=1)}[kind]
     several = len(games)
     counts = np.bincount(draw(games, 60 * several if draw is drawn_in_turn else 200 * several), minlength=several)
@@ -335,30 +350,37 @@ def test_games_are_drawn_uniformly(kind: str, draw: Callable[[Any, int], list[in
     assert stats.chisquare(counts).pvalue > 1e-4
 
 
+@pytest.mark.parametrize("hidden", [False, True])
+def test_users_meet_games_uniformly_or_where_they_see_none_as_often_as_passes_fail(hidden: bool) -> None:
+    games = Game(
+        [[0.1, 0.5], [0.5, 0.7], [0.9, 0.95]], np.full((3, 2), 0.1), np.full((3, 2), 0.1), np.ones(3), np.ones(3)
+    )
+    observed: Any = {"observe": {"user": ["commitment"]}} if hidden else {}
+    users = UserVectorEnv(9_000, games, StaticProvider(Commitment.static(0)), **observed)
+    users.reset(seed=5)
+    counts = np.bincount(users.tasks.rows["game"], minlength=3)
+    expected = np.array([0.9, 0.5, 0.1]) / 1.5 if hidden else np.full(3, 1 / 3)
+    assert stats.chisquare(counts, 9_000 * expected).pvalue > 1e-4
+
+
 def test_the_game_of_a_task_depends_on_its_seed_and_number_only(random_games: Game) -> None:
     alone = raw_env(random_games)
     batch = RoutingBatch(random_games, 4, seed=20)
-    width = batch.variant.provider_space.shape[0]
     generator = np.random.default_rng(0)
     found: dict[tuple[int, int], int] = {}
     for _ in range(60):
-        for task in batch._tasks:
+        for task in batch.tasks.rows:
             found[int(task["seed"]), int(task["number"])] = int(task["game"])
-        batch.step(generator.random((4, width)), generator.integers(2, size=4))
+        batch.step(generator.random((4, 4)), generator.integers(2, size=4))
     assert len(found) > 60
     for seed in range(20, 24):
         for number in range(10):
             alone.reset(seed=seed if number == 0 else None)
-            assert alone.task.game_row == found[seed, number]
-            np.testing.assert_array_equal(alone.task.game.success, random_games.success[found[seed, number]])
-    users = UserBatch(random_games, "random", 4, seed=20)
-    first = ProviderBatch(random_games, "random", 4, seed=20)._game
-    assert first.tolist() == [found[seed, 0] for seed in range(20, 24)]
-    for task in users._tasks:
-        alone.reset(seed=int(task["seed"]))
-        for _ in range(int(task["number"])):
-            alone.reset()
-        assert alone.task.game_row == task["game"]
+            assert alone.tasks.rows["game"] == found[seed, number]
+            np.testing.assert_array_equal(alone.game.success, random_games.success[found[seed, number]])
+    for vector in (ProviderVectorEnv(4, random_games), UserVectorEnv(4, random_games)):
+        vector.reset(seed=20)
+        assert vector.tasks.rows["game"].tolist() == [found[seed, 0] for seed in range(20, 24)]
 
 
 def test_a_list_is_its_games_in_order_with_their_labels() -> None:
@@ -367,62 +389,59 @@ def test_a_list_is_its_games_in_order_with_their_labels() -> None:
     assert both.labels[1] == load_game("gpt-4.1-o3-dev").labels
     assert both.games.value[0] == 2
     np.testing.assert_array_equal(both.games.cost[2:], stratified_games(3, seed=0).cost)
-    env = raw_env(["g1", "gpt-4.1-o3-dev"])
+    env = raw_env(["g1", "gpt-4.1-o3-dev"], render_mode="ansi")
     for number in range(8):
         env.reset(seed=3 if number == 0 else None)
-        name = ["g1", "gpt-4.1-o3-dev"][env.task.game_row]
-        assert env.task.labels == load_game(name).labels
-        np.testing.assert_array_equal(env.observe("user_0")[:7], observe(load_game(name).game)[:7])
+        config = load_game(["g1", "gpt-4.1-o3-dev"][env.tasks.rows["game"][0]])
+        assert " or ".join(config.labels) in env.render()
+        np.testing.assert_array_equal(env.observe("provider_0"), observe(config.game, blocks=["game"]))
 
 
 # --- max_passes ---
 
 
-@pytest.fixture
-def hopeless() -> Game:
-    """Every pass fails."""
-    return Game([1e-12, 2e-12], [0.1, 0.2], [0.1, 0.2], value=1, churn_penalty=1)
-
-
 @pytest.mark.parametrize("most", [1, 2, 9])
-def test_a_re_prompt_after_the_last_pass_truncates_in_every_face(hopeless: Game, most: int) -> None:
+def test_a_re_prompt_after_the_last_pass_truncates_in_every_api(hopeless: Game, most: int) -> None:
     env = raw_env(hopeless, max_passes=most)
-    moves = list(episode(env, 0, [np.zeros(2)], [RE_PROMPT] * 99))
-    assert (len(moves), env.task.passes, env.task.truncated) == (most + 1, most, True)
+    moves = list(episode(env, 0, [np.zeros(4)], [RE_PROMPT] * 99))
+    assert (len(moves), env.infos["user_0"]["pass"], env.truncations["user_0"]) == (most + 1, most, True)
     assert moves[-1][1:] == (0, 0)
-    list(episode(env, 0, [np.zeros(2)], [RE_PROMPT] * (most - 1) + [ABANDON]))
-    assert env.task.abandoned
+    list(episode(env, 0, [np.zeros(4)], [RE_PROMPT] * (most - 1) + [ABANDON]))
+    assert env.terminations["user_0"]
 
-    by_pass = raw_env(hopeless, max_passes=most, commitment="pass")
-    list(episode(by_pass, 0, [np.zeros(1)] * 99, [RE_PROMPT] * 99))
-    assert (by_pass.task.passes, by_pass.task.truncated) == (most, True)
+    by_pass = raw_env(hopeless, max_passes=most, routing="pass")
+    list(episode(by_pass, 0, [np.zeros(2)] * 99, [RE_PROMPT] * 99))
+    assert (by_pass.infos["user_0"]["pass"], by_pass.truncations["user_0"]) == (most, True)
 
-    batches: list[Callable[[], tuple[Any, Any]]] = []
+    first = StaticProvider(Commitment.static(0))
     routing = RoutingBatch(hopeless, 3, max_passes=most)
-    users = UserBatch(hopeless, StaticProvider(1), 3, max_passes=most)
-    passes = PassBatch(hopeless, FixedPatienceUser(1.0), 3, max_passes=most)
-    batches.append(lambda: routing.step(np.zeros((3, 2)), np.zeros(3, dtype=int))[3:5])
-    batches.append(lambda: users.step([RE_PROMPT] * 3)[1:])
-    batches.append(lambda: passes.step(np.zeros((3, 1)))[1:])
-    for step, moves_of_a_task in zip(batches, (most + 1, most, most), strict=True):
+    users = UserVectorEnv(3, hopeless, first, max_passes=most)
+    passes = ProviderVectorEnv(3, hopeless, FixedPatienceUser(1.0), max_passes=most, routing="pass")
+    users.reset(seed=0)
+    passes.reset(seed=0)
+    batches: list[tuple[Callable[[], tuple[Any, Any]], int]] = [
+        (lambda: routing.step(np.zeros((3, 4)), np.zeros(3, dtype=int))[4:], most + 1),
+        (lambda: users.advance([RE_PROMPT] * 3)[1:], most),
+        (lambda: passes.advance(np.zeros((3, 2)))[1:], most),
+    ]
+    for step, moves_of_a_task in batches:
         for count in range(1, 3 * moves_of_a_task + 1):
             ended, truncated = step()
             assert not ended.any()
             assert (truncated == (count % moves_of_a_task == 0)).all()
 
-    whole = UserEnv(hopeless, StaticProvider(1), decision="task", max_passes=most)
+    whole = UserEnv(hopeless, first, decision="task", max_passes=most)
     whole.reset(seed=0)
-    assert whole.step(np.array([1.0]))[2:4] == (False, True)
-    assert whole.task.passes == most
-    means = ProviderBatch(hopeless, FixedPatienceUser(1.0), 2, max_passes=most).step(np.zeros((2, 2)))
-    assert means["passes"].tolist() == [most, most]
-    assert not (means["solved"] + means["abandoned"] + means["churn_penalty"]).any()
-    gain = PatienceBatch(hopeless, StaticProvider(1), 2, max_passes=most).step(np.ones(2))
-    np.testing.assert_allclose(gain, -0.1 * (most - 1))
+    assert whole.step(np.array([1.0]))[1:4] == (-0.25 * (most - 1), True, False)
+    means = ProviderEnv(hopeless, FixedPatienceUser(1.0), max_passes=most)
+    means.reset(seed=0)
+    info = means.step(np.zeros(4))[4]
+    assert (info["passes"], info["solved"], info["abandoned"], info["churn_penalty"]) == (most, 0, 0, 0)
 
 
-def test_max_cycles_is_another_name_of_max_passes(hopeless: Game) -> None:
-    for make in (raw_env, parallel_env):
-        assert make(hopeless, max_cycles=4).variant.max_passes == make(hopeless, max_passes=4).variant.max_passes == 4
-        with pytest.raises(TypeError, match="two names of one thing"):
-            make(hopeless, max_cycles=4, max_passes=4)
+def test_a_random_provider_commits_by_the_routing_of_the_environment(cascade_game: Game) -> None:
+    for routing in ("cascade", "lottery"):
+        named = UserVectorEnv(9, cascade_game, routing=routing)
+        given = UserVectorEnv(9, cascade_game, RandomProvider(True, routing), routing=routing)
+        np.testing.assert_array_equal(named.reset(seed=1)[0], given.reset(seed=1)[0])
+        assert named.tasks.commitment().is_cascade.all() == (routing == "cascade")

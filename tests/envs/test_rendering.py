@@ -9,15 +9,12 @@ import numpy as np
 import pygame
 import pytest
 from gymnasium.error import DependencyNotInstalled
-from pettingzoo.test import render_test
-from pettingzoo.utils.conversions import parallel_to_aec
 
 import stackroute.envs
-from stackroute import Game
-from stackroute.analytic import MarkovCommitment
+from stackroute import Commitment, Game
 from stackroute.envs import ABANDON, RE_PROMPT, ProviderEnv, UserEnv, env, parallel_env, raw_env, rendering, timeline
 from stackroute.envs.games import DisplayUnits
-from stackroute.envs.rendering import MODES, Episode, Image, Pass, Status, Window, checked_mode, transcript
+from stackroute.envs.rendering import Episode, Image, Pass, Status, Window, transcript
 
 HOPELESS = Game([1e-9, 2e-9], [0.02, 0.04], [0.2, 1.1], value=5, churn_penalty=0.1)
 IN_DOLLARS = DisplayUnits("USD", "USD", "seconds", 64 / 3600)
@@ -30,9 +27,9 @@ def headless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendering, "FRAMES_PER_SECOND", 1000)
 
 
-def cascade(models: int, delay: float = 0.0, probability: float = 0.3) -> MarkovCommitment:
-    moves = np.diag(np.full(models - 1, probability), 1)
-    return MarkovCommitment(np.eye(models)[0], moves + np.diag(1 - moves.sum(axis=1)), delay)
+def cascade(models: int, delay: float = 0.0, probability: float = 0.3) -> Commitment:
+    moves = np.full(models - 1, probability) if models != 2 else probability
+    return Commitment.cascade(0, moves, delay, models=models)
 
 
 def episode(served_by: tuple[int, ...] = (), models: int = 2, status: Status = "user", **fields: Any) -> Episode:
@@ -59,7 +56,7 @@ def share_of(model: int, image: Image) -> float:
 
 
 def test_text_of_a_slowed_task_has_its_units() -> None:
-    game = raw_env("gpt-4.1-o3-dev", throttling=True, render_mode="ansi")
+    game = raw_env("gpt-4.1-o3-dev", render_mode="ansi")
     game.reset(seed=8)
     assert game.render().splitlines() == [
         "task 0, models: gpt-4.1 or o3",
@@ -84,7 +81,7 @@ def test_text_of_a_slowed_task_has_its_units() -> None:
 
 
 def test_text_of_choices_by_pass_says_whose_move_it_is() -> None:
-    game = raw_env(HOPELESS, commitment="pass", render_mode="ansi", max_passes=2)
+    game = raw_env(HOPELESS, routing="pass", throttling=False, render_mode="ansi", max_passes=2)
     game.reset(seed=3)
     standing = []
     for action in ([0.0], RE_PROMPT, [1.0], RE_PROMPT):
@@ -111,9 +108,9 @@ def test_text_of_a_solved_task() -> None:
     [
         (cascade(1), "starts on gpt-4.1, keeps a re-prompted task there"),
         (cascade(2, probability=1), "starts on gpt-4.1, serves a re-prompted task on o3"),
-        (MarkovCommitment([0, 1], [[0.5, 0.5], [0, 1]]), "starts on o3, keeps a re-prompted task there"),
+        (Commitment([0, 1], [[0.5, 0.5], [0, 1]]), "starts on o3, keeps a re-prompted task there"),
         (
-            MarkovCommitment([0.25, 0.75], [[0.5, 0.5], [0.5, 0.5]]),
+            Commitment([0.25, 0.75], [[0.5, 0.5], [0.5, 0.5]]),
             "starts with probability 0.25 on gpt-4.1, 0.75 on o3, "
             "serves a re-prompted task with probability 0.5 on gpt-4.1, 0.5 on o3",
         ),
@@ -124,7 +121,7 @@ def test_text_of_a_solved_task() -> None:
         ),
     ],
 )
-def test_commitments_in_words(commitment: MarkovCommitment, words: str) -> None:
+def test_commitments_in_words(commitment: Commitment, words: str) -> None:
     models = commitment.start.size
     assert episode(models=models, commitment=commitment).commitment_in_words() == f"commitment: {words}"
 
@@ -189,24 +186,17 @@ def test_units_come_with_games_that_were_loaded() -> None:
     assert raw_env("gpt-4.1-o3-dev", reward_unit="relative").variant.units == [DisplayUnits()]
 
 
-@pytest.mark.parametrize("mode", ["", "rgb", 3, ["ansi"]])
-def test_other_modes_are_errors(mode: Any) -> None:
-    assert [checked_mode(allowed) for allowed in (None, *MODES)] == [None, *MODES]
-    with pytest.raises(ValueError, match=r"render_mode: .* is not allowed; expected None or one of ansi, human, rgb_"):
-        checked_mode(mode)
-
-
 def test_a_window_shows_the_image_at_its_frame_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks: list[float] = []
     monkeypatch.setattr(
         pygame.time, "Clock", lambda: type("Clock", (), {"tick": lambda self, fps: ticks.append(fps)})()
     )
-    game = raw_env(HOPELESS, render_mode="human")
+    game = raw_env(HOPELESS, throttling=False, render_mode="human")
     game.reset(seed=1)
     game.step([0.0, 0.5])
     shown = pygame.display.get_surface()
     assert shown is not None
-    expected = timeline.draw(Episode.of_task(game.task))
+    expected = timeline.draw(game._episode())
     np.testing.assert_array_equal(pygame.surfarray.array3d(shown).swapaxes(0, 1), expected)
     assert ticks == [rendering.FRAMES_PER_SECOND] * 2
     game.close()
@@ -227,20 +217,14 @@ def test_windows_share_the_screen_and_their_copies_have_not_been_opened(copied: 
 
 
 def test_an_environment_that_is_shown_can_be_copied() -> None:
-    game = raw_env(HOPELESS, render_mode="human")
+    game = raw_env(HOPELESS, throttling=False, render_mode="human")
     game.reset(seed=1)
     game.step([0.0, 0.5])
     other = copy.deepcopy(game)
     other.step(ABANDON)
     other.close()
     game.close()
-    assert (game.task.over, other.task.over) == (False, True)
-
-
-@pytest.mark.parametrize("options", [{}, {"commitment": "pass", "throttling": True}])
-@pytest.mark.parametrize("make", [env, lambda **options: parallel_to_aec(parallel_env(**options))])
-def test_pettingzoo_rendering(make: Any, options: dict[str, Any]) -> None:
-    render_test(lambda render_mode: make(render_mode=render_mode, **options))
+    assert [one.terminations["user_0"] for one in (game, other)] == [False, True]
 
 
 @pytest.mark.parametrize(("name", "missing"), [("pygame", "pygame"), ("matplotlib", "matplotlib.figure")])
@@ -248,7 +232,7 @@ def test_a_missing_library_names_the_extra(name: str, missing: str, monkeypatch:
     monkeypatch.delitem(sys.modules, "stackroute.envs.timeline")
     monkeypatch.delattr(stackroute.envs, "timeline")
     monkeypatch.setitem(sys.modules, missing, None)
-    game = raw_env(HOPELESS, render_mode="human")
+    game = raw_env(HOPELESS, throttling=False, render_mode="human")
     with pytest.raises(DependencyNotInstalled, match=rf"^{name} is .*pip install 'stackroute\[render\]'"):
         game.reset()
 
@@ -273,10 +257,10 @@ def test_a_human_sees_every_reset_and_every_move(name: str, monkeypatch: pytest.
     if name in ("aec", "parallel"):
         pair = (env if name == "aec" else parallel_env)("g4b", render_mode="human", max_passes=1)
         pair.reset(seed=5)
-        for action in (np.array([0.0, 0.3]), 0):
+        for action in (np.array([0.0, 0.3, 0.0, 0.0]), 0):
             pair.step(action if name == "aec" else {"provider_0": action, "user_0": action})
     else:
-        options: Any = {"commitment": "pass"} if "pass" in name else {}
+        options: Any = {"routing": "pass"} if "pass" in name else {}
         single: Any = (UserEnv if name == "user" else ProviderEnv)("g4b", "random", render_mode="human", **options)
         single.reset(seed=5)
         single.step(0 if name == "user" else np.zeros(single.action_space.shape))
