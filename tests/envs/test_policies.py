@@ -145,8 +145,8 @@ def test_a_policy_is_asked_when_tasks_begin_and_never_for_nobody() -> None:
     [({}, [0.0, 0.5, 0, 0]), ({}, [[0.0] * 4]), ({"action": "grid"}, 3), ({"action": "grid"}, [3])],
 )
 @pytest.mark.parametrize("game", ["g1", ["g1", "g4b"]])
-def test_one_action_is_not_taken_for_all(game: Any, options: Any, action: Any) -> None:
-    env = gymnasium.make_vec("stackroute/Provider-v0", num_envs=4, game=game, **options)
+def test_one_action_is_not_taken_for_all(game: Any, kind: Any, action: Any) -> None:
+    env = gymnasium.make_vec("stackroute/Provider-v0", num_envs=4, game=game, action=kind)
     env.reset(seed=0)
     with pytest.raises(ValueError, match=r"action: shape .* is not allowed; expected \(4,"):
         env.step(np.array(action))
