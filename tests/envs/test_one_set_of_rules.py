@@ -10,7 +10,7 @@ import copy
 import math
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -76,9 +76,6 @@ class World:
 
     numbers: tuple[Numbers, ...]
     options: dict[str, Any]
-
-    def having(self, **options: Any) -> World:
-        return replace(self, options={**self.options, **options})
 
     @cached_property
     def game(self) -> Game:
