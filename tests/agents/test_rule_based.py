@@ -24,6 +24,7 @@ from stackroute.envs import (
     ProviderEnv,
     ProviderPolicy,
     ProviderVectorEnv,
+    Seen,
     StatefulUserPolicy,
     UserPolicy,
 )
@@ -119,6 +120,12 @@ def test_the_informed_user_tells_the_models_apart(cascade_game: Game) -> None:
         assert found.tolist() == [stays, 1]
 
 
+def test_the_learning_user_needs_to_see_the_value() -> None:
+    hidden = Seen(None, None, np.ones(2, dtype=int), None)
+    with pytest.raises(ValueError, match="needs to see the value"):
+        LearningUser(1, 1).stay(np.zeros(2), hidden)
+
+
 @pytest.mark.parametrize("user", [InformedUser(), ShoppingUser(0.1), LogitUser(1)])
 def test_users_that_answer_a_commitment_need_to_see_it(cascade_game: Game, user: Any) -> None:
     with pytest.raises(ValueError, match="answers a commitment that it sees"):
@@ -189,11 +196,3 @@ def test_a_mixture_draws_its_users_by_their_shares() -> None:
     assert (patience[:250] == 0.5).all()
     np.testing.assert_allclose(patience[250:750], (numbers[250:750] - 0.25) / 0.5, atol=1e-12)
     assert (patience[750:] == 0).all()
-
-
-def test_the_learning_user_needs_to_see_the_value(cascade_game: Game) -> None:
-    env = ProviderVectorEnv(2, cascade_game, LearningUser(1, 1), observe={"user": ["commitment"]})
-    env.reset(seed=0)
-    with pytest.raises(ValueError, match="needs to see the value"):
-        for _ in range(20):
-            env.step(np.zeros((2, 4)))

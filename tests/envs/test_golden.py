@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from stackroute import Game
-from stackroute.envs import ProviderVectorEnv, UserEnv, UserVectorEnv, parallel_env, raw_env, rules
+from stackroute.envs import ProviderVectorEnv, UserVectorEnv, parallel_env, raw_env, rules
 
 STAY = [0] * 9
 PAPER = {"throttling": False}
@@ -129,15 +129,6 @@ def test_the_random_numbers_do_not_change() -> None:
     ]
 
 
-def test_the_games_that_are_drawn_do_not_change() -> None:
-    env = raw_env(SEVERAL)
-    rows = []
-    for number in range(12):
-        env.reset(seed=11 if number == 0 else None)
-        rows.append(int(env.tasks.rows["game"][0]))
-    assert rows == [2, 2, 0, 1, 2, 2, 1, 1, 1, 2, 0, 2]
-
-
 def test_a_batch_of_commitments_does_not_change() -> None:
     env = ProviderVectorEnv(3, SEVERAL, "random", tasks_per_commitment=100, **PAPER)
     env.reset(seed=5)
@@ -189,9 +180,3 @@ def test_what_a_patience_gains_does_not_change() -> None:
     env.reset(seed=5)
     gains, *_ = env.advance(np.array([[0.2], [0.5], [1.0]]))
     np.testing.assert_allclose(gains, [-0.003667392, 0.135875, 0.246], rtol=1e-9)
-
-
-def test_what_a_user_waits_at_first_does_not_change() -> None:
-    env = UserEnv("g4b", **PAPER)
-    infos = [env.reset(seed=3)[1], env.reset()[1], env.reset()[1]]
-    assert [info["first_latency"] for info in infos] == [0.7, 0.65, 0.7]

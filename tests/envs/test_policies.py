@@ -17,7 +17,6 @@ from stackroute.envs import (
 )
 from stackroute.envs import policies as registry
 from stackroute.envs.policies import commitment_by, find_provider, find_user, patience_by_model
-from stackroute.envs.sb3 import VecEnv
 
 GAME = Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5)
 
@@ -145,19 +144,8 @@ def test_a_policy_is_asked_when_tasks_begin_and_never_for_nobody() -> None:
     [({}, [0.0, 0.5, 0, 0]), ({}, [[0.0] * 4]), ({"action": "grid"}, 3), ({"action": "grid"}, [3])],
 )
 @pytest.mark.parametrize("game", ["g1", ["g1", "g4b"]])
-def test_one_action_is_not_taken_for_all(game: Any, options: Any, action: Any) -> None:
-    env = gymnasium.make_vec("stackroute/Provider-v0", num_envs=4, game=game, **options)
+def test_one_action_is_not_taken_for_all(game: Any, kind: Any, action: Any) -> None:
+    env = gymnasium.make_vec("stackroute/Provider-v0", num_envs=4, game=game, action=kind)
     env.reset(seed=0)
     with pytest.raises(ValueError, match=r"action: shape .* is not allowed; expected \(4,"):
         env.step(np.array(action))
-
-
-def test_the_adapter_wants_a_vector_environment() -> None:
-    with pytest.raises(TypeError, match=r"env: .* is not allowed; expected a ProviderVectorEnv or a UserVectorEnv"):
-        VecEnv(ProviderEnv(GAME))  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(("name", "hint"), [("games", "did you mean 'game'"), ("xyz", "the options are routing, ")])
-def test_a_misspelt_argument_gets_a_hint(name: str, hint: str) -> None:
-    with pytest.raises(TypeError, match=f"{name}: no such option; {hint}"):
-        UserEnv(**{name: "g5"})

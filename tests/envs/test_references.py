@@ -2,7 +2,7 @@
 
 Means are compared within 4 standard errors of 50 block means. A correct program fails one two-sided comparison with
 probability about 2e-4 (t distribution, 49 degrees of freedom), a one-sided one ("no better than") with at most 1e-4;
-of the about 300 two-sided and 900 one-sided comparisons here one fails for about one choice of seeds in seven. The
+of the about 120 two-sided and 900 one-sided comparisons here one fails for about one choice of seeds in nine. The
 seeds are fixed to one that passes.
 """
 
@@ -21,8 +21,6 @@ from stackroute.agents import FixedPatienceUser, StaticProvider
 from stackroute.analytic import (
     informed_response,
     nash_equilibria,
-    provider_cost,
-    random_games,
     stratified_games,
     user_utility,
 )
@@ -110,7 +108,6 @@ def test_every_environment_knows_the_exact_solution_of_its_own_game_and_options(
 @pytest.mark.parametrize("throttling", [False, True])
 @pytest.mark.parametrize("name", [*PACKAGED, "g7"])
 def test_no_other_commitment_or_patience_pays_at_the_equilibrium(name: str, throttling: bool) -> None:
-    size = BLOCKS * PER_BLOCK
     provider = ProviderVectorEnv(BLOCKS, name, "rational", tasks_per_commitment=PER_BLOCK, throttling=throttling)
     exact, game = solve(load_game(name).game, throttling=throttling), load_game(name).game
     actions = ProviderActions(2, throttling=throttling)
@@ -128,36 +125,15 @@ def test_no_other_commitment_or_patience_pays_at_the_equilibrium(name: str, thro
         dearer += surely_more(other, reached)
     assert dearer >= 3
 
-    user = UserVectorEnv(
-        size // 20, name, "equilibrium", decision="task", tasks_per_commitment=20, throttling=throttling
-    )
+    user = UserVectorEnv(SLOTS, name, "equilibrium", decision="task", tasks_per_commitment=20, throttling=throttling)
 
     def gain(patience: float) -> Array:
         user.reset(seed=11)
-        return user.advance(np.full((size // 20, 1), patience))[0]
+        return user.advance(np.full((SLOTS, 1), patience))[0]
 
     best = gain(float(exact.patience))
     for patience in (0.0, 0.25, 0.5, 0.75, 0.95, 1.0):
         assert no_more_than(gain(patience), best), patience
-
-
-@pytest.mark.parametrize("throttling", [False, True])
-def test_the_informed_user_earns_and_costs_what_the_closed_forms_say(throttling: bool) -> None:
-    games = Game.concatenate([random_games(30, seed=3), stratified_games(30, seed=4)])
-    generator, told_apart = np.random.default_rng(8), 0
-    for index, game in enumerate(games):
-        delay = generator.uniform(0, 0.4, 2) * float(game.value) * throttling
-        share = generator.choice([0.0, 1.0, *generator.uniform(size=6)])
-        commitment = Commitment.cascade(int(index % 5 == 0), share, delay)
-        patience = informed_response(game, commitment)
-        told_apart += patience[0] != patience[1]
-        provider = ProviderVectorEnv(BLOCKS, game, "informed", tasks_per_commitment=PER_BLOCK)
-        provider.reset(seed=100 * index)
-        rewards, *_ = provider.advance(np.tile(ProviderActions().action(game, commitment), (BLOCKS, 1)))
-        assert agrees(-rewards, provider_cost(game, commitment, patience, by_model=True)), index
-        utility = provider.step_infos["value"] - provider.step_infos["latency"]
-        assert agrees(utility, user_utility(game, commitment, patience, by_model=True)), index
-    assert told_apart >= 4
 
 
 def earned(game: Game, commitment: Commitment, answer: Answer) -> Array:
@@ -205,14 +181,6 @@ def test_no_user_of_the_history_beats_the_informed_one(name: str) -> None:
         assert no_more_than(other, reached), plan
         worse += surely_more(reached, other)
     assert worse >= 16
-
-
-def test_seeing_the_model_is_worth_something() -> None:
-    game, commitment = load_game("g5").game, Commitment.cascade(0, 0.4)
-    assert informed_response(game, commitment).tolist() == [1, 0]
-    informed = earned(game, commitment, lambda model, passes: model == 0)
-    for stays in (False, True):
-        assert surely_more(informed, earned(game, commitment, lambda model, passes, s=stays: np.full(SLOTS, s)))
 
 
 def costs(game: Game, patience: float, routing: Routing) -> Array:
@@ -278,19 +246,6 @@ def test_in_a_mix_all_routings_cost_the_same() -> None:
         elsewhere = [costs(game, patience * 0.7, routing) for routing in STATIC]
         prefers += surely_more(*elsewhere) or surely_more(*elsewhere[::-1])
     assert prefers >= 4
-
-
-@pytest.mark.parametrize("name", PACKAGED)
-def test_the_rational_user_that_sees_nothing_is_that_of_the_equilibrium(name: str) -> None:
-    found = nash_equilibria(load_game(name).game)
-    (which,) = np.flatnonzero(found.exists)
-    users = ("rational", FixedPatienceUser(float(found.patience[which])))
-    rational, fixed = (ProviderVectorEnv(2000, name, user, routing="pass", throttling=False) for user in users)
-    for provider in (rational, fixed):
-        provider.reset(seed=2)
-    for _ in range(5):
-        for one, other in zip(*(provider.advance(np.ones((2000, 1))) for provider in (rational, fixed)), strict=True):
-            np.testing.assert_array_equal(one, other)
 
 
 class Mix:

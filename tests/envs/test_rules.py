@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stackroute import Commitment, load_game
+from stackroute import load_game
 from stackroute.configs import game_names
-from stackroute.envs import ProviderVectorEnv, Tasks, Variant, raw_env, rules
-from stackroute.envs.tasks import roll_out
+from stackroute.envs import rules
 from stackroute.envs.variant import DEFAULT_MAX_PASSES
 
 MASK = 2**64 - 1
@@ -67,62 +66,7 @@ def test_no_two_random_numbers_of_a_task_share_a_counter() -> None:
     assert len({*used, *provider[0], user[0], game[0]}) == 4000 + 41 + 2
 
 
-def test_probabilities_of_0_and_1_are_exact() -> None:
-    variant = Variant.of("g4b")
-    seeds, numbers = np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.int64)
-    game = np.zeros(2, dtype=np.int64)
-    patience = np.array([[0.0, 0.0], [1.0, 1.0]])
-    played = roll_out(variant, seeds, numbers, 2000, game, Commitment.cascade([0, 0], [0.5, 0.0]), patience)
-    assert played["passes"][0] == 1
-    assert played["abandoned"].tolist() == [pytest.approx(1 - played["solved"][0], abs=1e-12), 0]
-    # Every pass is on the first model, or with the other cascade only the first.
-    assert played["service_cost"][1] == pytest.approx(0.1 * played["passes"][1], rel=1e-9)
-    moved = roll_out(variant, seeds, numbers, 2000, game, Commitment.cascade(0, [1.0, 1.0]), np.ones((2, 2)))
-    np.testing.assert_allclose(moved["service_cost"], 0.1 + 0.8 * (moved["passes"] - 1), rtol=1e-9)
-
-
 def test_truncation_is_rarer_than_one_in_a_million_on_the_packaged_games() -> None:
     for name in game_names():
         # The most patient user on the worst model: every pass fails.
         assert (1 - load_game(name).game.success.min()) ** DEFAULT_MAX_PASSES < 1e-6, name
-
-
-@pytest.mark.parametrize(("start", "model"), [(0.0, 0), (np.nextafter(0.5, 0), 0), (0.5, 1), (1.0, 1)])
-def test_the_start_is_on_the_second_model_from_one_half_upwards(start: float, model: int) -> None:
-    for routing, action in (("cascade", [start, 0.0]), ("lottery", [start, 1.0, 0.0]), ("pass", [start])):
-        env = raw_env("g4b", routing=routing, throttling=False)
-        env.reset(seed=0)
-        env.step(np.array(action))
-        assert env.infos["user_0"]["model"] == model
-    vector = ProviderVectorEnv(1, "g4b", routing="pass", throttling=False)
-    vector.reset(seed=0)
-    vector.advance([[start]])
-    assert vector.step_infos["model"].tolist() == [model]
-
-
-def test_a_random_start_is_drawn_as_often_as_it_says() -> None:
-    # Chi-square with fixed seeds: a correct program fails w.p. 1e-3.
-    variant = Variant.of("g4b")
-    game, ones = np.zeros(1, dtype=np.int64), np.ones((1, 2))
-    start = Commitment.lottery([[0.7, 0.3]], [[1, 0]])
-    played = roll_out(variant, game, game, 20_000, game, start, 0 * ones)
-    second = (played["service_cost"][0] - 0.1) / 0.7 * 20_000
-    assert stats.binomtest(round(second), 20_000, 0.3).pvalue > 1e-3
-
-
-def test_a_slot_that_is_used_again_has_forgotten_everything() -> None:
-    variant = Variant.of(["g1", "g2"])
-    fresh, used = Tasks(variant, 1), Tasks(variant, 1)
-    for tasks in (fresh, used):
-        tasks.seed(3)
-    used.begin(numbers=np.array([5]))
-    used.step(np.array([[0.9, 0.5, 0.1, 0.2]]))
-    while not len(used.over):
-        used.step(answers=np.array([rules.RE_PROMPT]))
-    for tasks in (fresh, used):
-        tasks.begin(numbers=np.array([6]))
-    np.testing.assert_array_equal(fresh.observation, used.observation)
-    for tasks in (fresh, used):
-        tasks.step(np.array([[0.0, 0.0, 0.0, 0.0]]))
-    for name in fresh.rows.dtype.names:
-        np.testing.assert_array_equal(fresh.rows[name], used.rows[name])
