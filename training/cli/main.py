@@ -58,7 +58,8 @@ def solve_command(
         print_json(content | explanation.as_json(config, throttling))
         return
     alone = "worth the wait" if regime == Regime.BOTH_WORTH else "not worth the wait"
-    facts = [("regime", regime.label if config.game.models > 1 else alone), ("delays", "allowed" if throttling else "not allowed")]
+    in_words = alone if config.game.models == 1 else regime.label
+    facts = [("regime", in_words), ("delays", "allowed" if throttling else "not allowed")]
     table = table_of(("", ""), facts, f"{config.name}: {config.description}")
     table.show_header = False
     table.add_section()

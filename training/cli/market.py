@@ -60,6 +60,8 @@ def calibrate_command(
 
     stackroute calibrate mine.csv --columns success=accuracy,latency=seconds --waiting-cost 12
     """
+    from stackroute.configs.games import Units
+    from stackroute.configs.loading import validated
     from stackroute.configs.tables import read_models
     from stackroute.training.market import report
     from stackroute.training.market.market import Scenario, pairs_of
@@ -69,7 +71,7 @@ def calibrate_command(
         _several("waiting-cost", waiting_cost, zero=False),
         _several("value", value, zero=False),
         _several("churn-penalty", churn_penalty, zero=True),
-        _unit(money),
+        validated({"money": money, "latency": "seconds"}, "calibrate", Units).money,
     )
     pairs = pairs_of(table, pair or ())
     market = report.market_of(table, pairs, scenario, limit=max(limit, len(pair or ())), draws=draws, seed=seed)
@@ -131,15 +133,6 @@ def _mapping(text: str | None) -> dict[str, str]:
             raise ConfigError(f"columns: {part!r} is not allowed; expected COLUMN=NAME, as in success=p")
         found[column.strip()] = name.strip()
     return found
-
-
-def _unit(money: str) -> str:
-    from stackroute.configs import ConfigError
-
-    units = ("USD", "EUR", "GBP", "abstract")
-    if money not in units:
-        raise ConfigError(f"money: {money!r} is not allowed; expected one of {', '.join(units)}")
-    return money
 
 
 def _several(option: str, text: str, *, zero: bool) -> tuple[float, ...]:

@@ -12,7 +12,6 @@ from stackroute.training.figures.planes import DEVELOPER, PENALTY, SCENARIOS, fr
 from stackroute.training.figures.style import GREY, ORANGE, PALE_BLUE, Look, draw_legend, fill, label, mark, new_figure
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -35,12 +34,6 @@ ON_THE_CURVE = ("gpt-4.1-o3-dev", "gpt-4.1-o3-dev-low-p")
 """The packaged scenarios that lie on the curves: they differ in the churn penalty only."""
 
 
-def throttling_over_penalties(config: GameConfig, penalties: npt.ArrayLike) -> ThrottlingGain:
-    """Throttling of a game at other churn penalties (Mahmood 2026, Proposition 2; complete beyond the paper)."""
-    game = config.game
-    return throttling_gain(Game(game.success, game.cost, game.latency, game.value, penalties))
-
-
 def how_it_pays(gain: ThrottlingGain) -> IntArray:
     """How throttling makes users leave where it pays, by threat or by delay; `Route.STATIC` where it does not."""
     how: IntArray = np.select(
@@ -52,8 +45,8 @@ def how_it_pays(gain: ThrottlingGain) -> IntArray:
 def throttling_picture() -> Figure:
     """What throttling gains the provider and costs the user over the churn penalty, and where it pays."""
     config = load_game(DEVELOPER)
-    penalties = np.linspace(0, 0.13, 1301)
-    gain = throttling_over_penalties(config, penalties)
+    game, penalties = config.game, np.linspace(0, 0.13, 1301)
+    gain = throttling_gain(Game(game.success, game.cost, game.latency, game.value, penalties))
     highest = float(gain.churn_penalty_high[0])
     figure = new_figure(6.2, "Where losing a user is cheap, it pays the provider to be slow")
     pictures, words = figure.subfigures(2, 1, squeeze=False, height_ratios=[7, 1])[:, 0]

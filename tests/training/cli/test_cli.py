@@ -84,6 +84,38 @@ def test_solve_prints_a_table_and_json(stackroute: Stackroute, tmp_path: Path) -
     assert found["provider_cost"] == pytest.approx(0.024335 + 0.05 * 0.8)
 
 
+MODELS = GOOD[GOOD.index("  - {label: small") : GOOD.index("waiting")]
+SLOW_AND_DEAR = "  - {label: one, success: 0.4, cost: 0.05, latency: 50}\n"
+QUICK_AND_CHEAP = "  - {label: other, success: 0.6, cost: 0.04, latency: 5}\n"
+
+
+@pytest.mark.parametrize(
+    ("models", "first", "cost", "said"),
+    [
+        # The cost of a solved task where users stay, c / p; delayed until they leave c + P (1 - p).
+        (SLOW_AND_DEAR.replace("50}", "5}"), 0, 0.05 / 0.4, "Slowing down would not pay (now 0.2 USD)."),
+        (SLOW_AND_DEAR + QUICK_AND_CHEAP, 1, 0.04 / 0.6, "Slowing down would not pay (now 0.2 USD)."),
+    ],
+)
+def test_solve_takes_games_without_the_papers_orders(
+    stackroute: Stackroute, tmp_path: Path, models: str, first: int, cost: float, said: str
+) -> None:
+    (tmp_path / "mine.yaml").write_text(GOOD.replace(MODELS, models))
+    found = json.loads(stackroute("solve", "mine.yaml", "--json")[1])
+    assert (found["first_model"], found["patience"], found["throttling_gain"]) == (first, 1, None)
+    assert found["provider_cost"] == pytest.approx(cost)
+    assert said in stackroute("solve", "mine.yaml")[1]
+    _, shown, _ = stackroute("solve", "mine.yaml", "--throttling", "--set", "churn_penalty=0.01")
+    assert "it saves you" in shown
+
+
+def test_solve_refuses_three_models(stackroute: Stackroute, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(GOOD.replace(MODELS, MODELS + QUICK_AND_CHEAP))
+    code, shown, errors = stackroute("solve", "mine.yaml")
+    assert (code, shown) == (2, "")
+    assert errors == "error: models: 3 is not allowed; expected one or two, for routing='cascade'\n"
+
+
 def test_games_lists_every_packaged_game(stackroute: Stackroute) -> None:
     _, shown, _ = stackroute("games")
     for name in ("g1", "g4b", "gpt-4.1-o3-cascade", "claude-3.7-sonnet-thinking-dev", "gpt-4.1-nano-gpt-4.1-cascade"):

@@ -65,7 +65,10 @@ def test_rejected_rows_are_listed(stackroute: Stackroute, tmp_path: Path) -> Non
         (["aider", "--value", "5,1"], "error: value: '5,1' is not allowed"),
         (["aider", "--churn-penalty", "-1"], "error: churn-penalty: '-1' is not allowed; expected a number >= 0"),
         (["aider", "--waiting-cost", "ten"], "error: waiting-cost: 'ten' is not allowed"),
-        (["aider", "--money", "gold"], "error: money: 'gold' is not allowed; expected one of USD, EUR, GBP, abstract"),
+        (
+            ["aider", "--money", "gold"],
+            "error: calibrate: money: 'gold' is not allowed; expected USD, EUR, GBP or abstract",
+        ),
         (["aider", "--columns", "success"], "error: columns: 'success' is not allowed; expected COLUMN=NAME"),
         (["aider", "--pair", "o3:gpt-4.1"], "error: pair: 'o3:gpt-4.1' is not allowed"),
     ],

@@ -11,8 +11,8 @@ from stable_baselines3 import PPO
 from stackroute import Commitment, load_game
 from stackroute.agents import FixedPatienceUser, StaticProvider, load_user, save_policy
 from stackroute.configs.training import TrainingSettings
-from stackroute.envs import ProviderBatch
-from stackroute.envs.sb3 import ProviderVecEnv
+from stackroute.envs import ProviderVectorEnv
+from stackroute.envs.sb3 import VecEnv
 from stackroute.training.figures.curves import draw_run
 from stackroute.training.learn.runs import RunSpec, evaluate_run, run_game, start
 from stackroute.training.output import RunError
@@ -56,9 +56,8 @@ def test_a_run_is_evaluated_as_it_was_reported(finished: Path, stackroute: Stack
 def test_a_model_of_stable_baselines3_is_loaded_only_if_trusted(
     finished: Path, tmp_path: Path, stackroute: Stackroute
 ) -> None:
-    game = load_game("g7").game
-    batch = ProviderBatch(game, FixedPatienceUser(0.5), 4, throttling=True)
-    model = PPO("MlpPolicy", ProviderVecEnv(batch), seed=11, device="cpu")
+    envs = VecEnv(ProviderVectorEnv(4, "g7", FixedPatienceUser(0.5)), seed=0)
+    model = PPO("MlpPolicy", envs, seed=11, device="cpu")
     model.save(tmp_path / "model.zip")
     code, shown, errors = stackroute("evaluate", str(finished), "--provider", "model.zip", "--json")
     assert (code, shown, len(errors.splitlines())) == (2, "", 1)
@@ -68,14 +67,14 @@ def test_a_model_of_stable_baselines3_is_loaded_only_if_trusted(
     learned = json.loads(shown)["learned"]
     evaluation = evaluate_run(finished, provider=tmp_path / "model.zip", trust=True)
     assert learned["cascade"] == evaluation.learned.cascade
-    action, _ = model.predict(batch.observation[:1], deterministic=True)
-    assert learned["model"] == (2 if action[0, 0] > 0 else 1)
+    action, _ = model.predict(envs.reset()[:1], deterministic=True)
+    assert learned["first_model"] == int(action[0, 0] >= 0)
     assert learned != json.loads((finished / "report.json").read_text())["learned"]
 
 
 def test_a_provider_that_delays_is_refused_in_a_run_without_delays(tmp_path: Path, tiny_settings: TinySettings) -> None:
     run_game(RunSpec(load_game("g7"), tiny_settings(), throttling=False, seed=1), tmp_path / "run")
-    save_policy(StaticProvider(2, delay=[0.0, 0.5]), tmp_path / "slow.npz")
+    save_policy(StaticProvider(Commitment.static(1, [0.0, 0.5])), tmp_path / "slow.npz")
     with pytest.raises(RunError, match=r"provider: it delays by \[0\. +0\.5\], but .* is a run without throttling"):
         evaluate_run(tmp_path / "run", provider=tmp_path / "slow.npz")
 
@@ -88,7 +87,8 @@ def test_another_user_is_evaluated(finished: Path, tmp_path: Path, tiny_settings
     other = load_user(tmp_path / "other" / "user.npz")
     game = load_game("g7").game
     made = evaluation.learned
-    answer = other.patience(game, Commitment(made.model, made.cascade, made.delay), np.zeros(()))
+    commitment = Commitment.cascade(made.first_model, made.cascade, made.delay)
+    answer = other.patience(game, commitment, np.zeros(()))
     assert made.patience == float(answer)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from stackroute.analytic import Game, Regime, Route, cascade_thresholds, misalignment, regime, throttling_gain
+from stackroute.analytic import Game, Regime, Route, misalignment, regime, throttling_gain
 from stackroute.configs import load_game
 from stackroute.training.figures import catalogue as figures
 from stackroute.training.figures import planes, style
@@ -21,9 +21,9 @@ from stackroute.training.figures.planes import (
     net_value_plane,
 )
 from stackroute.training.figures.policy import LOOKS, Policy, policies
-from stackroute.training.figures.response import NAMES, abandonment
+from stackroute.training.figures.response import NAMES
 from stackroute.training.figures.style import widest_place
-from stackroute.training.figures.throttling import how_it_pays, throttling_over_penalties
+from stackroute.training.figures.throttling import how_it_pays
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,34 +129,6 @@ def test_the_gap_of_the_developer_is_the_difference_of_the_waits() -> None:
 
 def test_the_response_pictures_are_of_the_four_regimes() -> None:
     assert {int(regime(load_game(name).game)) for name in NAMES} == set(Regime)
-
-
-def test_the_user_is_indifferent_at_s0() -> None:
-    game = load_game("g4b").game
-    s0 = float(cascade_thresholds(game).low)
-    assert abandonment(game, [0, s0 - 1e-6, s0, s0 + 1e-6, 1]).tolist() == [1, 1, 0, 0, 0]
-    assert abandonment(game, s0, "pessimistic") == 1
-
-
-def test_the_user_mixes_between_sl_and_sh() -> None:
-    game = load_game("g6").game
-    thresholds = cascade_thresholds(game)
-    q = abandonment(game, np.linspace(thresholds.low, thresholds.high, 9))
-    assert (q[0], q[-1]) == (0, 1)
-    assert (np.diff(q) > 0).all()
-
-
-def test_throttling_pays_below_the_least_cost_of_a_solved_task() -> None:
-    config = load_game(DEVELOPER)
-    penalties = np.linspace(0, 0.13, 131)
-    gain = throttling_over_penalties(config, penalties)
-    highest = config.game.cost_of_pass.min()
-    assert gain.churn_penalty_high == pytest.approx(highest)
-    assert (gain.pays == (penalties < highest)).all()
-    assert ((gain.provider_gain > 0) == gain.pays).all()
-    assert (np.diff(gain.provider_gain) <= 0).all()
-    assert (gain.user_loss[gain.pays] > 0).all()
-    assert (gain.user_loss <= gain.user_loss_worst).all()
 
 
 def test_how_throttling_pays_changes_with_the_churn_penalty() -> None:

@@ -161,7 +161,7 @@ def test_at_ratio_1_the_route_is_that_of_the_theory() -> None:
 
 
 def test_later_passes_are_played_as_they_say() -> None:
-    # By hand: the standard model alone solves .4 at first and .2 on each later pass, and the user stays: 1 + .6 / .2 passes.
+    # By hand: the standard model solves .4 at first, then .2 on each pass, and the user stays: 1 + .6 / .2 passes.
     game = Game([0.4, 0.5], [0.1, 10.0], [0.1, 0.2], value=5, churn_penalty=50)
     (found,) = routes(game, [0.5])
     assert (found.route, found.stays) == (STANDARD, True)
