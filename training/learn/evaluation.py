@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.analytic import Commitment, best_response, provider_cost, solve, user_utility
+from stackroute.analytic import best_response, provider_cost, solve, user_utility
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from stackroute.analytic import Game
+    from stackroute.analytic import Commitment, Game
     from stackroute.analytic.game import BoolArray, FloatArray
 
 
@@ -21,18 +21,18 @@ class Outcome:
     """A commitment and a patience in one game, and what they are worth.
 
     Attributes:
-        model: The model of the first pass, 1 or 2.
-        cascade: Probability of moving from model 1 to model 2 on a re-prompt.
-        delay: Delays of the two models, utility.
+        first_model: The model of the first pass, counted from 0.
+        cascade: Probability of moving from the first model to the second on a re-prompt.
+        delay: Delay of each model, utility.
         patience: The user's probability of re-prompting.
         provider_cost: The provider's expected cost of a task, money.
         user_utility: The user's expected utility of a task.
         throttled: Whether the delays turn the exact response from re-prompting to abandoning.
     """
 
-    model: int
+    first_model: int
     cascade: float
-    delay: tuple[float, float]
+    delay: tuple[float, ...]
     patience: float
     provider_cost: float
     user_utility: float
@@ -50,7 +50,7 @@ class Evaluation:
             the equilibrium's, an indifferent user choosing for the provider.
         provider_regret_pessimistic: The same with an indifferent user choosing against the provider.
         user_regret: What the learned patience loses against the exact best response, relative to the largest of
-            |xi1|, |xi2| and V p2.
+            |xi| and V p.
         on_path_regret: Relative excess of the cost of the learned commitment, with the learned patience, over the
             equilibrium's.
         start_model_right: Whether the learned commitment starts on the equilibrium's model.
@@ -80,7 +80,7 @@ def throttled(game: Game, commitment: Commitment) -> BoolArray:
     Returns:
         True where the exact patience is above 1/2 without the delays and below 1/2 with them, shape (...).
     """
-    without = best_response(game, Commitment(commitment.model, commitment.cascade))
+    without = best_response(game, commitment.without_delay())
     return (without > 0.5) & (best_response(game, commitment) < 0.5)
 
 
@@ -128,7 +128,7 @@ def user_regret(game: Game, commitment: Commitment, patience: FloatArray) -> Flo
         patience: In [0, 1], shape (...).
 
     Returns:
-        (max_r U - U) / max(|xi1|, |xi2|, V p2), shape (...).
+        (max_r U - U) / the largest of |xi| and V p, shape (...).
     """
     best = user_utility(game, commitment, best_response(game, commitment))
     regret: FloatArray = (best - user_utility(game, commitment, patience)) / unit_of_utility(game)
@@ -136,18 +136,17 @@ def user_regret(game: Game, commitment: Commitment, patience: FloatArray) -> Flo
 
 
 def unit_of_utility(game: Game) -> FloatArray:
-    """What the user's losses are measured in: the largest of |xi1|, |xi2| and V p2, shape (...)."""
-    unit: FloatArray = np.maximum(np.abs(game.net_value).max(axis=-1), game.value * game.success[..., 1])
+    """What the user's losses are measured in: the largest of |xi| and V p over the models, shape (...)."""
+    unit: FloatArray = np.maximum(np.abs(game.net_value).max(axis=-1), game.value * game.success.max(axis=-1))
     return unit
 
 
 def outcome(game: Game, commitment: Commitment, patience: FloatArray) -> Outcome:
     """What a commitment and a patience are worth in a single game."""
-    first, second = commitment.delay.tolist()
     return Outcome(
-        model=int(commitment.model),
-        cascade=float(commitment.cascade),
-        delay=(first, second),
+        first_model=int(commitment.first_model),
+        cascade=float(commitment.cascade_probability[0]),
+        delay=tuple(commitment.delay.tolist()),
         patience=float(patience),
         provider_cost=float(provider_cost(game, commitment, patience)),
         user_utility=float(user_utility(game, commitment, patience)),
@@ -176,7 +175,7 @@ def evaluate(game: Game, commitment: Commitment, patience: FloatArray, *, thrott
     best = equilibrium.provider_cost
     learned = outcome(game, commitment, patience)
     optimum = outcome(game, equilibrium.commitment, equilibrium.patience)
-    both_move = all(one.model == 1 and one.patience > 0 for one in (learned, optimum))
+    both_move = all(one.first_model == 0 and one.patience > 0 for one in (learned, optimum))
     return Evaluation(
         learned=learned,
         equilibrium=optimum,
@@ -184,7 +183,7 @@ def evaluate(game: Game, commitment: Commitment, patience: FloatArray, *, thrott
         provider_regret_pessimistic=float(provider_regret(game, commitment, best, pessimistic=True)),
         user_regret=float(user_regret(game, commitment, patience)),
         on_path_regret=float(relative_excess(game, commitment, patience, best)),
-        start_model_right=learned.model == optimum.model,
+        start_model_right=learned.first_model == optimum.first_model,
         cascade_error=abs(learned.cascade - optimum.cascade) if both_move else None,
         throttling_right=learned.throttled == optimum.throttled,
     )
