@@ -25,17 +25,17 @@ RESAMPLES = 2_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic with its confidence interval.
+    """A statistic with its 95 % confidence interval.
 
     Attributes:
-        value: The statistic of the scores themselves.
-        low: The lower end of the interval.
+        value: The statistic of the scores themselves, shape () or (k,).
+        low: The lower end of the interval, of the same shape.
         high: The upper end.
     """
 
-    value: float
-    low: float
-    high: float
+    value: FloatArray
+    low: FloatArray
+    high: FloatArray
 
 
 def interquartile_mean(scores: npt.ArrayLike) -> FloatArray:
@@ -55,10 +55,10 @@ def interquartile_mean(scores: npt.ArrayLike) -> FloatArray:
     return np.asarray(stats.trim_mean(array.reshape(*array.shape[:-2], -1), 0.25, axis=-1))
 
 
-def interval(
+def estimate(
     statistic: Statistic, *scores: FloatArray, together: bool = False, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[FloatArray, FloatArray]:
-    """The 95 % percentile interval of a statistic by a bootstrap of the runs, stratified by task.
+) -> Estimate:
+    """A statistic with its 95 % percentile interval by a bootstrap of the runs, stratified by task.
 
     Args:
         statistic: Called with arrays of shape (..., runs, tasks); gives one of shape (...) or (..., k).
@@ -68,10 +68,11 @@ def interval(
         seed: Fixes them.
 
     Returns:
-        The lower and the upper end, shape () or (k,); both the statistic itself where there is but one run.
+        The estimate; where there is but one run both ends are the statistic itself.
     """
+    value = statistic(*scores)
     if len(scores[0]) == 1:
-        return statistic(*scores), statistic(*scores)
+        return Estimate(value, value, value)
     samples = [sample for one in scores for sample in ([one.T] if together else list(one.T))]
 
     def of_samples(*drawn: FloatArray, axis: int) -> FloatArray:
@@ -84,15 +85,7 @@ def interval(
     found = stats.bootstrap(
         samples, of_samples, n_resamples=resamples, method="percentile", vectorized=True, axis=-1, rng=seed
     ).confidence_interval
-    return np.asarray(found.low), np.asarray(found.high)
-
-
-def estimate(
-    statistic: Statistic, *scores: FloatArray, together: bool = False, resamples: int = RESAMPLES, seed: int = 0
-) -> Estimate:
-    """A statistic, which is a number, with its `interval`."""
-    low, high = interval(statistic, *scores, together=together, resamples=resamples, seed=seed)
-    return Estimate(float(statistic(*scores)), float(low), float(high))
+    return Estimate(value, np.asarray(found.low), np.asarray(found.high))
 
 
 def probability_of_improvement(scores: npt.ArrayLike, others: npt.ArrayLike) -> FloatArray:
@@ -115,8 +108,8 @@ def probability_of_improvement(scores: npt.ArrayLike, others: npt.ArrayLike) -> 
     return np.asarray(((mine > theirs) + 0.5 * (mine == theirs)).mean(axis=(-3, -2, -1)))
 
 
-def performance_profile(scores: npt.ArrayLike, thresholds: npt.ArrayLike) -> FloatArray:
-    """The share of runs that score above each threshold: a tail distribution over all runs of all tasks.
+def share_within(scores: npt.ArrayLike, thresholds: npt.ArrayLike) -> FloatArray:
+    """The share of runs that score at or below each threshold: a performance profile over all runs of all tasks.
 
     Args:
         scores: Shape (..., runs, tasks).
@@ -125,4 +118,4 @@ def performance_profile(scores: npt.ArrayLike, thresholds: npt.ArrayLike) -> Flo
     Returns:
         Shape (..., k).
     """
-    return np.asarray((np.asarray(scores)[..., None] > np.asarray(thresholds)).mean(axis=(-3, -2)))
+    return np.asarray((np.asarray(scores)[..., None] <= np.asarray(thresholds)).mean(axis=(-3, -2)))

@@ -8,23 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from stackroute.training.benchmark.statistics import (
-    Estimate,
-    estimate,
-    interquartile_mean,
-    probability_of_improvement,
-)
+from stackroute.training.benchmark.statistics import estimate, interquartile_mean, probability_of_improvement
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stackroute.configs.benchmarks import Suite
+    from stackroute.training.benchmark.statistics import Estimate
     from stackroute.training.benchmark.units import Result
 
     FloatArray = npt.NDArray[np.float64]
 
 WORST = 1.0
 """A regret counts at most as much, and a run that failed or is missing counts as much."""
+
+_PAIR_RESAMPLES = 500
 
 
 @dataclass(frozen=True)
@@ -79,14 +77,12 @@ def ranking(regrets: pd.DataFrame, *, together: bool) -> list[Ranked]:
         mine = estimates[name]
         if leader is None or mine.low > leader.high:
             tier, leader = tier + 1, mine
-        better = None if following is None else improvement(scores[name], scores[following], together=together)
+        better = None
+        if following is not None:
+            lower = -scores[name], -scores[following]
+            better = estimate(probability_of_improvement, *lower, together=together, resamples=_PAIR_RESAMPLES)
         ranked.append(Ranked(name, mine, tier, better))
     return ranked
-
-
-def improvement(regret: FloatArray, other: FloatArray, *, together: bool = False) -> Estimate:
-    """How likely a run of one algorithm has a lower regret than one of another on the same task."""
-    return estimate(probability_of_improvement, -regret, -other, together=together, resamples=500)
 
 
 def by_group(regrets: pd.DataFrame) -> pd.DataFrame:

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stackroute import load_game, solve
+from stackroute import Commitment, load_game, solve
 from stackroute.analytic import best_response, provider_cost, stratified_games
 from stackroute.configs import ConfigError
 from stackroute.configs.benchmarks import load_suite, suite_names
-from stackroute.envs.encoding import commitment_from_action
 from stackroute.training import Problem, Solution, register_algorithm
 from stackroute.training.benchmark.algorithms import ENTRY_POINTS, algorithm_names, find_algorithm
 from stackroute.training.benchmark.metrics import measure
@@ -47,7 +46,7 @@ def test_references_are_ordered(throttling: bool) -> None:
 def test_best_static_is_the_cheaper_model() -> None:
     for name in ("g1", "g2", "g4b", "g6"):
         game = load_game(name).game
-        options = commitment_from_action(game, [[0.0, 0.0], [1.0, 0.0]])
+        options = Commitment.static([0, 1])
         cheaper = float(provider_cost(game, options, best_response(game, options)).min())
         best = float(solve(game).provider_cost)
         assert regret("best_static", name) == pytest.approx(cheaper / best - 1, abs=1e-12)
@@ -72,8 +71,8 @@ def test_the_same_seed_gives_the_same_solution(name: str, monkeypatch: pytest.Mo
         problem = Problem(game, throttling=True, seed=seed)
         solution = find_algorithm(name).algorithm(problem)
         made = solution.commitment
-        numbers = [made.model, made.cascade, *np.ravel(made.delay), solution.patience]
-        return [float(np.ravel(one)[0]) for one in numbers], problem.record.tasks, problem.record.regret
+        numbers = np.concatenate([np.ravel(one) for one in (made.transition, made.delay, solution.patience)])
+        return numbers.tolist(), problem.record.tasks, problem.record.regret
 
     assert learned(4) == learned(4)
     assert learned(4) != learned(5)

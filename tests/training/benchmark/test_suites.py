@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stackroute import Regime, load_game, solve
-from stackroute.analytic import throttling_gain
+from stackroute import load_game, solve
+from stackroute.analytic import Regime, throttling_gain
 from stackroute.configs import ConfigError
 from stackroute.configs.benchmarks import Suite, load_suite
 from stackroute.training.benchmark.report import write_report
@@ -65,7 +65,7 @@ def test_random_games_lie_in_their_stratum(tasks: Callable[..., list[Task]], str
     for task in found:
         best = solve(task.game[0])
         assert best.regime == regime
-        inner = int(best.commitment.model) == 1 and 0 < float(best.commitment.cascade) < 1
+        inner = int(best.commitment.first_model) == 0 and 0 < float(best.commitment.cascade_probability[0]) < 1
         if cascade is not None:
             assert inner is cascade
 
