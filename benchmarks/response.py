@@ -1,4 +1,4 @@
-"""The learned response of a user against the exact one, where model 1 starts without delays.
+"""The learned response of a user against the exact one, where the first model starts without delays.
 
 Run it with `python benchmarks/response.py`. It trains a packaged learner and prints a Markdown table: the maximal and
 the mean error of the learned patience over 201 cascade probabilities; by how much the place is off where the patience
@@ -30,7 +30,7 @@ COLUMNS = ("game", "seed", "max error", "mean error", "switch error", "CPU secon
 def compared(game: Game, user: LearnedUser, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Evenly spaced cascade probabilities, and the learned and the exact patience at each."""
     cascade = np.linspace(0, 1, points)
-    commitment = Commitment(np.ones(points, dtype=int), cascade)
+    commitment = Commitment.cascade(0, cascade)
     return cascade, user.patience(game, commitment, np.zeros(points)), best_response(game, commitment)
 
 
