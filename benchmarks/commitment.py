@@ -88,9 +88,9 @@ def main() -> None:
         game = load_game(name).game
         best, nash = solve(game), nash_equilibria(game)
         learned = np.array([learn(game, seed, asked.rounds) for seed in range(asked.seeds)])
-        cost = learned[:, 0]
+        cost, worst = learned[:, 0], np.nanmax(nash.provider_cost)
         print(
-            f"| {name} | {float(best.provider_cost):.4g} | {float(nash.best):.4g} | {np.nanmax(nash.provider_cost):.4g} "
+            f"| {name} | {float(best.provider_cost):.4g} | {float(nash.best):.4g} | {worst:.4g} "
             f"| {np.median(cost):.4g} [{cost.min():.4g}, {cost.max():.4g}] "
             f"| {float(best.user_utility):.4g} | {np.median(learned[:, 1]):.4g} |",
             flush=True,

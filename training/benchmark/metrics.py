@@ -42,8 +42,7 @@ def measure(task: Task, solution: Solution) -> dict[str, FloatArray]:
         - "exploitation": what the learned answer costs the provider more than the exact one, relative to J*; negative
           where the user's mistake is the provider's gain;
         - "user_regret": what the learned answer loses to the exact one, relative to max(|xi1|, |xi2|, V p2);
-        - "user_utility": what the user gets;
-        - "user_loss": what it gets less than at the equilibrium, in the unit of "user_regret";
+        - "user_loss": what the user gets less than at the equilibrium, in the unit of "user_regret";
         - "misalignment": what it gets less than under the route that it would choose itself, in the same unit; and
           "misalignment_equilibrium": the same at the equilibrium (Mahmood 2026, Proposition 1);
         - "regime_right": whether first model and exact response (stay or leave) are those of the equilibrium;
@@ -70,7 +69,6 @@ def measure(task: Task, solution: Solution) -> dict[str, FloatArray]:
         "on_path_regret": on_path,
         "exploitation": on_path - regret,
         "user_regret": user_regret(game, commitment, patience),
-        "user_utility": got,
         "user_loss": (best.user_utility - got) / unit,
         "misalignment": (preferred - got) / unit,
         "misalignment_equilibrium": (preferred - best.user_utility) / unit,

@@ -9,8 +9,7 @@ from matplotlib import colormaps
 from matplotlib.colors import LogNorm
 
 from stackroute.training.benchmark.results import as_table
-from stackroute.training.benchmark.statistics import estimate, share_within
-from stackroute.training.benchmark.summary import WORST, by_group, median_curves
+from stackroute.training.benchmark.statistics import WORST, by_group, estimate, median_curves, share_within
 from stackroute.training.figures.style import BLUE, GREEN, ORANGE, PALE_BLUE, VERMILION, new_figure, save, style
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def draw(suite: Suite, order: list[str], regrets: pd.DataFrame, results: list[Re
     Args:
         suite: The suite.
         order: The algorithms, the best first.
-        regrets: Their regrets, as of `stackroute.training.benchmark.summary.regrets_of`.
+        regrets: Their regrets, as of `stackroute.training.benchmark.statistics.regrets_of`.
         results: The results of the units.
         out: An existing folder.
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from stackroute.training.benchmark.algorithms import STAGE
 from stackroute.training.benchmark.results import as_table, read_plan, read_results, write_files
-from stackroute.training.benchmark.summary import by_group, ranking, regrets_of
+from stackroute.training.benchmark.statistics import by_group, ranking, regrets_of
 from stackroute.training.output import RunError, output_folder, write_text
 
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stackroute.training.benchmark.results import Plan
-    from stackroute.training.benchmark.statistics import Estimate
-    from stackroute.training.benchmark.summary import Ranked
+    from stackroute.training.benchmark.statistics import Estimate, Ranked
     from stackroute.training.benchmark.units import Result
 
 REPORT = "report.md"
@@ -66,7 +65,7 @@ def as_markdown(
     Args:
         plan: What the results are of.
         ranked: The algorithms in order.
-        regrets: Their regrets, as of `stackroute.training.benchmark.summary.regrets_of`.
+        regrets: Their regrets, as of `stackroute.training.benchmark.statistics.regrets_of`.
         results: The results of the units.
         pictures: The names of pictures beside the report.
     """
@@ -207,4 +206,7 @@ def _percent(share: float) -> str:
 
 
 def _interval(one: Estimate | None, text: Callable[[float], str]) -> str:
-    return "" if one is None else f"{text(one.value)} [{text(one.low)}, {text(one.high)}]"
+    if one is None:
+        return ""
+    value, low, high = (text(float(number)) for number in (one.value, one.low, one.high))
+    return f"{value} [{low}, {high}]"

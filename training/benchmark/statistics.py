@@ -1,4 +1,4 @@
-"""Statistics of few runs on several tasks.
+"""Statistics of few runs on several tasks, and what they say about each algorithm.
 
 After Agarwal et al. 2021, *Deep Reinforcement Learning at the Edge of the Statistical Precipice*. Scores are arrays of
 shape (..., runs, tasks). Their package, rliable, is no longer maintained; these few functions stand on scipy.
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 if TYPE_CHECKING:
@@ -17,10 +18,18 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    FloatArray = npt.NDArray[np.float64]
+    from stackroute.analytic.game import FloatArray
+    from stackroute.configs.benchmarks import Suite
+    from stackroute.training.benchmark.units import Result
+
     Statistic = Callable[..., FloatArray]
 
 RESAMPLES = 2_000
+
+WORST = 1.0
+"""A regret counts at most as much, and a run that failed or is missing counts as much."""
+
+_PAIR_RESAMPLES = 500
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,24 @@ class Estimate:
     value: FloatArray
     low: FloatArray
     high: FloatArray
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """An algorithm's place in the ranking.
+
+    Attributes:
+        algorithm: Its name.
+        regret: The interquartile mean of its regret, with a stratified bootstrap interval.
+        tier: 1 for the best. A tier ends where an algorithm's interval lies wholly above that of the tier's first.
+        better_than_next: How likely its run has a lower regret than one of the next algorithm on the same task, with
+            an interval; None for the last.
+    """
+
+    algorithm: str
+    regret: Estimate
+    tier: int
+    better_than_next: Estimate | None
 
 
 def interquartile_mean(scores: npt.ArrayLike) -> FloatArray:
@@ -119,3 +146,71 @@ def share_within(scores: npt.ArrayLike, thresholds: npt.ArrayLike) -> FloatArray
         Shape (..., k).
     """
     return np.asarray((np.asarray(scores)[..., None] <= np.asarray(thresholds)).mean(axis=(-3, -2)))
+
+
+def regrets_of(suite: Suite, table: pd.DataFrame) -> pd.DataFrame:
+    """The provider's exact regret, cut off at `WORST`.
+
+    Args:
+        suite: The suite.
+        table: As of `stackroute.training.benchmark.results.as_table`.
+
+    Returns:
+        A row for each algorithm and seed, in the order of the suite, and a column for each task and group.
+    """
+    # What rounding leaves of an exact zero must not decide a comparison.
+    capped = table.assign(regret=table["provider_regret"].clip(upper=WORST).round(12))
+    wide = capped.pivot(index=["algorithm", "seed"], columns=["task", "group"], values="regret")
+    runs = pd.MultiIndex.from_product([suite.algorithms, suite.seeds], names=["algorithm", "seed"])
+    cells = pd.MultiIndex.from_frame(table[["task", "group"]].drop_duplicates())
+    return wide.reindex(index=runs, columns=cells).fillna(WORST)
+
+
+def ranking(regrets: pd.DataFrame, *, together: bool) -> list[Ranked]:
+    """The algorithms from the lowest interquartile mean of the regret to the highest; equal ones by their mean.
+
+    Args:
+        regrets: As of `regrets_of`.
+        together: Whether the columns are of the same run, and so not independent.
+    """
+    scores = {name: regrets.loc[name].to_numpy() for name in regrets.index.unique("algorithm")}
+    estimates = {name: estimate(interquartile_mean, one, together=together) for name, one in scores.items()}
+    ordered = sorted(scores, key=lambda name: (estimates[name].value, scores[name].mean()))
+    ranked: list[Ranked] = []
+    tier, leader = 0, None
+    for name, following in zip(ordered, [*ordered[1:], None], strict=True):
+        mine = estimates[name]
+        if leader is None or mine.low > leader.high:
+            tier, leader = tier + 1, mine
+        better = None
+        if following is not None:
+            lower = -scores[name], -scores[following]
+            better = estimate(probability_of_improvement, *lower, together=together, resamples=_PAIR_RESAMPLES)
+        ranked.append(Ranked(name, mine, tier, better))
+    return ranked
+
+
+def by_group(regrets: pd.DataFrame) -> pd.DataFrame:
+    """The median regret of each algorithm (a row) in each group of games (a column)."""
+    long = regrets.melt(ignore_index=False, value_name="regret").reset_index()
+    medians = long.groupby(["algorithm", "group"], sort=False)["regret"].median()
+    return medians.unstack("group", sort=False)
+
+
+def median_curves(results: list[Result], tasks: FloatArray) -> dict[str, FloatArray]:
+    """The median regret over all runs of each algorithm against the tasks played.
+
+    Args:
+        results: As of `stackroute.training.benchmark.results.read_results`.
+        tasks: Where to read the curves, ascending, shape (k,).
+
+    Returns:
+        Shape (k,) for each algorithm: before a run's first point its regret counts as `WORST`, after its last it stays.
+        One that failed counts as `WORST` throughout.
+    """
+    read: dict[str, list[FloatArray]] = {}
+    for result in results:
+        place = np.searchsorted(result.curve.tasks, tasks, side="right")
+        regret = np.minimum([WORST, *result.curve.regret], WORST)
+        read.setdefault(result.algorithm, []).append(regret[place])
+    return {algorithm: np.median(runs, axis=0) for algorithm, runs in read.items()}

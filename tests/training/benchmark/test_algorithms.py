@@ -11,12 +11,11 @@ import pytest
 from stackroute import Commitment, load_game, solve
 from stackroute.analytic import best_response, provider_cost, stratified_games
 from stackroute.configs import ConfigError
-from stackroute.configs.benchmarks import load_suite, suite_names
 from stackroute.training import Problem, Solution, register_algorithm
 from stackroute.training.benchmark.algorithms import ENTRY_POINTS, algorithm_names, find_algorithm
 from stackroute.training.benchmark.metrics import measure
 from stackroute.training.benchmark.tabular import Table
-from stackroute.training.benchmark.tasks import Task, tasks_of
+from stackroute.training.benchmark.tasks import Task
 
 REFERENCES = ("exact", "best_static", "grid_search", "random")
 
@@ -153,17 +152,6 @@ def test_unknown_algorithms_are_named() -> None:
         find_algorithm("sarsa")
 
 
-def test_every_algorithm_and_suite_can_be_used() -> None:
+def test_every_algorithm_can_be_used() -> None:
     for name in algorithm_names():
         assert find_algorithm(name).summary.endswith("."), name
-    assert set(suite_names()) == {
-        *("quick", "standard", "full", "amortised", "threshold"),
-        *("convergence", "random_cascades", "throttling"),
-    }
-    for name in suite_names():
-        suite = load_suite(name)
-        assert set(suite.algorithms) <= set(algorithm_names())
-        assert tasks_of(suite)
-    assert len(load_suite("quick").seeds) == 3
-    assert len(load_suite("standard").seeds) >= 5
-    assert len(load_suite("full").seeds) == 10
