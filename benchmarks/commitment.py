@@ -1,4 +1,4 @@
-"""What commitment is worth: the same game with commitment="task" and with commitment="pass", in theory and by learning.
+"""What commitment is worth: the same game with routing="cascade" and with routing="pass", in theory and by learning.
 
 Without commitment both players learn at the same time by policy gradients on sampled play (REINFORCE with a baseline):
 the provider how to choose the first model and whether to move on, the user its patience. What counts is the mean of
@@ -18,8 +18,8 @@ from stackroute.envs import RoutingBatch
 
 GAMES = "g1,g4,g4b,g5,g5b,g6,gpt-4.1-o3-cascade"
 TASKS, RATE = 1_024, 0.15
-# Logits of: first pass on model 2; to model 2 after model 1; to model 2 after model 2; re-prompt.
-FIRST, AFTER_1, AFTER_2, STAY = range(4)
+# Logits of: first pass on the second model; to it after the first; to it after itself; re-prompt.
+FIRST, AFTER_FIRST, AFTER_SECOND, STAY = range(4)
 MOST_SURE = 6.0
 
 
@@ -32,9 +32,9 @@ class Played:
     gradient: np.ndarray
 
 
-def play(game: Game, logits: np.ndarray, coins: np.random.Generator) -> Played:
+def play(game: Game, logits: np.ndarray, random_numbers: np.random.Generator) -> Played:
     """Play tasks to their end, each player by its own probabilities."""
-    batch = RoutingBatch(game, TASKS, seed=int(coins.integers(2**31)), commitment="pass")
+    batch = RoutingBatch(game, TASKS, seed=int(random_numbers.integers(2**31)), routing="pass", throttling=False)
     chance = 1 / (1 + np.exp(-logits))
     slots = np.arange(TASKS)
     over = np.zeros(TASKS, dtype=bool)
@@ -42,7 +42,7 @@ def play(game: Game, logits: np.ndarray, coins: np.random.Generator) -> Played:
     returns = np.zeros((2, TASKS))
 
     def decide(kind: np.ndarray, active: np.ndarray) -> np.ndarray:
-        chosen = coins.random(TASKS) < chance[kind]
+        chosen = random_numbers.random(TASKS) < chance[kind]
         score[slots[active], kind[active]] += (chosen - chance[kind])[active]
         return chosen
 
@@ -53,7 +53,7 @@ def play(game: Game, logits: np.ndarray, coins: np.random.Generator) -> Played:
         returns += np.where(over, 0.0, [step.provider_reward, step.user_reward])
         over |= step.terminated | step.truncated
         stays = decide(np.full(TASKS, STAY), ~over)
-        second = decide(np.where(second, AFTER_2, AFTER_1), ~over & stays)
+        second = decide(np.where(second, AFTER_SECOND, AFTER_FIRST), ~over & stays)
     centred = returns - returns.mean(axis=1, keepdims=True)
     # Relative to the spread of the returns, so that one learning rate does for all games.
     scaled = centred / np.maximum(returns.std(axis=1, keepdims=True), 1e-12)
@@ -63,11 +63,11 @@ def play(game: Game, logits: np.ndarray, coins: np.random.Generator) -> Played:
 
 def learn(game: Game, seed: int, rounds: int) -> tuple[float, float]:
     """The mean cost and utility over the second half of the rounds."""
-    coins = np.random.default_rng(seed)
-    logits = coins.normal(size=4)
+    random_numbers = np.random.default_rng(seed)
+    logits = random_numbers.normal(size=4)
     costs, utilities = [], []
     for _ in range(rounds):
-        played = play(game, logits, coins)
+        played = play(game, logits, random_numbers)
         logits = np.clip(logits + RATE * played.gradient, -MOST_SURE, MOST_SURE)
         costs.append(played.cost)
         utilities.append(played.utility)
@@ -88,9 +88,9 @@ def main() -> None:
         game = load_game(name).game
         best, nash = solve(game), nash_equilibria(game)
         learned = np.array([learn(game, seed, asked.rounds) for seed in range(asked.seeds)])
-        cost = learned[:, 0]
+        cost, worst = learned[:, 0], np.nanmax(nash.provider_cost)
         print(
-            f"| {name} | {float(best.provider_cost):.4g} | {float(nash.best):.4g} | {float(nash.worst):.4g} "
+            f"| {name} | {float(best.provider_cost):.4g} | {float(nash.best):.4g} | {worst:.4g} "
             f"| {np.median(cost):.4g} [{cost.min():.4g}, {cost.max():.4g}] "
             f"| {float(best.user_utility):.4g} | {np.median(learned[:, 1]):.4g} |",
             flush=True,

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from stackroute.configs.benchmarks import Suite, load_suite
-from stackroute.envs.encoding import commitment_from_action
 from stackroute.training import Problem, Solution, register_algorithm
 from stackroute.training.benchmark.report import write_report
 from stackroute.training.benchmark.running import run_suite
@@ -22,16 +21,16 @@ def hill_climber(problem: Problem) -> Solution:
     """Hill climbing from a random commitment, with steps that get smaller."""
     play = problem.sampled("hill climber")
     generator = np.random.default_rng(derived_seed(problem.seed, "hill climber"))
-    best, least = generator.random(problem.width), np.inf
+    best, least = generator.random(problem.actions.width), np.inf
     for step in range(STEPS):
-        tried = np.clip(best + 0.5 * 0.98**step * generator.standard_normal(problem.width), 0, 1)
-        commitment = commitment_from_action(problem.single, tried[None])
+        tried = np.clip(best + 0.5 * 0.98**step * generator.standard_normal(problem.actions.width), 0, 1)
+        commitment = problem.commitment(tried[None])
         answer = play.answer(commitment, TASKS)
         cost = float(play.cost(commitment, answer, TASKS).mean())
         if cost < least:
             best, least = tried, cost
             problem.choose(commitment)
-    commitment = commitment_from_action(problem.single, best[None])
+    commitment = problem.commitment(best[None])
     return Solution(commitment, play.answer(commitment, TASKS))
 
 

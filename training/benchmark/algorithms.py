@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from stackroute.configs import ConfigError
+from stackroute.configs.amortised import AmortisedSettings
 from stackroute.configs.benchmarks import load_trained_algorithm, trained_algorithm_names
 from stackroute.configs.training import load_training_settings
 from stackroute.training.benchmark import references, search, stackelberg_gradient, tabular
-from stackroute.training.benchmark.trained import trained
+from stackroute.training.benchmark.problem import Solution
+from stackroute.training.learn.session import Session
 
 if TYPE_CHECKING:
-    from stackroute.training.benchmark.problem import Algorithm
+    from stackroute.configs.training import TrainingSettings
+    from stackroute.training.benchmark.problem import Algorithm, Problem
 
 ENTRY_POINTS = "stackroute.algorithms"
 """The group of entry points in which an installed package names its algorithms."""
 
+STAGE = "regret_after_"
+"""Begins the names of what a scheme of training records after each of its stages."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_CHOOSING = ("provider", "both players")
+"""The stages whose regret is that of what the provider would choose if it were stopped."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +39,35 @@ class Entrant:
 
     Attributes:
         name: Of the algorithm.
-        summary: What it is, in a line.
         algorithm: The algorithm.
+        summary: What it is, in a line; the first line of its docstring if not given.
         settings: The settings of training, where it is a scheme of training; else None.
     """
 
     name: str
-    summary: str
     algorithm: Algorithm
+    summary: str = ""
     settings: dict[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        if not self.summary:
+            first_line = (self.algorithm.__doc__ or "").strip().split("\n")[0]
+            object.__setattr__(self, "summary", first_line)
 
-_REGISTERED: dict[str, Entrant] = {}
+
+_REGISTERED: dict[str, Entrant] = {
+    name: Entrant(name, algorithm)
+    for name, algorithm in {
+        "exact": references.exact,
+        "best_static": references.best_static,
+        "random": references.random_choice,
+        "grid_search": references.grid_search,
+        "cma_es": search.cma_es,
+        "random_search": search.random_search,
+        "tabular_q": tabular.tabular_q,
+        "stackelberg_gradient": stackelberg_gradient.stackelberg_gradient,
+    }.items()
+}
 
 
 def register_algorithm(name: str, algorithm: Algorithm, summary: str = "") -> None:
@@ -63,7 +91,7 @@ def register_algorithm(name: str, algorithm: Algorithm, summary: str = "") -> No
         raise ValueError(f"algorithm: {name!r} is registered already")
     if not callable(algorithm):
         raise TypeError(f"algorithm: {algorithm!r} is not allowed; expected what can be called with a problem")
-    _enter(name, algorithm, summary)
+    _REGISTERED[name] = Entrant(name, algorithm, summary)
 
 
 def algorithm_names() -> list[str]:
@@ -85,32 +113,42 @@ def find_algorithm(name: str) -> Entrant:
     if name in trained_algorithm_names() or name.endswith((".yaml", ".yml")):
         content = load_trained_algorithm(name)
         settings = load_training_settings(content.settings, content.changes)
-        return Entrant(name, content.summary, trained(settings), settings.model_dump())
+        return Entrant(name, trained(settings), content.summary, settings.model_dump())
     for entry_point in metadata.entry_points(group=ENTRY_POINTS, name=name):
         try:
             algorithm: Algorithm = entry_point.load()
         except Exception as error:
             raise ConfigError(f"algorithms: {name!r}: {entry_point.value} cannot be loaded ({error})") from None
-        return Entrant(name, _first_line(algorithm), algorithm)
+        return Entrant(name, algorithm)
     raise ConfigError(f"algorithms: {name!r} is not allowed; expected one of {', '.join(algorithm_names())}")
 
 
-def _first_line(algorithm: Algorithm) -> str:
-    return (algorithm.__doc__ or "").strip().split("\n")[0]
+def trained(settings: TrainingSettings) -> Algorithm:
+    """The algorithm that trains with given settings; it records the exact regret after each stage.
 
+    It also records whether the end is certified.
+    """
 
-def _enter(name: str, algorithm: Algorithm, summary: str = "") -> None:
-    _REGISTERED[name] = Entrant(name, summary or _first_line(algorithm), algorithm)
+    def algorithm(problem: Problem) -> Solution:
+        from stackroute.training.learn.schemes import train
 
+        def on_progress(stage: str, done: int, total: int, regret: float) -> None:
+            if not many and stage in _CHOOSING and not math.isnan(regret):
+                problem.add(regret)
 
-for _name, _algorithm in {
-    "exact": references.exact,
-    "best_static": references.best_static,
-    "random": references.random_choice,
-    "grid_search": references.grid_search,
-    "cma_es": search.cma_es,
-    "random_search": search.random_search,
-    "tabular_q": tabular.tabular_q,
-    "stackelberg_gradient": stackelberg_gradient.stackelberg_gradient,
-}.items():
-    _enter(_name, _algorithm)
+        many = isinstance(settings, AmortisedSettings)
+        game = problem.game if many else problem.single
+        pair = train(
+            # A pair that learns many games learns none of the problem's, but has to be evaluated on one.
+            problem.game[0],
+            settings,
+            throttling=problem.throttling,
+            seed=problem.seed,
+            session=Session(on_progress=on_progress),
+        )
+        commitment = pair.provider.commit(game, np.zeros((*game.shape, 2 * game.models + 1)))
+        patience = pair.user.patience(game, commitment, np.zeros(game.shape))
+        regrets = {STAGE + stage.name.replace(" ", "_"): stage.evaluation.provider_regret for stage in pair.stages}
+        return Solution(commitment, patience, {} if many else {**regrets, "certified": pair.certified})
+
+    return algorithm

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from stackroute.analytic import solve
-from stackroute.envs.play import ODOMETER
+from stackroute.envs import tasks as engine
+from stackroute.envs.actions import ProviderActions
 from stackroute.training.learn.evaluation import provider_regret
 from stackroute.training.learn.sampling import SampledGame
 from stackroute.training.learn.session import derived_seed
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stackroute.analytic import Commitment, Game
+    from stackroute.analytic.game import FloatArray
+
+_LEAST_COST = 1e-12
 
 
 @dataclass
@@ -37,6 +41,27 @@ class Record:
     seconds: list[float] = field(default_factory=list)
     regret: list[float] = field(default_factory=list)
 
+    def reached(self, target: float) -> tuple[int, float] | tuple[None, None]:
+        """The tasks and seconds from which on the regret stayed at or below a target; None if it did not in the end."""
+        above = np.flatnonzero(np.asarray(self.regret) > target)
+        first = int(above[-1]) + 1 if len(above) else 0
+        return (self.tasks[first], self.seconds[first]) if first < len(self.regret) else (None, None)
+
+    def area(self, horizon: int) -> float:
+        """The mean regret, cut off at 1, over the tasks up to the horizon.
+
+        Before the first point the regret counts as 1, after the last it stays as it is.
+        """
+        tasks = np.minimum(np.array([0, *self.tasks, horizon], dtype=np.float64), horizon)
+        regret = np.minimum(np.array([1.0, *self.regret]), 1.0)
+        return float((np.diff(tasks) * regret).sum() / horizon)
+
+    def thinned(self, most: int) -> Record:
+        """At most so many of the points, evenly spread, with the first and the last."""
+        count = len(self.tasks)
+        kept = np.linspace(0, count - 1, min(count, most)).round().astype(int)
+        return Record(*([values[k] for k in kept] for values in (self.tasks, self.seconds, self.regret)))
+
 
 class Problem:
     """A game to be learned by play, with a recorder that runs along.
@@ -47,14 +72,16 @@ class Problem:
         seed: Fixes everything; derive the seeds of parts from it by `stackroute.training.learn.session.derived_seed`.
 
     Attributes:
+        actions: The provider's actions.
         record: What has been recorded.
     """
 
     def __init__(self, game: Game, *, throttling: bool, seed: int) -> None:
         self.game, self.throttling, self.seed = game, throttling, seed
+        self.actions = ProviderActions(game.models, throttling=throttling)
         self.record = Record()
         self._best_cost = solve(game, throttling=throttling).provider_cost
-        self._tasks, self._seconds = ODOMETER.tasks, time.process_time()
+        self._tasks, self._seconds = engine.tasks_played, time.process_time()
 
     @property
     def single(self) -> Game:
@@ -67,10 +94,9 @@ class Problem:
             raise ValueError(f"game: shape {self.game.shape} is not allowed; this algorithm plays one game")
         return self.game[0]
 
-    @property
-    def width(self) -> int:
-        """The number of entries of an action of the provider, as `stackroute.envs.encoding.commitment_from_action`."""
-        return 4 if self.throttling else 2
+    def commitment(self, actions: npt.ArrayLike) -> Commitment:
+        """What actions of the provider commit to in the single game: numbers in [0, 1], shape (..., actions.width)."""
+        return self.actions.commitment(self.single, actions)
 
     def sampled(self, name: str) -> SampledGame:
         """The single game as sampled play, with random numbers of its own for each name."""
@@ -92,7 +118,7 @@ class Problem:
         """
         if not math.isfinite(regret):
             raise ValueError(f"regret: {regret} is not allowed; expected a finite number")
-        self.record.tasks.append(ODOMETER.tasks - self._tasks)
+        self.record.tasks.append(engine.tasks_played - self._tasks)
         self.record.seconds.append(time.process_time() - self._seconds)
         self.record.regret.append(float(regret))
 
@@ -110,6 +136,12 @@ class Solution:
     commitment: Commitment
     patience: npt.ArrayLike
     info: Mapping[str, float | None] = field(default_factory=dict)
+
+
+def log_cost(cost: FloatArray) -> FloatArray:
+    """The logarithm of the mean over the last axis of costs, which may be 0."""
+    logarithm: FloatArray = np.log(np.maximum(cost.mean(axis=-1), _LEAST_COST))
+    return logarithm
 
 
 Algorithm: TypeAlias = "Callable[[Problem], Solution]"

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stackroute.agents.providers import RandomProvider
-from stackroute.analytic import best_response, provider_cost, solve
-from stackroute.envs.encoding import commitment_from_action
-from stackroute.envs.variant import provider_grid
+from stackroute.analytic import Commitment, best_response, provider_cost, solve
 from stackroute.training.benchmark.problem import Solution
 from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
-    from stackroute.analytic.game import FloatArray
     from stackroute.training.benchmark.problem import Problem
 
 
@@ -26,24 +23,26 @@ def exact(problem: Problem) -> Solution:
 
 def best_static(problem: Problem) -> Solution:
     """The cheaper of the two models alone, never delayed, against the exact best response."""
-    return _cheapest(problem, np.array([[0.0, 0.0], [1.0, 0.0]]))
+    return _cheapest(problem, Commitment.static(np.arange(problem.game.models), models=problem.game.models))
 
 
 def grid_search(problem: Problem) -> Solution:
     """The cheapest commitment of the environment's grid, against the exact best response."""
-    return _cheapest(problem, provider_grid(problem.throttling))
+    return _cheapest(problem, problem.actions.decoded(problem.game[..., None], problem.actions.grid))
 
 
 def random_choice(problem: Problem) -> Solution:
     """A commitment and a patience drawn at random, once for each seed."""
-    draws = np.random.default_rng(derived_seed(problem.seed, "random")).random((*problem.game.shape, 5))
-    commitment = RandomProvider(problem.throttling).commit(problem.game, draws[..., :4])
-    return Solution(commitment, draws[..., 4])
+    generator = np.random.default_rng(derived_seed(problem.seed, "random"))
+    numbers = generator.random((*problem.game.shape, 2 * problem.game.models + 1))
+    commitment = RandomProvider(problem.throttling).commit(problem.game, numbers[..., :-1])
+    return Solution(commitment, numbers[..., -1])
 
 
-def _cheapest(problem: Problem, actions: FloatArray) -> Solution:
+def _cheapest(problem: Problem, options: Commitment) -> Solution:
+    """The cheapest of several commitments, the last axis, in each game."""
     games = problem.game[..., None]
-    options = commitment_from_action(games, actions).broadcast_to((*problem.game.shape, len(actions)))
+    options = options.broadcast_to((*problem.game.shape, options.shape[-1]))
     answers = best_response(games, options)
     best = np.arange(len(answers)), provider_cost(games, options, answers).argmin(axis=-1)
     return Solution(options[best], answers[best])

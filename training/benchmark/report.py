@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
+from stackroute.training.benchmark.algorithms import STAGE
 from stackroute.training.benchmark.results import as_table, read_plan, read_results, write_files
-from stackroute.training.benchmark.summary import by_group, ranking, regrets_of
-from stackroute.training.benchmark.trained import STAGE
+from stackroute.training.benchmark.statistics import by_group, ranking, regrets_of
 from stackroute.training.output import RunError, output_folder, write_text
 
 if TYPE_CHECKING:
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stackroute.training.benchmark.results import Plan
-    from stackroute.training.benchmark.statistics import Estimate
-    from stackroute.training.benchmark.summary import Ranked
+    from stackroute.training.benchmark.statistics import Estimate, Ranked
     from stackroute.training.benchmark.units import Result
 
 REPORT = "report.md"
@@ -65,7 +65,7 @@ def as_markdown(
     Args:
         plan: What the results are of.
         ranked: The algorithms in order.
-        regrets: Their regrets, as of `stackroute.training.benchmark.summary.regrets_of`.
+        regrets: Their regrets, as of `stackroute.training.benchmark.statistics.regrets_of`.
         results: The results of the units.
         pictures: The names of pictures beside the report.
     """
@@ -76,15 +76,16 @@ def as_markdown(
     )
     summaries = {result.algorithm: result.summary for result in results}
     groups = by_group(regrets).loc[order].map(_percent).rename_axis(columns=None).reset_index()
+    performance, behaviour = _by_algorithm(ranked, regrets, table)
     parts = [
         f"{plan.suite.summary} {len(results) - len(failed)} of {planned} runs are finished, {len(failed)} failed. "
         f"{missing}Seeds {', '.join(map(str, plan.suite.seeds))}.",
-        _markdown(_main_table(ranked, regrets, table)),
+        _markdown(performance),
         "Regret is the provider's exact relative excess cost against the exact best response, in percent, cut off at "
         "100 but for the worst. IQM: the interquartile mean over all runs, with a 95 % interval by bootstrap within "
         "each task. A tier ends where an algorithm's interval lies wholly above that of the tier's first. P(better): "
         "how likely a run beats one of the next algorithm on the same task.",
-        _markdown(_behaviour_table(order, regrets, table)),
+        _markdown(behaviour),
         "Means over finished runs but for the last three columns. On path: the regret with the learned answer in place "
         "of the exact one; exploitation is the difference. User loss: what the user gets less than at the equilibrium, "
         "and misalignment less than under the route that it would choose itself, in percent of the largest of |xi1|, "
@@ -101,16 +102,24 @@ def as_markdown(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _main_table(ranked: list[Ranked], regrets: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    rows = []
+def _by_algorithm(
+    ranked: list[Ranked], regrets: pd.DataFrame, table: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """How good the algorithms are, and how they and their users play."""
+    means = {
+        "regret, ties against it": "provider_regret_pessimistic",
+        "on path": "on_path_regret",
+        **{name.replace("_", " "): name for name in ("exploitation", "user_regret", "user_loss", "misalignment")},
+    }
+    performance, behaviour = [], []
     for one in ranked:
         regret, mine = regrets.loc[one.algorithm].to_numpy(), table[table["algorithm"] == one.algorithm]
-        rows.append(
+        performance.append(
             {
                 "tier": str(one.tier),
                 "algorithm": one.algorithm,
                 "regret, IQM [95 %]": _interval(one.regret, _percent),
-                "median": _percent(float(pd.Series(regret.ravel()).median())),
+                "median": _percent(float(np.median(regret))),
                 "worst": _percent(mine["provider_regret"].max()),
                 "within 1 %": f"{(regret <= _NEAR).mean():.0%}",
                 "P(better than next)": _interval(one.better_than_next, "{:.2f}".format),
@@ -119,26 +128,14 @@ def _main_table(ranked: list[Ranked], regrets: pd.DataFrame, table: pd.DataFrame
                 "processor seconds": _number(mine["seconds"].median(), ".0f"),
             }
         )
-    return pd.DataFrame(rows)
-
-
-def _behaviour_table(order: list[str], regrets: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    means = {
-        "regret, ties against it": "provider_regret_pessimistic",
-        "on path": "on_path_regret",
-        **{name.replace("_", " "): name for name in ("exploitation", "user_regret", "user_loss", "misalignment")},
-    }
-    rows = []
-    for name in order:
-        mine = table[table["algorithm"] == name]
         reached = {}
         for title, target in (("million tasks to 5 %", "5%"), ("to 1 %", "1%")):
             tasks = mine[f"tasks_to_{target}"]
-            share = tasks.count() / regrets.loc[name].size
+            share = tasks.count() / regret.size
             reached[title] = f"{tasks.median() / _MILLION:.3g} ({share:.0%})" if share else "never"
-        rows.append(
+        behaviour.append(
             {
-                "algorithm": name,
+                "algorithm": one.algorithm,
                 **{title: _percent(mine[metric].mean()) for title, metric in means.items()},
                 "regime right": _number(mine["regime_right"].mean(), ".0%"),
                 "throttling right": _number(mine["throttling_right"].mean(), ".0%"),
@@ -146,7 +143,7 @@ def _behaviour_table(order: list[str], regrets: pd.DataFrame, table: pd.DataFram
                 "seconds to 1 %": _number(mine["seconds_to_1%"].median(), ".0f") or "never",
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(performance), pd.DataFrame(behaviour)
 
 
 def _schemes(table: pd.DataFrame) -> list[str]:
@@ -168,8 +165,8 @@ def _schemes(table: pd.DataFrame) -> list[str]:
                 "s - s*": _distance(runs),
                 **{stage.replace("_", " ") + ", %": _spread(runs[stage], _percent) for stage in stages},
                 "user's regret, %": _spread(runs["user_regret"], _percent),
-                "start right": _count(runs["start_model_right"]),
-                "throttling right": _count(runs["throttling_right"]),
+                "start right": f"{runs['start_model_right'].sum():.0f} of {len(runs)}",
+                "throttling right": f"{runs['throttling_right'].sum():.0f} of {len(runs)}",
                 "processor seconds": _spread(runs["seconds"], "{:.0f}".format),
             }
         )
@@ -195,10 +192,6 @@ def _spread(values: pd.Series, text: Callable[[float], str]) -> str:
     return ", ".join(text(float(value)) for value in ends)
 
 
-def _count(right: pd.Series) -> str:
-    return f"{int(right.sum())} of {len(right)}"
-
-
 def _markdown(table: pd.DataFrame) -> str:
     return str(table.to_markdown(index=False, disable_numparse=True))
 
@@ -213,4 +206,7 @@ def _percent(share: float) -> str:
 
 
 def _interval(one: Estimate | None, text: Callable[[float], str]) -> str:
-    return "" if one is None else f"{text(one.value)} [{text(one.low)}, {text(one.high)}]"
+    if one is None:
+        return ""
+    value, low, high = (text(float(number)) for number in (one.value, one.low, one.high))
+    return f"{value} [{low}, {high}]"

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from stackroute.configs.benchmarks import Suite
 from stackroute.configs.loading import Settings
 from stackroute.training.benchmark.algorithms import find_algorithm
-from stackroute.training.benchmark.metrics import CHOSEN, METRICS, TARGETS
 from stackroute.training.benchmark.tasks import HELD_OUT, tasks_of
 from stackroute.training.benchmark.units import UNITS, Unit, read_result, versions
 from stackroute.training.output import RunError, output_folder, replacing, write_json, write_text
@@ -21,14 +20,6 @@ if TYPE_CHECKING:
     from stackroute.training.benchmark.units import Result
 
 PLAN, RESULTS, CURVES, MARL_EVAL = "benchmark.json", "results.parquet", "curves.parquet", "marl-eval.json"
-COLUMNS = (
-    *("task", "group", "game", "penalty_ratio", "algorithm", "seed", "games"),
-    *METRICS,
-    *(f"{side}_{name}" for side in ("learned", "exact") for name in CHOSEN),
-    *("tasks", "seconds", "area"),
-    *(f"{unit}_to_{target:.0%}" for unit in ("tasks", "seconds") for target in TARGETS),
-)
-"""The first columns of `results.parquet`; what algorithms record themselves follows."""
 
 
 class Plan(Settings):
@@ -93,16 +84,13 @@ def read_results(plan: Plan, folder: Path) -> list[Result]:
 
 
 def as_table(results: list[Result]) -> pd.DataFrame:
-    """A row for each unit and group of games, with the columns of `COLUMNS` first; failed units are left out."""
-    table = pd.DataFrame(
-        [
-            {**_named(result), "group": group, **result.totals, **metrics}
-            for result in results
-            if result.error is None
-            for group, metrics in result.groups.items()
-        ]
-    )
-    return table.reindex(columns=[*COLUMNS, *(name for name in table.columns if name not in COLUMNS)])
+    """A row for each unit and group of games: what the unit is, metrics, totals; failed units are left out."""
+    rows = [
+        {**_named(result), "group": group, **metrics, **result.totals}
+        for result in results
+        for group, metrics in result.groups.items()
+    ]
+    return pd.DataFrame(rows)
 
 
 def write_files(results: list[Result], folder: Path) -> list[Path]:
@@ -119,7 +107,7 @@ def write_files(results: list[Result], folder: Path) -> list[Path]:
         OutputError: A file cannot be written.
     """
     curves = [
-        pd.DataFrame({**_named(result), **vars(result.curve)})[["task", "algorithm", "seed", *vars(result.curve)]]
+        pd.DataFrame({"task": result.task, "algorithm": result.algorithm, "seed": result.seed, **vars(result.curve)})
         for result in results
         if result.error is None
     ]
@@ -147,7 +135,11 @@ def marl_eval(results: list[Result]) -> dict[str, Any]:
                 for k, (step, seconds, regret) in enumerate(zip(*curve.values(), strict=True))
                 if not held_out
             }
-            run["absolute_metrics"] = {name: [metrics[name]] for name in METRICS if name in metrics}
+            run["absolute_metrics"] = {
+                name: [value]
+                for name, value in metrics.items()
+                if value is not None and not name.startswith(("learned_", "exact_", "games"))
+            }
             runs = tasks.setdefault(group if held_out else result.task, {}).setdefault(result.algorithm, {})
             runs[f"seed_{result.seed}"] = run
     return {"stackroute": tasks}

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.envs.encoding import commitment_from_action
-from stackroute.training.benchmark.problem import Solution
-from stackroute.training.learn.sampling import joined
+from stackroute.training.benchmark.problem import Solution, log_cost
 from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
@@ -20,14 +18,12 @@ if TYPE_CHECKING:
 
 _EVALUATIONS = 800
 _POPULATION = 16
-_ANSWER_TASKS = 64_000
-_COST_TASKS = 64_000
+_TASKS = 64_000
 _STEP_SIZE = 0.3
-_LEAST_COST = 1e-12
 
 
 class SampledCosts:
-    """What the provider's actions cost in play, with the user's best answer in play; the best action is kept.
+    """What the provider's actions cost in play, with the user's best answer in play; the cheapest commitment is kept.
 
     Args:
         problem: The game.
@@ -36,7 +32,7 @@ class SampledCosts:
 
     def __init__(self, problem: Problem, name: str) -> None:
         self._problem, self._play = problem, problem.sampled(name)
-        self._best: tuple[float, FloatArray] | None = None
+        self._least, self._best = np.inf, problem.commitment(np.zeros((1, problem.actions.width)))
 
     def __call__(self, actions: npt.ArrayLike) -> FloatArray:
         """The logarithm of the mean cost of each action.
@@ -47,27 +43,18 @@ class SampledCosts:
         Returns:
             Shape (k,).
         """
-        tried = np.atleast_2d(np.asarray(actions, dtype=np.float64))
-        commitments = commitment_from_action(self._problem.single, tried)
-        answers = self._play.answer(commitments, _ANSWER_TASKS)
-        mean = self._play.cost(commitments, answers, _COST_TASKS).mean(axis=1)
-        cost: FloatArray = np.log(np.maximum(mean, _LEAST_COST))
+        commitments = self._problem.commitment(actions)
+        answers = self._play.answer(commitments, _TASKS)
+        cost = log_cost(self._play.cost(commitments, answers, _TASKS))
         least = int(cost.argmin())
-        if self._best is None or cost[least] < self._best[0]:
-            self._best = float(cost[least]), tried[least]
-        self._problem.choose(commitment_from_action(self._problem.single, self.best))
+        if cost[least] < self._least:
+            self._least, self._best = float(cost[least]), commitments[least : least + 1]
+        self._problem.choose(self._best)
         return cost
 
-    @property
-    def best(self) -> FloatArray:
-        """The cheapest action so far, shape (width,)."""
-        assert self._best is not None, "nothing has been tried"
-        return self._best[1]
-
     def solution(self) -> Solution:
-        """The cheapest action, and the user's best answer to it in play."""
-        commitment = commitment_from_action(self._problem.single, self.best)
-        return Solution(commitment, self._play.answer(joined([commitment]), _ANSWER_TASKS))
+        """The cheapest commitment, and the user's best answer to it in play."""
+        return Solution(self._best, self._play.answer(self._best, _TASKS))
 
 
 def cma_es(problem: Problem) -> Solution:
@@ -87,7 +74,7 @@ def cma_es(problem: Problem) -> Solution:
             "maxfevals": left - left % _POPULATION,
             "verbose": -9,
         }
-        strategy = cma.CMAEvolutionStrategy(np.full(problem.width, 0.5), _STEP_SIZE, options)
+        strategy = cma.CMAEvolutionStrategy(np.full(problem.actions.width, 0.5), _STEP_SIZE, options)
         while not strategy.stop():
             tried = strategy.ask()
             strategy.tell(tried, costs(tried).tolist())
@@ -100,5 +87,5 @@ def random_search(problem: Problem) -> Solution:
     costs = SampledCosts(problem, "random search")
     generator = np.random.default_rng(derived_seed(problem.seed, "random search"))
     for _ in range(_EVALUATIONS // _POPULATION):
-        costs(generator.random((_POPULATION, problem.width)))
+        costs(generator.random((_POPULATION, problem.actions.width)))
     return costs.solution()

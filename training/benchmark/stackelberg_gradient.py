@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from stackroute.envs.encoding import commitment_from_action
-from stackroute.training.benchmark.problem import Solution
+from stackroute.training.benchmark.problem import Solution, log_cost
 from stackroute.training.learn.learning import one_thread
 from stackroute.training.learn.session import derived_seed
 
@@ -28,7 +27,6 @@ _MINIBATCH = 256
 _FIRST_WIDTH, _LAST_WIDTH = 0.3, 0.03
 _UNIFORM = 0.25
 _GAIN_UNIT = 0.05
-_LEAST_COST = 1e-12
 _EDGE = 1e-3
 _COMPARED_TASKS = 64_000
 
@@ -71,7 +69,7 @@ def stackelberg_gradient(problem: Problem) -> Solution:
 def _learned(problem: Problem) -> Solution:
     torch.manual_seed(derived_seed(problem.seed, "networks"))
     generator = np.random.default_rng(derived_seed(problem.seed, "tries"))
-    play, width = problem.sampled("gradient"), problem.width
+    play, width = problem.sampled("gradient"), problem.actions.width
     follower = Follower(width)
     leaders = torch.tensor(generator.uniform(-2, 2, (_LEADERS, width)), dtype=torch.float32, requires_grad=True)
     critics_optimizer = torch.optim.Adam(follower.critics.parameters(), lr=2e-3)
@@ -83,7 +81,7 @@ def _learned(problem: Problem) -> Solution:
     def commitments(actions: npt.NDArray[np.float64]) -> Commitment:
         # Saturated entries mean the corners, as in the environment's action space.
         inside = np.where(actions < _EDGE, 0.0, np.where(actions > 1 - _EDGE, 1.0, actions))
-        return commitment_from_action(problem.single, inside)
+        return problem.commitment(inside)
 
     def answers(actions: torch.Tensor) -> npt.NDArray[np.float64]:
         with torch.no_grad():
@@ -98,10 +96,10 @@ def _learned(problem: Problem) -> Solution:
         patience = answers(torch.tensor(actions, dtype=torch.float32))
         patience = np.where(generator.random(len(actions)) < 0.5, generator.random(len(actions)), patience)
         played, first = commitments(actions), step * _TASKS
-        cost = play.cost(played, patience, _TASKS, first=first).mean(axis=1)
+        cost = log_cost(play.cost(played, patience, _TASKS, first=first))
         gain = play.gain(played, patience[:, None], _TASKS, first=first)[:, 0].mean(axis=1)
         tried = np.concatenate([tried, np.column_stack([actions, patience]).astype(np.float32)])
-        outcome = np.column_stack([np.log(np.maximum(cost, _LEAST_COST)), np.arcsinh(gain / (_GAIN_UNIT * play.value))])
+        outcome = np.column_stack([cost, np.arcsinh(gain / (_GAIN_UNIT * play.value))])
         seen = np.concatenate([seen, outcome.astype(np.float32)])
         for _ in range(_CRITIC_STEPS):
             rows = generator.integers(len(tried), size=_MINIBATCH)

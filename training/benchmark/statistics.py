@@ -1,4 +1,4 @@
-"""Statistics of few runs on several tasks.
+"""Statistics of few runs on several tasks, and what they say about each algorithm.
 
 After Agarwal et al. 2021, *Deep Reinforcement Learning at the Edge of the Statistical Precipice*. Scores are arrays of
 shape (..., runs, tasks). Their package, rliable, is no longer maintained; these few functions stand on scipy.
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 if TYPE_CHECKING:
@@ -17,25 +18,51 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    FloatArray = npt.NDArray[np.float64]
+    from stackroute.analytic.game import FloatArray
+    from stackroute.configs.benchmarks import Suite
+    from stackroute.training.benchmark.units import Result
+
     Statistic = Callable[..., FloatArray]
 
 RESAMPLES = 2_000
 
+WORST = 1.0
+"""A regret counts at most as much, and a run that failed or is missing counts as much."""
+
+_PAIR_RESAMPLES = 500
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic with its confidence interval.
+    """A statistic with its 95 % confidence interval.
 
     Attributes:
-        value: The statistic of the scores themselves.
-        low: The lower end of the interval.
+        value: The statistic of the scores themselves, shape () or (k,).
+        low: The lower end of the interval, of the same shape.
         high: The upper end.
     """
 
-    value: float
-    low: float
-    high: float
+    value: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """An algorithm's place in the ranking.
+
+    Attributes:
+        algorithm: Its name.
+        regret: The interquartile mean of its regret, with a stratified bootstrap interval.
+        tier: 1 for the best. A tier ends where an algorithm's interval lies wholly above that of the tier's first.
+        better_than_next: How likely its run has a lower regret than one of the next algorithm on the same task, with
+            an interval; None for the last.
+    """
+
+    algorithm: str
+    regret: Estimate
+    tier: int
+    better_than_next: Estimate | None
 
 
 def interquartile_mean(scores: npt.ArrayLike) -> FloatArray:
@@ -55,10 +82,10 @@ def interquartile_mean(scores: npt.ArrayLike) -> FloatArray:
     return np.asarray(stats.trim_mean(array.reshape(*array.shape[:-2], -1), 0.25, axis=-1))
 
 
-def interval(
+def estimate(
     statistic: Statistic, *scores: FloatArray, together: bool = False, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[FloatArray, FloatArray]:
-    """The 95 % percentile interval of a statistic by a bootstrap of the runs, stratified by task.
+) -> Estimate:
+    """A statistic with its 95 % percentile interval by a bootstrap of the runs, stratified by task.
 
     Args:
         statistic: Called with arrays of shape (..., runs, tasks); gives one of shape (...) or (..., k).
@@ -68,10 +95,11 @@ def interval(
         seed: Fixes them.
 
     Returns:
-        The lower and the upper end, shape () or (k,); both the statistic itself where there is but one run.
+        The estimate; where there is but one run both ends are the statistic itself.
     """
+    value = statistic(*scores)
     if len(scores[0]) == 1:
-        return statistic(*scores), statistic(*scores)
+        return Estimate(value, value, value)
     samples = [sample for one in scores for sample in ([one.T] if together else list(one.T))]
 
     def of_samples(*drawn: FloatArray, axis: int) -> FloatArray:
@@ -84,15 +112,7 @@ def interval(
     found = stats.bootstrap(
         samples, of_samples, n_resamples=resamples, method="percentile", vectorized=True, axis=-1, rng=seed
     ).confidence_interval
-    return np.asarray(found.low), np.asarray(found.high)
-
-
-def estimate(
-    statistic: Statistic, *scores: FloatArray, together: bool = False, resamples: int = RESAMPLES, seed: int = 0
-) -> Estimate:
-    """A statistic, which is a number, with its `interval`."""
-    low, high = interval(statistic, *scores, together=together, resamples=resamples, seed=seed)
-    return Estimate(float(statistic(*scores)), float(low), float(high))
+    return Estimate(value, np.asarray(found.low), np.asarray(found.high))
 
 
 def probability_of_improvement(scores: npt.ArrayLike, others: npt.ArrayLike) -> FloatArray:
@@ -115,8 +135,8 @@ def probability_of_improvement(scores: npt.ArrayLike, others: npt.ArrayLike) -> 
     return np.asarray(((mine > theirs) + 0.5 * (mine == theirs)).mean(axis=(-3, -2, -1)))
 
 
-def performance_profile(scores: npt.ArrayLike, thresholds: npt.ArrayLike) -> FloatArray:
-    """The share of runs that score above each threshold: a tail distribution over all runs of all tasks.
+def share_within(scores: npt.ArrayLike, thresholds: npt.ArrayLike) -> FloatArray:
+    """The share of runs that score at or below each threshold: a performance profile over all runs of all tasks.
 
     Args:
         scores: Shape (..., runs, tasks).
@@ -125,4 +145,72 @@ def performance_profile(scores: npt.ArrayLike, thresholds: npt.ArrayLike) -> Flo
     Returns:
         Shape (..., k).
     """
-    return np.asarray((np.asarray(scores)[..., None] > np.asarray(thresholds)).mean(axis=(-3, -2)))
+    return np.asarray((np.asarray(scores)[..., None] <= np.asarray(thresholds)).mean(axis=(-3, -2)))
+
+
+def regrets_of(suite: Suite, table: pd.DataFrame) -> pd.DataFrame:
+    """The provider's exact regret, cut off at `WORST`.
+
+    Args:
+        suite: The suite.
+        table: As of `stackroute.training.benchmark.results.as_table`.
+
+    Returns:
+        A row for each algorithm and seed, in the order of the suite, and a column for each task and group.
+    """
+    # What rounding leaves of an exact zero must not decide a comparison.
+    capped = table.assign(regret=table["provider_regret"].clip(upper=WORST).round(12))
+    wide = capped.pivot(index=["algorithm", "seed"], columns=["task", "group"], values="regret")
+    runs = pd.MultiIndex.from_product([suite.algorithms, suite.seeds], names=["algorithm", "seed"])
+    cells = pd.MultiIndex.from_frame(table[["task", "group"]].drop_duplicates())
+    return wide.reindex(index=runs, columns=cells).fillna(WORST)
+
+
+def ranking(regrets: pd.DataFrame, *, together: bool) -> list[Ranked]:
+    """The algorithms from the lowest interquartile mean of the regret to the highest; equal ones by their mean.
+
+    Args:
+        regrets: As of `regrets_of`.
+        together: Whether the columns are of the same run, and so not independent.
+    """
+    scores = {name: regrets.loc[name].to_numpy() for name in regrets.index.unique("algorithm")}
+    estimates = {name: estimate(interquartile_mean, one, together=together) for name, one in scores.items()}
+    ordered = sorted(scores, key=lambda name: (estimates[name].value, scores[name].mean()))
+    ranked: list[Ranked] = []
+    tier, leader = 0, None
+    for name, following in zip(ordered, [*ordered[1:], None], strict=True):
+        mine = estimates[name]
+        if leader is None or mine.low > leader.high:
+            tier, leader = tier + 1, mine
+        better = None
+        if following is not None:
+            lower = -scores[name], -scores[following]
+            better = estimate(probability_of_improvement, *lower, together=together, resamples=_PAIR_RESAMPLES)
+        ranked.append(Ranked(name, mine, tier, better))
+    return ranked
+
+
+def by_group(regrets: pd.DataFrame) -> pd.DataFrame:
+    """The median regret of each algorithm (a row) in each group of games (a column)."""
+    long = regrets.melt(ignore_index=False, value_name="regret").reset_index()
+    medians = long.groupby(["algorithm", "group"], sort=False)["regret"].median()
+    return medians.unstack("group", sort=False)
+
+
+def median_curves(results: list[Result], tasks: FloatArray) -> dict[str, FloatArray]:
+    """The median regret over all runs of each algorithm against the tasks played.
+
+    Args:
+        results: As of `stackroute.training.benchmark.results.read_results`.
+        tasks: Where to read the curves, ascending, shape (k,).
+
+    Returns:
+        Shape (k,) for each algorithm: before a run's first point its regret counts as `WORST`, after its last it stays.
+        One that failed counts as `WORST` throughout.
+    """
+    read: dict[str, list[FloatArray]] = {}
+    for result in results:
+        place = np.searchsorted(result.curve.tasks, tasks, side="right")
+        regret = np.minimum([WORST, *result.curve.regret], WORST)
+        read.setdefault(result.algorithm, []).append(regret[place])
+    return {algorithm: np.median(runs, axis=0) for algorithm, runs in read.items()}

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.envs.encoding import commitment_from_action
-from stackroute.envs.user_env import PATIENCE_LEVELS
-from stackroute.envs.variant import provider_grid
-from stackroute.training.benchmark.problem import Solution
+from stackroute.envs.actions import PATIENCE_LEVELS
+from stackroute.training.benchmark.problem import Solution, log_cost
 from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
@@ -23,7 +21,6 @@ _USER_STEPS = 2
 _FIRST_SHARE, _LAST_SHARE = 1.0, 0.05
 # The user that the provider meets changes, and what was seen long ago has to be forgotten.
 _LEAST_RATE = 0.1
-_LEAST_COST = 1e-12
 
 
 class Table:
@@ -59,9 +56,9 @@ class Table:
 
 def tabular_q(problem: Problem) -> Solution:
     """Bi-level Q-learning: a table over commitment and patience, and one over commitments against its greedy user."""
-    arms = commitment_from_action(problem.single, provider_grid(problem.throttling))
+    arms = problem.commitment(problem.actions.grid)
     levels = np.array(PATIENCE_LEVELS)
-    count = len(arms.model)
+    count = len(arms)
     user, provider = Table(count, len(levels)), Table(count, least_rate=_LEAST_RATE)
     play = problem.sampled("tabular")
     generator = np.random.default_rng(derived_seed(problem.seed, "tabular"))
@@ -78,8 +75,8 @@ def tabular_q(problem: Problem) -> Solution:
             gain = play.gain(arms[tried], levels[answer][:, None], _TASKS, first=first)[:, 0].mean(axis=1)
             user.see((tried, answer), gain)
             first += _TASKS
-        cost = play.cost(arms[tried], levels[user.greedy()[tried]], _TASKS, first=first).mean(axis=1)
-        provider.see((tried,), -np.log(np.maximum(cost, _LEAST_COST)))
+        cost = play.cost(arms[tried], levels[user.greedy()[tried]], _TASKS, first=first)
+        provider.see((tried,), -log_cost(cost))
         first += _TASKS
         problem.choose(arms[int(provider.greedy())])
     best = int(provider.greedy())

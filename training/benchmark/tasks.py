@@ -66,13 +66,15 @@ def _of_group(group: Games) -> Iterator[Task]:
         if not threshold > 0:
             raise ConfigError(f"penalty_ratios: throttling never pays in {label}; expected games in which it can")
         for ratio in group.penalty_ratios:
-            changed = Game(game.success, game.cost, game.latency, game.value, ratio * threshold)
-            yield Task(f"{name}-{ratio:g}", (group.name,), changed.reshape(1), group.throttling, label, ratio)
+            changed = Game(game.success, game.cost, game.latency, game.value, [ratio * threshold])
+            yield Task(f"{name}-{ratio:g}", (group.name,), changed, group.throttling, label, ratio)
 
 
 def _named_games(group: Games) -> Iterator[tuple[str, Game]]:
     for name in group.games or ():
         config = load_game(name)
+        if config.game.models != 2:
+            raise ConfigError(f"games: {name} has {config.game.models} models; expected games of two")
         yield config.name, config.game
     if group.random_games is not None:
         asked = group.random_games

@@ -6,19 +6,19 @@ import functools
 import hashlib
 import json
 import platform
-import re
 import traceback
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stackroute._version import __version__
-from stackroute.training.benchmark.metrics import TARGETS, area, measure, reached
+from stackroute.training.benchmark.metrics import measure
 from stackroute.training.benchmark.problem import Problem, Record
 from stackroute.training.learn.session import derived_seed
 from stackroute.training.output import write_text
@@ -35,9 +35,11 @@ UNITS = "units"
 MOST_POINTS = 200
 """Points of a curve that are kept, evenly spread over the longer ones."""
 
+TARGETS = (0.05, 0.01)
+"""Regrets of which the benchmark reports when they are reached."""
+
 _GAME = ("success", "cost", "latency", "value", "churn_penalty")
 _PACKAGES = ("numpy", "torch", "stable-baselines3", "sb3-contrib", "cma")
-_PLAIN, _ODD = re.compile(r"[A-Za-z0-9._-]+"), re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @functools.cache
@@ -69,11 +71,7 @@ class Unit:
     @property
     def name(self) -> str:
         """Different for each unit of a suite, and the name of a file."""
-        stem = self.entrant.name
-        if not _PLAIN.fullmatch(stem):
-            # The path of a file with settings.
-            stem = f"{_ODD.sub('_', stem)}-{hashlib.sha256(stem.encode()).hexdigest()[:8]}"
-        return f"{self.task.name}--{stem}--seed{self.seed}"
+        return f"{self.task.name}--{quote(self.entrant.name, safe='')}--seed{self.seed}"
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -114,20 +112,15 @@ class Result(BaseModel):
     seed: int
     error: str | None = None
     traceback: str | None = None
-    groups: dict[str, dict[str, float]] = {}
+    groups: dict[str, dict[str, float | None]] = {}
     totals: dict[str, float | None] = {}
     curve: Record = Record()
-
-
-def result_path(folder: Path, name: str) -> Path:
-    """The file of a unit's result in the folder of a benchmark."""
-    return folder / UNITS / f"{name}.json"
 
 
 def read_result(folder: Path, name: str, fingerprint: str) -> Result | None:
     """A unit's result; None if there is none, it cannot be read, or it is that of another fingerprint."""
     try:
-        result = Result.model_validate_json(result_path(folder, name).read_bytes())
+        result = Result.model_validate_json(_path(folder, name).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
     return result if result.fingerprint == fingerprint else None
@@ -157,25 +150,31 @@ def run_unit(unit: Unit, folder: Path) -> str:
     if not is_done(unit, folder):
         result = _result(unit)
         if not is_done(unit, folder):
-            write_text(result_path(folder, unit.name), result.model_dump_json(indent=2) + "\n")
+            write_text(_path(folder, unit.name), result.model_dump_json(indent=2) + "\n")
     return unit.entrant.name
 
 
+def _path(folder: Path, name: str) -> Path:
+    return folder / UNITS / f"{name}.json"
+
+
 def _result(unit: Unit) -> Result:
-    task = unit.task
-    named: dict[str, Any] = {
-        "fingerprint": unit.fingerprint,
-        "task": task.name,
-        "game": task.label,
-        "penalty_ratio": task.penalty_ratio,
-        "algorithm": unit.entrant.name,
-        "summary": unit.entrant.summary,
-        "seed": unit.seed,
-    }
+    task, entrant = unit.task, unit.entrant
+    result = Result(
+        fingerprint=unit.fingerprint,
+        task=task.name,
+        game=task.label,
+        penalty_ratio=task.penalty_ratio,
+        algorithm=entrant.name,
+        summary=entrant.summary,
+        seed=unit.seed,
+    )
     try:
-        return Result(**named, **_measured(unit))
+        return Result.model_validate(vars(result) | _measured(unit))
     except Exception as error:
-        return Result(**named, error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
+        return result.model_copy(
+            update={"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        )
 
 
 def _measured(unit: Unit) -> dict[str, Any]:
@@ -185,21 +184,15 @@ def _measured(unit: Unit) -> dict[str, Any]:
     solution = unit.entrant.algorithm(problem)
     problem.choose(solution.commitment)
     record = problem.record
+    reached = {f"{target:.0%}": record.reached(target) for target in TARGETS}
     totals = {
         "tasks": record.tasks[-1],
         "seconds": record.seconds[-1],
-        "area": area(record, unit.horizon),
-        **{f"tasks_to_{target:.0%}": reached(record, target, record.tasks) for target in TARGETS},
-        **{f"seconds_to_{target:.0%}": reached(record, target, record.seconds) for target in TARGETS},
+        "area": record.area(unit.horizon),
+        **{f"tasks_to_{target}": tasks for target, (tasks, _) in reached.items()},
+        **{f"seconds_to_{target}": seconds for target, (_, seconds) in reached.items()},
     }
     values = pd.DataFrame(measure(task, solution)).groupby(np.array(task.groups), sort=False)
-    means = values.mean().assign(games=values.size())
-    # A metric without a value in any game of a group is left out.
-    groups = {group: row.dropna().to_dict() for group, row in means.iterrows()}
-    return {"groups": groups, "totals": {**solution.info, **totals}, "curve": _thinned(record)}
-
-
-def _thinned(record: Record) -> dict[str, list[float]]:
-    count = len(record.tasks)
-    kept = np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(int))
-    return {name: [values[k] for k in kept] for name, values in asdict(record).items()}
+    means = values.mean().assign(games=values.size()).astype(object)
+    groups = means.where(means.notna(), None).to_dict("index")
+    return {"groups": groups, "totals": {**solution.info, **totals}, "curve": record.thinned(MOST_POINTS)}

@@ -10,7 +10,6 @@ from stackroute.configs.benchmarks import Suite
 from stackroute.configs.loading import validated
 from stackroute.training.benchmark import algorithms
 from stackroute.training.benchmark.problem import Problem, Solution
-from stackroute.training.learn.sampling import joined
 
 SmallSuite = Callable[..., Suite]
 
@@ -25,7 +24,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> None:
         """The best in play of five commitments drawn at random."""
         play = problem.sampled("guess")
         cascades = np.random.default_rng(problem.seed).random(5)
-        tried = joined([Commitment(1, float(cascade), [0.0, 0.0]) for cascade in cascades])
+        tried = Commitment.cascade(0, cascades)
         answers = play.answer(tried, 640)
         costs = play.cost(tried, answers, 640).mean(axis=1)
         for count in range(1, 6):

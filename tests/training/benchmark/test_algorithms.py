@@ -8,16 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stackroute import load_game, solve
+from stackroute import Commitment, load_game, solve
 from stackroute.analytic import best_response, provider_cost, stratified_games
 from stackroute.configs import ConfigError
-from stackroute.configs.benchmarks import load_suite, suite_names
-from stackroute.envs.encoding import commitment_from_action
 from stackroute.training import Problem, Solution, register_algorithm
 from stackroute.training.benchmark.algorithms import ENTRY_POINTS, algorithm_names, find_algorithm
 from stackroute.training.benchmark.metrics import measure
 from stackroute.training.benchmark.tabular import Table
-from stackroute.training.benchmark.tasks import Task, tasks_of
+from stackroute.training.benchmark.tasks import Task
 
 REFERENCES = ("exact", "best_static", "grid_search", "random")
 
@@ -47,7 +45,7 @@ def test_references_are_ordered(throttling: bool) -> None:
 def test_best_static_is_the_cheaper_model() -> None:
     for name in ("g1", "g2", "g4b", "g6"):
         game = load_game(name).game
-        options = commitment_from_action(game, [[0.0, 0.0], [1.0, 0.0]])
+        options = Commitment.static([0, 1])
         cheaper = float(provider_cost(game, options, best_response(game, options)).min())
         best = float(solve(game).provider_cost)
         assert regret("best_static", name) == pytest.approx(cheaper / best - 1, abs=1e-12)
@@ -72,8 +70,8 @@ def test_the_same_seed_gives_the_same_solution(name: str, monkeypatch: pytest.Mo
         problem = Problem(game, throttling=True, seed=seed)
         solution = find_algorithm(name).algorithm(problem)
         made = solution.commitment
-        numbers = [made.model, made.cascade, *np.ravel(made.delay), solution.patience]
-        return [float(np.ravel(one)[0]) for one in numbers], problem.record.tasks, problem.record.regret
+        numbers = np.concatenate([np.ravel(one) for one in (made.transition, made.delay, solution.patience)])
+        return numbers.tolist(), problem.record.tasks, problem.record.regret
 
     assert learned(4) == learned(4)
     assert learned(4) != learned(5)
@@ -154,17 +152,6 @@ def test_unknown_algorithms_are_named() -> None:
         find_algorithm("sarsa")
 
 
-def test_every_algorithm_and_suite_can_be_used() -> None:
+def test_every_algorithm_can_be_used() -> None:
     for name in algorithm_names():
         assert find_algorithm(name).summary.endswith("."), name
-    assert set(suite_names()) == {
-        *("quick", "standard", "full", "amortised", "threshold"),
-        *("convergence", "random_cascades", "throttling"),
-    }
-    for name in suite_names():
-        suite = load_suite(name)
-        assert set(suite.algorithms) <= set(algorithm_names())
-        assert tasks_of(suite)
-    assert len(load_suite("quick").seeds) == 3
-    assert len(load_suite("standard").seeds) >= 5
-    assert len(load_suite("full").seeds) == 10

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from stackroute import Commitment, Game, load_game, solve, user_utility
-from stackroute.analytic import best_response, misalignment, stratified_games
-from stackroute.envs.encoding import commitment_from_action
-from stackroute.training.benchmark.metrics import CHOSEN, METRICS, area, measure, reached
+from stackroute import Commitment, Game, best_response, load_game, misalignment, solve
+from stackroute.analytic import stratified_games, user_utility
+from stackroute.envs.actions import ProviderActions
+from stackroute.training.benchmark.metrics import measure
 from stackroute.training.benchmark.problem import Problem, Record, Solution
 from stackroute.training.benchmark.tasks import Task
 from stackroute.training.learn.evaluation import evaluate
@@ -22,7 +22,6 @@ def task(game: Game, throttling: bool = False) -> Task:
 def test_the_equilibrium_has_no_regret(throttling: bool) -> None:
     best = solve(GAMES, throttling=throttling)
     found = measure(task(GAMES, throttling), Solution(best.commitment, best.patience))
-    assert set(METRICS) < set(found)
     for name in ("provider_regret", "on_path_regret", "exploitation", "user_regret", "user_loss"):
         np.testing.assert_allclose(found[name], 0, atol=1e-12, err_msg=name)
     assert (found["regime_right"] == 1).all()
@@ -33,11 +32,12 @@ def test_the_equilibrium_has_no_regret(throttling: bool) -> None:
 
 @pytest.mark.parametrize("throttling", [False, True])
 def test_each_game_is_measured_as_by_itself(throttling: bool) -> None:
-    draws = np.random.default_rng(5).random((30, 5))
-    commitment = commitment_from_action(GAMES, draws[:, : 4 if throttling else 2])
-    found = measure(task(GAMES, throttling), Solution(commitment, draws[:, 4]))
+    numbers = np.random.default_rng(5).random((30, 5))
+    actions = ProviderActions(throttling=throttling)
+    commitment = actions.commitment(GAMES, numbers[:, : actions.width])
+    found = measure(task(GAMES, throttling), Solution(commitment, numbers[:, 4]))
     for k in range(30):
-        one = evaluate(GAMES[k], commitment[k], draws[k, 4], throttling=throttling)
+        one = evaluate(GAMES[k], commitment[k], numbers[k, 4], throttling=throttling)
         for name in ("provider_regret", "provider_regret_pessimistic", "on_path_regret", "user_regret"):
             assert found[name][k] == pytest.approx(getattr(one, name), abs=1e-12)
         assert found["throttling_right"][k] == one.throttling_right
@@ -45,23 +45,24 @@ def test_each_game_is_measured_as_by_itself(throttling: bool) -> None:
             np.nan if one.cascade_error is None else one.cascade_error, nan_ok=True
         )
         for side, outcome in (("learned", one.learned), ("exact", one.equilibrium)):
-            for name in CHOSEN:
+            for name in ("first_model", "cascade", "patience", "throttled", "provider_cost", "user_utility"):
                 assert found[f"{side}_{name}"][k] == pytest.approx(float(getattr(outcome, name)), abs=1e-12)
         assert found["exploitation"][k] == pytest.approx(one.on_path_regret - one.provider_regret, abs=1e-12)
 
 
 def test_misalignment_is_measured_from_the_users_own_choice() -> None:
-    draws = np.random.default_rng(6).random((30, 3))
-    commitment = commitment_from_action(GAMES, draws[:, :2])
-    found = measure(task(GAMES), Solution(commitment, draws[:, 2]))
+    generator = np.random.default_rng(6)
+    commitment, patience = (
+        Commitment.cascade(generator.integers(2, size=30), generator.random(30)),
+        generator.random(30),
+    )
+    found = measure(task(GAMES), Solution(commitment, patience))
     # No route and no patience is better for the user than the one that misalignment is measured from.
     assert (found["misalignment"] >= -1e-12).all()
+    grid = Commitment.cascade([[0], [1]], np.linspace(0, 1, 21)).reshape(-1)
     for k in range(30):
-        grid = commitment_from_action(
-            GAMES[k], np.stack(np.meshgrid([0.0, 1.0], np.linspace(0, 1, 21)), -1).reshape(-1, 2)
-        )
         best = user_utility(GAMES[k], grid, best_response(GAMES[k], grid)).max()
-        got = float(user_utility(GAMES[k], commitment[k], draws[k, 2]))
+        got = float(user_utility(GAMES[k], commitment[k], patience[k]))
         scale = max(*np.abs(GAMES[k].net_value), float(GAMES[k].value) * GAMES[k].success[1])
         assert found["misalignment"][k] == pytest.approx((best - got) / scale, abs=1e-9)
         assert found["misalignment_equilibrium"][k] == pytest.approx(
@@ -71,34 +72,34 @@ def test_misalignment_is_measured_from_the_users_own_choice() -> None:
 
 def test_a_wrong_route_is_seen() -> None:
     game = load_game("g4b").game.reshape(1)
-    assert float(solve(game).commitment.cascade[0]) == pytest.approx(0.3077, abs=1e-4)
+    assert float(solve(game).commitment.cascade_probability[0, 0]) == pytest.approx(0.3077, abs=1e-4)
     for cascade, right in ((0.32, 1.0), (0.29, 0.0)):
-        found = measure(task(game), Solution(Commitment(1, cascade, [0.0, 0.0]), 1.0))
+        found = measure(task(game), Solution(Commitment.cascade(0, cascade), 1.0))
         assert found["regime_right"][0] == right
-    assert measure(task(game), Solution(Commitment(2, 0.0, [0.0, 0.0]), 1.0))["regime_right"][0] == 0
+    assert measure(task(game), Solution(Commitment.static(1), 1.0))["regime_right"][0] == 0
 
 
 def test_a_target_is_reached_when_the_regret_stays_there() -> None:
     record = Record([10, 20, 30, 40], [0.1, 0.2, 0.3, 0.4], [0.5, 0.01, 0.5, 0.04])
-    assert reached(record, 0.05, record.tasks) == 40
-    assert reached(record, 0.01, record.tasks) is None
-    assert reached(record, 0.6, record.seconds) == 0.1
-    assert reached(Record([7], [0.0], [0.0]), 0.01, [7]) == 7
+    assert record.reached(0.05)[0] == 40
+    assert record.reached(0.01) == (None, None)
+    assert record.reached(0.6)[1] == 0.1
+    assert Record([7], [0.0], [0.0]).reached(0.01) == (7, 0.0)
 
 
 def test_the_area_under_a_curve() -> None:
     record = Record([10, 40], [0.0, 0.0], [0.5, 0.25])
     # Ten tasks at 1, thirty at .5, sixty at .25.
-    assert area(record, 100) == pytest.approx((10 + 15 + 15) / 100)
-    assert area(record, 20) == pytest.approx((10 + 5) / 20)
-    assert area(Record([5], [0.0], [40.0]), 10) == 1.0
-    assert area(Record([0], [0.0], [0.0]), 10) == 0.0
+    assert record.area(100) == pytest.approx((10 + 15 + 15) / 100)
+    assert record.area(20) == pytest.approx((10 + 5) / 20)
+    assert Record([5], [0.0], [40.0]).area(10) == 1.0
+    assert Record([0], [0.0], [0.0]).area(10) == 0.0
 
 
 def test_a_problem_counts_the_tasks_that_are_played() -> None:
     problem = Problem(load_game("g1").game.reshape(1), throttling=False, seed=0)
     play = problem.sampled("test")
-    commitment = Commitment(np.array([1, 2]), np.array([0.5, 0.0]), np.zeros((2, 2)))
+    commitment = Commitment.cascade([0, 1], 0.5)
     problem.choose(commitment[0])
     play.cost(commitment, np.ones(2), 6_400)
     problem.choose(commitment[0])

@@ -14,9 +14,8 @@ from stackroute.training.benchmark.statistics import (
     Estimate,
     estimate,
     interquartile_mean,
-    interval,
-    performance_profile,
     probability_of_improvement,
+    share_within,
 )
 
 SCORES = arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(1, 4)), elements=st.floats(0, 1))
@@ -55,12 +54,12 @@ def test_the_probability_is_that_of_mann_and_whitney(scores: np.ndarray, seed: i
 
 def test_an_interval_is_that_of_all_samples() -> None:
     # Of the means of samples of 0, 1 and 5 with replacement there are 27, equally likely; 1 of 27 is above 2.5 %.
-    low, high = interval(mean, np.array([[0.0], [1.0], [5.0]]), resamples=6_000)
-    assert (low, high) == (0, 5)
+    found = estimate(mean, np.array([[0.0], [1.0], [5.0]]), resamples=6_000)
+    assert (found.low, found.high) == (0, 5)
     # With ten runs of a fair coin the quantiles of Binomial(10, 1/2) are 2 and 8.
     coin = np.repeat([0.0, 1.0], 5)[:, None]
-    low, high = interval(mean, coin, resamples=6_000)
-    assert (low, high) == pytest.approx((0.2, 0.8))
+    found = estimate(mean, coin, resamples=6_000)
+    assert (found.low, found.high) == pytest.approx((0.2, 0.8))
 
 
 def test_runs_are_resampled_within_each_task_and_together_if_asked() -> None:
@@ -84,10 +83,10 @@ def test_algorithms_are_resampled_independently() -> None:
 
 def test_a_statistic_may_have_several_values_and_one_run_has_no_width() -> None:
     scores = np.random.default_rng(5).random((6, 2))
-    low, high = interval(lambda drawn: performance_profile(drawn, [0.0, 0.5, 1.0]), scores)
-    assert low.shape == high.shape == (3,)
-    assert (low[0], high[0], low[2], high[2]) == (1, 1, 0, 0)
-    assert low[1] < performance_profile(scores, [0.5])[0] < high[1]
+    found = estimate(lambda drawn: share_within(drawn, [-0.1, 0.5, 1.0]), scores)
+    assert found.low.shape == found.high.shape == (3,)
+    assert (found.low[0], found.high[0], found.low[2], found.high[2]) == (0, 0, 1, 1)
+    assert found.low[1] < found.value[1] < found.high[1]
     assert estimate(interquartile_mean, scores[:1]).low == interquartile_mean(scores[:1])
 
 
@@ -105,10 +104,10 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 
 @given(SCORES)
-def test_a_profile_falls_from_all_to_none(scores: np.ndarray) -> None:
-    profile = performance_profile(scores, [-1.0, *np.linspace(0, 1, 11), 2.0])
-    assert (profile[0], profile[-1]) == (1.0, 0.0)
-    assert (np.diff(profile) <= 0).all()
-    # The area under a tail distribution is the mean.
+def test_a_profile_rises_from_none_to_all(scores: np.ndarray) -> None:
+    profile = share_within(scores, [-1.0, *np.linspace(0, 1, 11), 2.0])
+    assert (profile[0], profile[-1]) == (0.0, 1.0)
+    assert (np.diff(profile) >= 0).all()
+    # The area above a distribution function is the mean.
     fine = np.linspace(0, 1, 2_001)
-    assert np.trapezoid(performance_profile(scores, fine), fine) == pytest.approx(scores.mean(), abs=1e-3)
+    assert np.trapezoid(1 - share_within(scores, fine), fine) == pytest.approx(scores.mean(), abs=1e-3)
