@@ -44,7 +44,8 @@ def scaled_gain(rewards: Rewards) -> Rewards:
 
     It keeps the order of the gains up to the noise of their means.
     """
-    return np.arcsinh(rewards / _GAIN_UNIT)
+    scaled: Rewards = np.arcsinh(rewards / _GAIN_UNIT)
+    return scaled
 
 
 class RewardView(VecEnvWrapper):
