@@ -22,7 +22,7 @@ class Outcome:
 
     Attributes:
         first_model: The model of the first pass, counted from 0.
-        cascade: Probability of moving from the first model to the second on a re-prompt.
+        cascade: Probability of moving from the first model to the second on a re-prompt; 0 with one model.
         delay: Delay of each model, utility.
         patience: The user's probability of re-prompting.
         provider_cost: The provider's expected cost of a task, money.
@@ -145,7 +145,7 @@ def outcome(game: Game, commitment: Commitment, patience: FloatArray) -> Outcome
     """What a commitment and a patience are worth in a single game."""
     return Outcome(
         first_model=int(commitment.first_model),
-        cascade=float(commitment.cascade_probability[0]),
+        cascade=float(commitment.cascade_probability.sum()),
         delay=tuple(commitment.delay.tolist()),
         patience=float(patience),
         provider_cost=float(provider_cost(game, commitment, patience)),
