@@ -31,31 +31,6 @@ _EDGE = 1e-3
 _COMPARED_TASKS = 64_000
 
 
-class Follower(nn.Module):
-    """The user's learned response, and two critics: what an action and a patience give each player.
-
-    Args:
-        width: Entries of the provider's action.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.response = nn.Sequential(nn.Linear(width, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 1))
-        self.critics = nn.Sequential(
-            nn.Linear(width + 1, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, 2)
-        )
-
-    def answer(self, actions: torch.Tensor) -> torch.Tensor:
-        """Patience, shape (k, 1)."""
-        patience: torch.Tensor = torch.sigmoid(self.response(actions))
-        return patience
-
-    def values(self, actions: torch.Tensor, patience: torch.Tensor) -> torch.Tensor:
-        """The logarithm of the provider's cost and the user's scaled gain, shape (k, 2)."""
-        values: torch.Tensor = self.critics(torch.cat([actions, patience], dim=1))
-        return values
-
-
 def stackelberg_gradient(problem: Problem) -> Solution:
     """Stackelberg gradient (after Fiez et al. 2020): leaders follow the total derivative through the user's response.
 
@@ -70,10 +45,11 @@ def _learned(problem: Problem) -> Solution:
     torch.manual_seed(derived_seed(problem.seed, "networks"))
     generator = np.random.default_rng(derived_seed(problem.seed, "tries"))
     play, width = problem.sampled("gradient"), problem.actions.width
-    follower = Follower(width)
+    # The user's response to an action, and what an action and a patience give each player: log cost and scaled gain.
+    response, critics = _network(width, 1), _network(width + 1, 2)
     leaders = torch.tensor(generator.uniform(-2, 2, (_LEADERS, width)), dtype=torch.float32, requires_grad=True)
-    critics_optimizer = torch.optim.Adam(follower.critics.parameters(), lr=2e-3)
-    user_optimizer = torch.optim.Adam(follower.response.parameters(), lr=2e-3)
+    critics_optimizer = torch.optim.Adam(critics.parameters(), lr=2e-3)
+    user_optimizer = torch.optim.Adam(response.parameters(), lr=2e-3)
     leader_optimizer = torch.optim.Adam([leaders], lr=3e-2)
     tried = np.empty((0, width + 1), dtype=np.float32)
     seen = np.empty((0, 2), dtype=np.float32)
@@ -85,7 +61,11 @@ def _learned(problem: Problem) -> Solution:
 
     def answers(actions: torch.Tensor) -> npt.NDArray[np.float64]:
         with torch.no_grad():
-            return follower.answer(actions)[:, 0].numpy().astype(np.float64)
+            return torch.sigmoid(response(actions))[:, 0].numpy().astype(np.float64)
+
+    def at_response(actions: torch.Tensor) -> torch.Tensor:
+        values: torch.Tensor = critics(torch.cat([actions, torch.sigmoid(response(actions))], dim=1))
+        return values
 
     for step in range(_ROUNDS):
         spread = _FIRST_WIDTH * (_LAST_WIDTH / _FIRST_WIDTH) ** (step / _ROUNDS)
@@ -104,23 +84,22 @@ def _learned(problem: Problem) -> Solution:
         for _ in range(_CRITIC_STEPS):
             rows = generator.integers(len(tried), size=_MINIBATCH)
             batch = torch.from_numpy(tried[rows])
-            error = nn.functional.smooth_l1_loss(
-                follower.values(batch[:, :width], batch[:, width:]), torch.from_numpy(seen[rows])
-            )
-            _descend(critics_optimizer, error)
-            gained = follower.values(batch[:, :width], follower.answer(batch[:, :width]))[:, 1]
-            _descend(user_optimizer, -gained.mean())
+            _descend(critics_optimizer, nn.functional.smooth_l1_loss(critics(batch), torch.from_numpy(seen[rows])))
+            _descend(user_optimizer, -at_response(batch[:, :width])[:, 1].mean())
         for _ in range(2):
-            at = torch.sigmoid(leaders)
-            _descend(leader_optimizer, follower.values(at, follower.answer(at))[:, 0].sum())
+            _descend(leader_optimizer, at_response(torch.sigmoid(leaders))[:, 0].sum())
         at = torch.sigmoid(leaders).detach()
         with torch.no_grad():
-            believed = int(follower.values(at, follower.answer(at))[:, 0].argmin())
+            believed = int(at_response(at)[:, 0].argmin())
         problem.choose(commitments(at.numpy().astype(np.float64))[believed])
     at = torch.sigmoid(leaders).detach()
     final, patience = commitments(at.numpy().astype(np.float64)), answers(at)
     best = int(play.cost(final, patience, _COMPARED_TASKS).mean(axis=1).argmin())
     return Solution(final[best], patience[best])
+
+
+def _network(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, 64), nn.SiLU(), nn.Linear(64, 64), nn.SiLU(), nn.Linear(64, outputs))
 
 
 def _descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:

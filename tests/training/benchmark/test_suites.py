@@ -103,7 +103,7 @@ def test_every_suite_can_be_used() -> None:
 def test_games_of_other_than_two_models_are_refused(tasks: Callable[..., list[Task]], tmp_path: Path) -> None:
     content = load_game("g1").model_dump(exclude_none=True)
     path = tmp_path / "mine.yaml"
-    path.write_text(json.dumps(content | {"models": [*content["models"], content["models"][1]]}))
+    path.write_text(json.dumps(content | {"models": [*content["models"], content["models"][1] | {"label": "third"}]}))
     with pytest.raises(ConfigError, match="has 3 models; expected games of two"):
         tasks(games=[str(path)])
 
