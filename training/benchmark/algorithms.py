@@ -16,6 +16,7 @@ from stackroute.configs.benchmarks import load_trained_algorithm, trained_algori
 from stackroute.configs.training import load_training_settings
 from stackroute.training.benchmark import references, search, stackelberg_gradient, tabular
 from stackroute.training.benchmark.problem import Solution
+from stackroute.training.learn.schemes import train
 from stackroute.training.learn.session import Session
 
 if TYPE_CHECKING:
@@ -130,8 +131,6 @@ def trained(settings: TrainingSettings) -> Algorithm:
     """
 
     def algorithm(problem: Problem) -> Solution:
-        from stackroute.training.learn.schemes import train
-
         def on_progress(stage: str, done: int, total: int, regret: float) -> None:
             if not many and stage in _CHOOSING and not math.isnan(regret):
                 problem.add(regret)

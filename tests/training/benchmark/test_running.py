@@ -152,9 +152,11 @@ def test_what_a_scheme_of_training_plays_is_counted(
     assert result.error is None
     players = [content[player] for player in ("user", "provider")]
     played = sum(player["steps"] * player["tasks_per_commitment"] for player in players)
+    # At the end of a round the next task has begun in every slot.
+    begun = sum(player["rounds"] * player["batch_size"] for player in players)
     # Before the first round and after each, cost and gain are compared on as many tasks.
     evaluated = 2 * 64 * (100_000 // 64)
-    assert result.totals["tasks"] == played + (1 + players[0]["rounds"]) * evaluated
+    assert result.totals["tasks"] == played + begun + (1 + players[0]["rounds"]) * evaluated
     assert result.curve.tasks[0] == evaluated
 
 
