@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
 import numpy as np
+from filelock import FileLock
 from platformdirs import user_cache_path
 
 from stackroute._version import __version__
@@ -91,7 +92,9 @@ class Vectorised:
 
     @cached_property
     def _compiled(self) -> Any:
-        with _caching() as cached:
+        folder = cache_folder()
+        # numba keeps the function and the loop around it in two files: written by two processes, they may not match.
+        with FileLock(folder / "lock") if folder else nullcontext(), _caching() as cached:
             return _numba.guvectorize([self._signature], self._layout, nopython=True, cache=cached)(self._function)
 
 

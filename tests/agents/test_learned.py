@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3 import DQN, PPO
+from stackroute.envs.encoding import observe
 
 from stackroute import Commitment, Game
 from stackroute.agents import (
@@ -27,7 +28,6 @@ from stackroute.envs import (
     UserEnv,
     UserPolicy,
 )
-from stackroute.envs.encoding import observe
 from stackroute.envs.sb3 import PatienceVecEnv, ProviderVecEnv
 
 COMMITMENTS = Commitment([1, 1, 2], [0.0, 0.7, 0.0], [[0, 0], [0.1, 0.5], [0, 0.2]])

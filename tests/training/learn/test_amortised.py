@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
+from stackroute.envs.encoding import observation_space
 
 from stackroute import load_game
 from stackroute.agents import LearnedProvider
@@ -16,7 +17,6 @@ from stackroute.analytic import random_games
 from stackroute.configs import ConfigError
 from stackroute.configs.amortised import AllActionSettings, AmortisedSettings
 from stackroute.configs.training import load_training_settings, settings_from
-from stackroute.envs.encoding import observation_space
 from stackroute.training.learn import all_actions
 from stackroute.training.learn.all_actions import AllActionLearner, Played, learn_from_all_actions
 from stackroute.training.learn.amortised import provider_options, training_games

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from stable_baselines3 import PPO
+from stackroute.envs.encoding import observation_space, observe
+from stackroute.envs.features import feature_space, with_features
 
 from stackroute import Commitment, Game, load_game
 from stackroute.agents import LearnedUser, RandomProvider, RationalUser
 from stackroute.analytic import stratified_games
 from stackroute.envs import PATIENCE_LEVELS, PatienceBatch, ProviderBatch, UserBatch
-from stackroute.envs.encoding import observation_space, observe
-from stackroute.envs.features import feature_space, with_features
 from stackroute.envs.sb3 import PatienceVecEnv, ProviderVecEnv, UserVecEnv
 from stackroute.training.learn.views import ListedCommitments, blindfolded, featured
 
