@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stackroute import Commitment, Game, InvalidGameError, best_response, solve
+from stackroute import Commitment, Game, best_response, solve
 from stackroute.agents import (
     CountingUser,
     EquilibriumProvider,
@@ -18,7 +18,7 @@ from stackroute.agents import (
     ShoppingUser,
     StaticProvider,
 )
-from stackroute.analytic import informed_response, nash_equilibria, stratified_games
+from stackroute.analytic import InvalidGameError, informed_response, nash_equilibria, stratified_games
 from stackroute.envs import (
     InformedUserPolicy,
     ProviderEnv,

@@ -4,8 +4,9 @@ import gymnasium
 import numpy as np
 import pytest
 
-from stackroute import Commitment, Game, InvalidGameError
+from stackroute import Commitment, Game
 from stackroute.agents import FixedPatienceUser, RandomProvider, RationalUser
+from stackroute.analytic import InvalidGameError
 from stackroute.envs import (
     ProviderActions,
     ProviderEnv,
@@ -140,8 +141,7 @@ def test_a_policy_is_asked_when_tasks_begin_and_never_for_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "action"),
-    [({}, [0.0, 0.5, 0, 0]), ({}, [[0.0] * 4]), ({"action": "grid"}, 3), ({"action": "grid"}, [3])],
+    ("kind", "action"), [("box", [0.0, 0.5, 0, 0]), ("box", [[0.0] * 4]), ("grid", 3), ("grid", [3])]
 )
 @pytest.mark.parametrize("game", ["g1", ["g1", "g4b"]])
 def test_one_action_is_not_taken_for_all(game: Any, kind: Any, action: Any) -> None:
