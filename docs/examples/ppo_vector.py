@@ -14,6 +14,7 @@ from torch import nn
 
 import stackroute
 from stackroute.agents import RandomProvider
+from stackroute.analytic import user_utility
 from stackroute.envs import RE_PROMPT, observe
 
 
@@ -25,7 +26,8 @@ def network(inputs: int, outputs: int) -> nn.Sequential:
 def train(game: str, steps: int, slots: int, length: int, seed: int) -> nn.Sequential:
     """Learn to answer failed passes; returns the actor."""
     torch.manual_seed(seed)
-    envs = gymnasium.make_vec("stackroute/User-v0", num_envs=slots, game=game, reward_unit="relative")
+    options = {"game": game, "throttling": False, "reward_unit": "relative"}
+    envs = gymnasium.make_vec("stackroute/User-v0", num_envs=slots, **options)
     inputs, outputs = envs.single_observation_space.shape[0], int(envs.single_action_space.n)
     actor, critic = network(inputs, outputs), network(inputs, 1)
     optimiser = torch.optim.Adam([*actor.parameters(), *critic.parameters()], lr=3e-3)
@@ -74,22 +76,20 @@ def train(game: str, steps: int, slots: int, length: int, seed: int) -> nn.Seque
     return actor
 
 
-def judge(game: str, actor: nn.Sequential, commitments: int = 1_000) -> tuple[float, float]:
+def evaluate(game: str, actor: nn.Sequential, commitments: int = 1_000) -> tuple[float, float]:
     """Mean utility lost against the exact best response over random commitments, of the actor and of never leaving."""
     played = stackroute.load_game(game).game
-    commitment = RandomProvider().commit(played, np.random.default_rng(0).random((commitments, 4)))
+    commitment = RandomProvider().commit(played, np.random.default_rng(0).random((commitments, 5)))
     with torch.no_grad():
         logits = actor(torch.as_tensor(observe(played, commitment)))
     patience = logits.softmax(-1)[:, RE_PROMPT].double().numpy()
-    best = stackroute.user_utility(played, commitment, stackroute.best_response(played, commitment))
-    learned, always = (
-        float((best - stackroute.user_utility(played, commitment, each)).mean()) for each in (patience, 1.0)
-    )
+    best = user_utility(played, commitment, stackroute.best_response(played, commitment))
+    learned, always = (float((best - user_utility(played, commitment, each)).mean()) for each in (patience, 1.0))
     return learned, always
 
 
 def main() -> None:
-    """Train and judge."""
+    """Train and evaluate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--game", default="g4b", help="a packaged game or a file (default g4b)")
     parser.add_argument("--steps", type=int, default=1_000_000, help="transitions (default 1,000,000)")
@@ -99,7 +99,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     actor = train(options.game, options.steps, options.slots, options.length, options.seed)
-    learned, always = judge(options.game, actor)
+    learned, always = evaluate(options.game, actor)
     print(f"utility lost against the exact best response: {learned:.4f} (never giving up: {always:.4f})")
 
 

@@ -49,9 +49,10 @@ def main() -> None:
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=10**8)
     algorithm = build(options.steps)
     for iteration in range(options.iterations):
-        told = algorithm.train()["env_runners"]
-        returns = {agent: round(float(mean), 3) for agent, mean in sorted(told["agent_episode_returns_mean"].items())}
-        print(f"iteration {iteration}: {told['num_episodes']} tasks, mean returns {returns}")
+        results = algorithm.train()["env_runners"]
+        means = sorted(results["agent_episode_returns_mean"].items())
+        returns = {agent: round(float(mean), 3) for agent, mean in means}
+        print(f"iteration {iteration}: {results['num_episodes']} tasks, mean returns {returns}")
     algorithm.stop()
     ray.shutdown()
 

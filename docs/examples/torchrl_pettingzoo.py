@@ -5,7 +5,7 @@ Run it with `python docs/examples/torchrl_pettingzoo.py` (needs the [torchrl] ex
 - Every group gives an action at every step; that of the agent which is not to move is ignored, and `(group, "mask")` of
   the AEC environment says which one is. Rewards also come at the other's moves, so mask losses, never rewards.
 - The two agents have different action spaces, so each is a group of its own (TorchRL's default).
-- Actions of `provider_0` are float64.
+- Actions of `provider_0` are float64. It observes the game, `user_0` also the commitment.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ def wrapped(parallel: bool, seed: int = 0) -> PettingZooWrapper:
         return PettingZooWrapper(stackroute.envs.env("gpt-4.1-o3-dev"), use_mask=True, seed=seed)
 
 
-def policies(provider: str, user: str) -> TensorDictSequential:
+def policies(environment: PettingZooWrapper, provider: str, user: str) -> TensorDictSequential:
     """A network for each group."""
-    commits = torch.nn.Sequential(torch.nn.Linear(11, 2), torch.nn.Sigmoid())
-    answers = torch.nn.Linear(11, 2)
+    sees = {group: environment.observation_spec[group, "observation"].shape[-1] for group in (provider, user)}
+    commits = torch.nn.Sequential(
+        torch.nn.Linear(sees[provider], environment.action_spec[provider, "action"].shape[-1]), torch.nn.Sigmoid()
+    )
+    answers = torch.nn.Linear(sees[user], 2)
     return TensorDictSequential(
         TensorDictModule(
             lambda seen: commits(seen).double(), in_keys=[(provider, "observation")], out_keys=[(provider, "action")]
@@ -52,7 +55,7 @@ def main() -> None:
         environment = wrapped(parallel)
         check_env_specs(environment)
         provider, user = environment.group_map
-        played = environment.rollout(200, policies(provider, user), break_when_any_done=False)
+        played = environment.rollout(200, policies(environment, provider, user), break_when_any_done=False)
         kind = "parallel" if parallel else "AEC"
         returns = {group: round(float(played["next", group, "reward"].sum()), 2) for group in (provider, user)}
         print(f"{kind}: {int(played['next', 'done'].sum())} tasks in {len(played)} steps, rewards {returns}")

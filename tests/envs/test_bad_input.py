@@ -11,7 +11,6 @@ import pytest
 from gymnasium.error import ResetNeeded
 
 from stackroute import Commitment, Game, load_game
-from stackroute.agents import FixedPatienceUser, MixtureUser
 from stackroute.configs import ConfigError
 from stackroute.envs import (
     ProviderEnv,
@@ -21,8 +20,6 @@ from stackroute.envs import (
     UserVectorEnv,
     parallel_env,
     raw_env,
-    register_provider,
-    register_user,
 )
 from stackroute.envs.sb3 import VecEnv
 
@@ -373,21 +370,6 @@ class SaysByModel:
         return self.answer
 
 
-class SaysAtLast:
-    """The same for a user with a state."""
-
-    answer: Any = 0.5
-
-    def begin(self, seen: Any, random_numbers: np.ndarray) -> np.ndarray:
-        return random_numbers
-
-    def update(self, state: np.ndarray, outcome: Any) -> np.ndarray:
-        return state
-
-    def stay(self, state: np.ndarray, seen: Any) -> Any:
-        return np.full(state.shape, self.answer)
-
-
 class Commits:
     """A provider whose commitment can be set."""
 
@@ -395,24 +377,6 @@ class Commits:
 
     def commit(self, game: Game, random_numbers: np.ndarray) -> Any:
         return self.answer
-
-
-@pytest.mark.parametrize("options", [STILL, PASS], ids=["commitment", "pass"])
-@pytest.mark.parametrize("user", [Says, SaysByModel, SaysAtLast])
-def test_impossible_patiences_of_policies_are_errors(user: Any, options: Any) -> None:
-    action = SHARE if options is PASS else BOX
-    for answer in (7.0, -0.1, NAN, None, "a", True, object()):
-        policy = user()
-        policy.answer = answer
-        for size, actions in ((None, action), (2, [action] * 2)):
-            make = ProviderEnv if size is None else partial(ProviderVectorEnv, size)
-            with pytest.raises(ValueError, match=r"(patience|stay).*: .* is not allowed; expected"):
-                begun(make(HOPELESS, policy, **options)).step(actions)
-    for answer in (np.zeros(3), np.zeros((4, 3, 2))):
-        policy = user()
-        policy.answer = answer
-        with pytest.raises(ValueError, match=r"shape|dimensions|broadcast"):
-            begun(ProviderEnv(HOPELESS, policy, **options)).step(action)
 
 
 @pytest.mark.parametrize("user", [Says, SaysByModel])
@@ -439,40 +403,6 @@ def test_users_survive_a_provider_that_fails() -> None:
     vector.provider.answer = Commitment.static(0)
     assert plain(vector.reset(seed=3)) == plain(twin.reset(seed=3))
     assert plain(vector.step([0, 1])) == plain(twin.step([0, 1]))
-
-
-@pytest.mark.parametrize("answer", [None, "a", (1, 0.5, [0.0, 0.0]), 1])
-def test_what_is_no_commitment_is_an_error(answer: Any) -> None:
-    policy = Commits()
-    policy.answer = answer
-    with pytest.raises(TypeError, match=r"provider: its commit method returned .*; expected a Commitment"):
-        begun(UserEnv(G4B, policy))
-    policy.answer = Commitment.static(0, models=3)
-    with pytest.raises(ValueError, match=r"provider: commitments over 3 models are not allowed; expected .* over 2"):
-        begun(UserEnv(G4B, policy))
-
-
-def test_policies_are_objects_or_names() -> None:
-    for bad in (None, 3, object(), Says, SaysAtLast, Commits, [Says()]):
-        for make in (ProviderEnv, partial(ProviderVectorEnv, 2)):
-            with pytest.raises(TypeError, match=r"user: .* expected a name or an object with a patience method"):
-                make(G4B, bad)
-        for make in (UserEnv, partial(UserVectorEnv, 2)):
-            with pytest.raises(TypeError, match=r"provider: .* expected a name or an object with a commit method"):
-                make(G4B, bad)
-    with pytest.raises(ValueError, match="user: 'nobody' is not allowed; expected one of informed, random, rational"):
-        ProviderEnv(user="nobody")
-    with pytest.raises(ValueError, match="provider: 'nobody' is not allowed; expected one of equilibrium, random"):
-        UserEnv(provider="nobody")
-    for register, name in ((register_user, "rational"), (register_provider, "random")):
-        with pytest.raises(ValueError, match=f"'{name}' is registered already"):
-            register(name, Says)
-        with pytest.raises(TypeError, match="expected what creates a policy"):
-            register("mine", 3)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"patience: 1\.5 is not allowed"):
-        FixedPatienceUser(1.5)
-    with pytest.raises(TypeError, match=r"users: .* expected objects with a patience method"):
-        MixtureUser([SaysAtLast()], [1])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("options", [{"routing": "pass"}, {"observe": {"user": ["game"]}}], ids=str)

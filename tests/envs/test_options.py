@@ -1,4 +1,4 @@
-"""Each option does what it says, in every API that has it."""
+"""What the options that all environments share promise; `test_one_set_of_rules.py` plays them by the documentation."""
 
 from __future__ import annotations
 
@@ -10,26 +10,22 @@ import pytest
 from scipy import stats
 
 from stackroute import Commitment, Game, load_game, solve
-from stackroute.agents import CountingUser, FixedPatienceUser, RandomProvider, StaticProvider
-from stackroute.analytic import NashEquilibria, nash_equilibria, stratified_games
+from stackroute.agents import CountingUser, FixedPatienceUser, StaticProvider
 from stackroute.analytic import random_games as drawn_uniformly
+from stackroute.analytic import stratified_games
 from stackroute.envs import (
     ABANDON,
     PATIENCE_LEVELS,
     RE_PROMPT,
-    ProviderActions,
     ProviderEnv,
     ProviderVectorEnv,
     RoutingBatch,
     UserEnv,
     UserVectorEnv,
     Variant,
-    observation_space,
     observe,
-    parallel_env,
     raw_env,
 )
-from stackroute.envs.actions import GRID_DELAYS, GRID_PROBABILITIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,55 +89,6 @@ def test_money_keeps_its_unit_where_there_is_none() -> None:
 # --- observe ---
 
 
-@pytest.mark.parametrize("max_passes", [1, 7, 1000])
-def test_the_history_is_the_last_model_and_the_passes_so_far(cascade_game: Game, max_passes: int) -> None:
-    env = raw_env(cascade_game, observe=HISTORY, max_passes=max_passes)
-    plain = raw_env(cascade_game, max_passes=max_passes)
-    models = set()
-    for seed in range(30):
-        answers = [RE_PROMPT] * 60
-        action = [np.array([seed % 3 == 0, 0.3, 0.1, 0.2])]
-        env.reset(seed=seed)
-        assert env.observe("user_0")[11:].tolist() == [0, 0]
-        both = zip(episode(env, seed, action, answers), episode(plain, seed, action, answers), strict=True)
-        for (seen, *rewards), (short, *same) in both:
-            assert rewards == same
-            passes, model = env.infos["user_0"]["pass"], env.infos["user_0"]["model"]
-            np.testing.assert_array_equal(seen[:11], short)
-            assert seen[11] == model
-            assert seen[12] == pytest.approx(passes / (passes + 5), rel=1e-6)
-            assert env.observation_space("user_0").contains(seen)
-            np.testing.assert_array_equal(env.observe("provider_0"), seen[np.r_[:7, 11:13]])
-            models.add(model)
-    assert models == {0, 1}
-
-
-@pytest.mark.parametrize("models", [1, 2, 3, 5])
-def test_observations_have_the_blocks_asked_for_in_every_api(models: int) -> None:
-    game = Game(np.linspace(0.3, 0.7, models), np.linspace(0.1, 0.7, models), np.full(models, 0.2), 2.0, 3.0)
-    lengths = {"game": 3 * models + 1, "commitment": 3 * models - 2, "history": models}
-    for provider, user in (
-        (["game"], ["game", "commitment"]),
-        (["history", "game"], ["commitment"]),
-        (["history"], ["history", "commitment", "game"]),
-    ):
-        options: Any = {"observe": {"provider": provider, "user": user}}
-        widths = {"provider": sum(map(lengths.get, provider)), "user": sum(map(lengths.get, user))}  # type: ignore[arg-type]
-        for make, player in ((ProviderEnv, "provider"), (UserEnv, "user")):
-            single = make(game, FixedPatienceUser(0.5) if player == "provider" else "random", **options)
-            assert single.observation_space.shape == single.reset(seed=0)[0].shape == (widths[player],)
-        for turns in (raw_env(game, **options), parallel_env(game, **options)):
-            for player, width in widths.items():
-                assert turns.observation_space(f"{player}_0").shape == (width,)
-        batch = RoutingBatch(game, 3, **options)
-        assert [seen.shape for seen in batch.reset()] == [(3, widths["provider"]), (3, widths["user"])]
-        everything = observation_space(models, ["game", "commitment", "history"])
-        assert turns.state_space == everything
-        # A list in any order means the same, and what is left out is the default.
-        assert observation_space(models, provider) == observation_space(models, provider[::-1])
-    assert raw_env(game, observe={"user": ["game"]}).observation_space("provider_0").shape == (3 * models + 1,)
-
-
 def test_a_user_is_shown_what_it_observes(cascade_game: Game) -> None:
     seen = []
 
@@ -165,92 +112,7 @@ def test_a_user_is_shown_what_it_observes(cascade_game: Game) -> None:
     assert {int(now.passes[0]) for now in seen} >= {1, 2}
 
 
-# --- routing, throttling ---
-
-
-def test_a_lottery_serves_re_prompts_with_its_weights(hopeless: Game) -> None:
-    env = raw_env(hopeless, routing="lottery", max_passes=10_000)
-    env.reset(seed=1)
-    env.step(np.array([1.0, 0.3, 0.1, 0.0, 0.5]))
-    commitment = env.tasks.commitment()[0]
-    np.testing.assert_allclose(commitment.transition, [[0.75, 0.25]] * 2)
-    assert (commitment.start.tolist(), commitment.delay.tolist()) == ([0, 1], [0, 1])
-    models = []
-    for _ in range(4000):
-        env.step(RE_PROMPT)
-        models.append(env.infos["user_0"]["model"])
-    # Five standard deviations.
-    assert abs(np.mean(models) - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 4000)
-
-
-def test_without_commitment_each_pass_is_on_the_model_just_chosen() -> None:
-    three = Game([0.1, 0.2, 0.3], [0.1, 0.4, 0.8], [0.2, 0.3, 0.4], value=1.1, churn_penalty=5)
-    env, together = raw_env(three, routing="pass"), parallel_env(three, routing="pass")
-    served = 0
-    for seed in range(40):
-        generator = np.random.default_rng(seed)
-        actions = [np.array([generator.random(), generator.random()]) for _ in range(60)]
-        together.reset(seed=seed)
-        for action in actions:
-            _, _, terminated, _, infos = together.step({"provider_0": action, "user_0": RE_PROMPT})
-            model = int(action[0] * 3)
-            assert infos["user_0"]["model"] == model
-            assert infos["user_0"]["latency"] == pytest.approx([0.2, 0.3, 0.4][model] + action[1] * 1.1, rel=1e-15)
-            served += 1
-            if terminated["user_0"]:
-                break
-        for seen, *_ in episode(env, seed, actions, [RE_PROMPT] * 60):
-            # The choice is not seen.
-            assert (seen[10:] == 0).all()
-        assert env.infos["user_0"]["pass"] == infos["user_0"]["pass"]
-    assert served > 100
-
-
-@pytest.mark.parametrize("routing", ["cascade", "lottery", "pass"])
-def test_without_throttling_there_are_no_delays(cascade_game: Game, routing: Any) -> None:
-    still, delaying = (raw_env(cascade_game, routing=routing, throttling=throttling) for throttling in (False, True))
-    width = still.action_space("provider_0").shape[0]
-    assert delaying.action_space("provider_0").shape == (width + (1 if routing == "pass" else 2),)
-    for seed in range(5):
-        moves = np.random.default_rng(seed).random((60, width))
-        padded = [np.append(move, np.zeros(1 if routing == "pass" else 2)) for move in moves]
-        one = episode(still, seed, list(moves), [RE_PROMPT] * 60)
-        for (seen, *rewards), (same, *again) in zip(
-            one, episode(delaying, seed, padded, [RE_PROMPT] * 60), strict=True
-        ):
-            assert rewards == again
-            np.testing.assert_array_equal(seen, same)
-    for throttling in (False, True):
-        named = UserVectorEnv(
-            50, cascade_game, routing="lottery" if routing == "lottery" else "cascade", throttling=throttling
-        )
-        named.reset(seed=1)
-        assert (named.tasks.commitment().delay > 0).all() == throttling
-
-
 # --- equilibrium ---
-
-
-@pytest.mark.parametrize("throttling", [False, True])
-def test_every_environment_knows_its_exact_reference(throttling: bool) -> None:
-    games = [load_game(name).game for name in NAMES]
-    for make in (raw_env, parallel_env, ProviderEnv, UserEnv):
-        env = make(NAMES, throttling=throttling)
-        found = set()
-        for number in range(8):
-            env.reset(seed=3 if number == 0 else None)
-            row = int(env.unwrapped.tasks.rows["game"][0])
-            assert env.unwrapped.equilibrium.provider_cost == solve(games[row], throttling=throttling).provider_cost
-            found.add(row)
-        assert len(found) > 2
-    vectors: list[Any] = [make(6, NAMES, throttling=throttling) for make in (ProviderVectorEnv, UserVectorEnv)]
-    for vector in (*vectors, RoutingBatch(NAMES, 6, throttling=throttling)):
-        vector.reset(seed=1)
-        costs = [solve(games[row], throttling=throttling).provider_cost for row in vector.tasks.rows["game"]]
-        assert vector.equilibrium.provider_cost.tolist() == costs
-    without = raw_env("g4b", routing="pass").equilibrium
-    assert isinstance(without, NashEquilibria)
-    assert without.best == nash_equilibria(load_game("g4b").game).best
 
 
 def test_the_reference_is_in_the_unit_of_the_rewards(cascade_game: Game) -> None:
@@ -259,31 +121,6 @@ def test_the_reference_is_in_the_unit_of_the_rewards(cascade_game: Game) -> None
 
 
 # --- action ---
-
-
-@pytest.mark.parametrize("models", [1, 2, 3, 5])
-@pytest.mark.parametrize("throttling", [False, True])
-@pytest.mark.parametrize("routing", ["cascade", "lottery", "pass"])
-def test_the_grid_lists_distinct_commitments_with_exact_ends(models: int, throttling: bool, routing: Any) -> None:
-    actions = ProviderActions(models, routing, throttling, "grid")
-    grid = actions.grid
-    assert actions.space.n == len(grid)  # type: ignore[union-attr]
-    assert all(actions.box.contains(row) for row in grid)
-    assert len(np.unique(grid, axis=0)) == len(grid)
-    game = Game(np.linspace(0.3, 0.7, models), np.linspace(0.1, 0.7, models), np.full(models, 0.2), 1.1, 3.0)
-    made = actions.commitment(game, np.arange(len(grid)))
-    assert set(made.first_model.tolist()) == set(range(models))
-    assert set(np.unique(made.delay)) == ({float(level) * 1.1 for level in GRID_DELAYS} if throttling else {0.0})
-    if routing == "cascade":
-        assert made.is_cascade.all()
-        moving = made.cascade_probability[made.first_model < models - 1]
-        assert set(np.unique(moving)) >= (set(GRID_PROBABILITIES) if models > 1 else set())
-    if models == 2 and routing == "cascade":
-        delays = len(GRID_DELAYS) if throttling else 1
-        assert len(grid) == len(GRID_PROBABILITIES) * delays**2 + delays
-        last = made.first_model == 1
-        assert (made.cascade_probability[last] == 0).all()
-        assert (made.delay[last, 0] == 0).all()
 
 
 @pytest.mark.parametrize("routing", ["cascade", "lottery", "pass"])
@@ -348,19 +185,6 @@ def test_games_are_drawn_uniformly(kind: str, draw: Callable[[Any, int], list[in
     counts = np.bincount(draw(games, 60 * several if draw is drawn_in_turn else 200 * several), minlength=several)
     assert len(counts) == several
     assert stats.chisquare(counts).pvalue > 1e-4
-
-
-@pytest.mark.parametrize("hidden", [False, True])
-def test_users_meet_games_uniformly_or_where_they_see_none_as_often_as_passes_fail(hidden: bool) -> None:
-    games = Game(
-        [[0.1, 0.5], [0.5, 0.7], [0.9, 0.95]], np.full((3, 2), 0.1), np.full((3, 2), 0.1), np.ones(3), np.ones(3)
-    )
-    observed: Any = {"observe": {"user": ["commitment"]}} if hidden else {}
-    users = UserVectorEnv(9_000, games, StaticProvider(Commitment.static(0)), **observed)
-    users.reset(seed=5)
-    counts = np.bincount(users.tasks.rows["game"], minlength=3)
-    expected = np.array([0.9, 0.5, 0.1]) / 1.5 if hidden else np.full(3, 1 / 3)
-    assert stats.chisquare(counts, 9_000 * expected).pvalue > 1e-4
 
 
 def test_the_game_of_a_task_depends_on_its_seed_and_number_only(random_games: Game) -> None:
@@ -437,11 +261,3 @@ def test_a_re_prompt_after_the_last_pass_truncates_in_every_api(hopeless: Game, 
     means.reset(seed=0)
     info = means.step(np.zeros(4))[4]
     assert (info["passes"], info["solved"], info["abandoned"], info["churn_penalty"]) == (most, 0, 0, 0)
-
-
-def test_a_random_provider_commits_by_the_routing_of_the_environment(cascade_game: Game) -> None:
-    for routing in ("cascade", "lottery"):
-        named = UserVectorEnv(9, cascade_game, routing=routing)
-        given = UserVectorEnv(9, cascade_game, RandomProvider(True, routing), routing=routing)
-        np.testing.assert_array_equal(named.reset(seed=1)[0], given.reset(seed=1)[0])
-        assert named.tasks.commitment().is_cascade.all() == (routing == "cascade")

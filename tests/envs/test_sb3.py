@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 from stackroute import Game
 from stackroute.agents import CountingUser, FixedPatienceUser
-from stackroute.envs import PATIENCE_LEVELS, ProviderVectorEnv, UserVectorEnv
+from stackroute.envs import ProviderVectorEnv, UserVectorEnv
 from stackroute.envs.actions import from_symmetric, to_symmetric
 from stackroute.envs.sb3 import VecEnv
 
@@ -129,17 +129,6 @@ def test_the_ends_of_a_learner_s_range_are_exactly_0_and_1() -> None:
     np.testing.assert_allclose(from_symmetric(to_symmetric([0, 0.3, 1])), [0, 0.3, 1], atol=1e-15)
 
 
-def test_a_patience_of_0_gains_nothing_whatever_the_task() -> None:
-    env = made_of("patience grid", tasks_per_commitment=500)
-    rewards = []
-    for level in (0, len(PATIENCE_LEVELS) - 1):
-        env.seed(1)
-        env.reset()
-        rewards.append(env.step(np.full(SIZE, level))[1])
-    assert (rewards[0] == 0).all()
-    assert (rewards[1] != 0).all()
-
-
 @EVERY_KIND
 def test_seeds_are_those_of_slots_and_a_reset_without_one_goes_on(kind: str) -> None:
     env = made_of(kind)
@@ -180,35 +169,6 @@ def test_attributes_and_methods_are_those_of_the_vector_environment() -> None:
 def test_other_environments_are_errors() -> None:
     with pytest.raises(TypeError, match=r"env: .* is not allowed; expected a ProviderVectorEnv or a UserVectorEnv"):
         VecEnv("g4b")  # type: ignore[arg-type]
-
-
-@EVERY_KIND
-def test_wrappers_of_sb3(kind: str) -> None:
-    options = {"game": SEVERAL, "observe": ALL, "reward_unit": "relative"}
-    plain, monitored = made_of(kind, **options), VecMonitor(made_of(kind, **options))
-    # Clipped observations could not be turned back.
-    normal = VecNormalize(made_of(kind, **options), clip_obs=1e6)
-    for env in (plain, monitored, normal):
-        env.seed(3)
-    first = plain.reset()
-    np.testing.assert_array_equal(monitored.reset(), first)
-    normal.reset()
-    np.testing.assert_array_equal(normal.get_original_obs(), first)
-    for _ in range(20):
-        actions = sampled(plain)
-        observation, rewards, done, infos = plain.step(actions)
-        returned = monitored.step(actions)
-        np.testing.assert_array_equal(returned[0], observation)
-        for slot in np.flatnonzero(done):
-            mine, theirs = infos[slot]["episode"], returned[3][slot]["episode"]
-            assert theirs["r"] == pytest.approx(mine["r"], rel=1e-4, abs=1e-4)
-            assert theirs["l"] == mine["l"]
-        scaled = normal.step(actions)
-        np.testing.assert_array_equal(normal.get_original_obs(), observation)
-        np.testing.assert_array_equal(normal.get_original_reward(), rewards)
-        for slot in np.flatnonzero(done):
-            last = normal.unnormalize_obs(scaled[3][slot]["terminal_observation"])
-            np.testing.assert_allclose(last, infos[slot]["terminal_observation"], atol=1e-3)
 
 
 @EVERY_KIND

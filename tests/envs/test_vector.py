@@ -10,13 +10,9 @@ import numpy as np
 import pytest
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import (
-    DictInfoToList,
     NormalizeObservation,
-    NormalizeReward,
     RecordEpisodeStatistics,
-    TransformAction,
     TransformObservation,
-    TransformReward,
 )
 
 from stackroute import Commitment, Game, load_game
@@ -214,37 +210,6 @@ def test_record_episode_statistics(make: Any, options: dict[str, Any]) -> None:
     np.testing.assert_allclose(list(vector.return_queue), [one for one, _ in recorded])
     assert list(vector.length_queue) == [one for _, one in recorded]
     assert (max(vector.length_queue) > 1) == (options.get("routing") == "pass" or "observe" in options)
-
-
-@KINDS
-def test_wrappers_of_rewards_actions_and_infos(make: Any, options: dict[str, Any]) -> None:
-    def wrapped() -> Any:
-        return make(SLOTS, max_passes=4, **MANY, **options)
-
-    def opposite(actions: Any) -> Any:
-        return (space.n - 1 - actions) if isinstance(space, gymnasium.spaces.Discrete) else 1 - actions
-
-    plain = wrapped()
-    space = plain.single_action_space
-    doubled, other_way = TransformReward(wrapped(), lambda rewards: 2 * rewards), TransformAction(wrapped(), opposite)
-    normal, listed = NormalizeReward(wrapped()), DictInfoToList(wrapped())
-    for vector in (plain, doubled, other_way, normal, listed):
-        vector.reset(seed=6)
-    plain.action_space.seed(6)
-    for _ in range(40):
-        actions = plain.action_space.sample()
-        returned = plain.step(actions)
-        over = returned[2] | returned[3]
-        np.testing.assert_array_equal(doubled.step(actions)[1], 2 * returned[1])
-        for mine, yours in zip(other_way.step(opposite(actions))[:4], returned[:4], strict=True):
-            np.testing.assert_allclose(mine, yours, rtol=1e-6)
-        seen, rewards, terminated, truncated, infos = normal.step(actions)
-        assert_same((seen, terminated, truncated, infos), (returned[0], *returned[2:]))
-        assert np.isfinite(rewards).all()
-        for slot, info in enumerate(listed.step(actions)[4]):
-            assert ("final_obs" in info) == over[slot]
-            if over[slot]:
-                np.testing.assert_array_equal(info["final_obs"], returned[4]["final_obs"][slot])
 
 
 def test_gymnasium_s_wrappers_of_observations_refuse_every_vector_that_resets_in_the_same_step() -> None:
