@@ -53,7 +53,6 @@ def test_check_env_of_the_user(decision: str, committed: dict[str, Any]) -> None
         ("User", {"decision": "task"}),
         ("User", {"provider": "equilibrium", "game": "gpt-4.1-o3-dev"}),
     ],
-    ids=str,
 )
 def test_check_env_with_rendering(name: str, options: dict[str, Any]) -> None:
     with warnings.catch_warnings():
@@ -123,7 +122,6 @@ def test_a_spec_is_a_text() -> None:
         ("User", {"routing": "lottery"}, True),
         ("User", {"decision": "task"}, False),
     ],
-    ids=str,
 )
 def test_returns_and_lengths_of_episodes_are_those_of_play(name: str, options: Any, several_steps: bool) -> None:
     wrapped = RecordEpisodeStatistics(make(name, game=GAMES, reward_unit="relative", max_passes=4, **options))

@@ -110,7 +110,6 @@ def test_the_user_s_is_the_vector_of_single_environments(committed: dict[str, An
         (UserEnv, UserVectorEnv, {"provider": "random", "observe": {"user": ["commitment"]}}),
         (UserEnv, UserVectorEnv, {"decision": "task", "action": "grid", "tasks_per_commitment": 7}),
     ],
-    ids=str,
 )
 def test_hundreds_of_steps_are_the_same_for_the_policies_of_the_package(
     single: Any, native: Any, options: dict[str, Any]
