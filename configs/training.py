@@ -57,7 +57,7 @@ class CertificateSettings(Settings):
     """A commitment is accepted when sampled play shows what the user's answer to it costs the provider.
 
     Attributes:
-        tolerance: The costs of all answers that are not ruled out must agree within this share. A quarter is the gain
+        tolerance: The costs of all answers that are not ruled out must agree within this share. Half of it is the gain
             for which it is worth searching nearer to the threshold.
         standard_errors: By how many standard errors an answer must be worse for the user than the best to be ruled out.
         tasks: Most tasks played for one commitment.

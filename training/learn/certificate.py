@@ -94,8 +94,8 @@ def walk(play: SampledGame, start: Commitment, settings: CertificateSettings) ->
     """Find the cheapest commitment near a given one about which play is sure.
 
     Only the cascade probability moves: first by ever longer steps to both sides; then, from the cheapest place found,
-    the gap to the next one on the side of the threshold is halved until crossing it would save no more than a
-    quarter of the tolerance, if the user answered the same. It does not move for a gain within the tolerance.
+    the gap to the next one on the side of the threshold is halved until crossing it would save no more than half
+    the tolerance, if the user answered the same. It does not move for a gain within the tolerance.
 
     Args:
         play: The game.
@@ -124,7 +124,7 @@ def walk(play: SampledGame, start: Commitment, settings: CertificateSettings) ->
     if not side or _place(found.commitment) == centre or not 0 <= index < len(places):
         return found
     bad = float(places[index])
-    while _saving(play, found, bad) > settings.tolerance / 4:
+    while _saving(play, found, bad) > settings.tolerance / 2:
         middle = (bad + _place(found.commitment)) / 2
         nearer = check(play, _moved(start, middle), settings, worth=found.cost)
         if nearer.sure and nearer.cost < found.cost:
