@@ -76,6 +76,10 @@ def slot_seeds(seed: Seeds, size: int) -> IntArray:
     if isinstance(seed, Sequence | np.ndarray) and not isinstance(seed, str) and np.ndim(seed) > 0:
         if len(seed) != size or None in list(seed):
             raise ValueError(f"seed: {seed!r} is not allowed; expected a seed for each of {size} slots, or one number")
+        given = np.asarray(seed)
+        if given.dtype.kind in "iu" and (given >= 0).all():
+            # Many times faster than one by one.
+            return (given.astype(np.uint64) % np.uint64(2**63)).astype(np.int64)
         return np.array([task_seed(one) for one in seed], dtype=np.int64)
     if seed is None:
         raise gymnasium.error.Error("seed: None is not allowed; expected a whole number of at least 0")

@@ -1,11 +1,12 @@
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from stable_baselines3 import DQN, PPO
-from stackroute.envs.encoding import observe
 
 from stackroute import Commitment, Game
 from stackroute.agents import (
@@ -21,25 +22,29 @@ from stackroute.agents.errors import PolicyFileError
 from stackroute.envs import (
     PATIENCE_LEVELS,
     RE_PROMPT,
-    PatienceBatch,
-    ProviderBatch,
     ProviderEnv,
     ProviderPolicy,
+    ProviderVectorEnv,
     UserEnv,
     UserPolicy,
+    UserVectorEnv,
+    observe,
 )
-from stackroute.envs.sb3 import PatienceVecEnv, ProviderVecEnv
+from stackroute.envs.sb3 import VecEnv
 
-COMMITMENTS = Commitment([1, 1, 2], [0.0, 0.7, 0.0], [[0, 0], [0.1, 0.5], [0, 0.2]])
+COMMITMENTS = Commitment.cascade([0, 0, 1], [0.0, 0.7, 0.0], [[0, 0], [0.1, 0.5], [0, 0.2]])
+
+
+def choosing(game: Game, **options: Any) -> VecEnv:
+    return VecEnv(UserVectorEnv(4, game, RandomProvider(), decision="task", **options))
 
 
 def learned_user(game: Game) -> LearnedUser:
-    env = PatienceVecEnv(PatienceBatch(game, RandomProvider(), 4, action="grid"))
-    return LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy, PATIENCE_LEVELS)
+    return LearnedUser(PPO("MlpPolicy", choosing(game, action="grid"), seed=1, device="cpu").policy)
 
 
 def learned_provider(game: Game) -> LearnedProvider:
-    env = ProviderVecEnv(ProviderBatch(game, RationalUser(), 4, throttling=True))
+    env = VecEnv(ProviderVectorEnv(4, game, RationalUser()))
     return LearnedProvider(PPO("MlpPolicy", env, seed=1, device="cpu").policy)
 
 
@@ -61,7 +66,7 @@ def test_a_user_is_the_same_after_saving_and_loading(cascade_game: Game, tmp_pat
 
 def test_a_policy_trained_pass_by_pass_is_a_user_too(cascade_game: Game, tmp_path: Path) -> None:
     model = PPO("MlpPolicy", UserEnv(cascade_game), seed=1, device="cpu")
-    user = LearnedUser(model.policy, levels=None)
+    user = LearnedUser(model.policy)
     save_policy(user, tmp_path / "user.npz")
     patience = load_user(tmp_path / "user.npz").patience(cascade_game, COMMITMENTS, np.zeros(3))
     np.testing.assert_array_equal(patience, user.patience(cascade_game, COMMITMENTS, np.zeros(3)))
@@ -76,31 +81,36 @@ def test_policies_are_read_in_the_actions_they_were_trained_on(tmp_path: Path) -
     provider = LearnedProvider(model.policy)
     save_policy(provider, tmp_path / "provider.npz")
     for policy in (provider, load_provider(tmp_path / "provider.npz")):
-        commitment = policy.commit(env.variant.games[0], np.zeros(4))
-        np.testing.assert_allclose(commitment.cascade, action[1])
+        commitment = policy.commit(env.variant.games[0], np.zeros(5))
+        np.testing.assert_allclose(commitment.cascade_probability, action[1:2])
         np.testing.assert_allclose(commitment.delay, action[2:] * 2)
 
 
 def test_activations_survive_saving(cascade_game: Game, tmp_path: Path) -> None:
-    env = PatienceVecEnv(PatienceBatch(cascade_game, RandomProvider(), 4, action="grid"))
+    env = choosing(cascade_game, action="grid")
     model = PPO("MlpPolicy", env, policy_kwargs={"activation_fn": torch.nn.ReLU}, device="cpu")
-    save_policy(LearnedUser(model.policy, PATIENCE_LEVELS), tmp_path / "user.npz")
+    save_policy(LearnedUser(model.policy), tmp_path / "user.npz")
     loaded = load_user(tmp_path / "user.npz")
     assert loaded.policy.activation_fn is torch.nn.ReLU
 
     model = PPO("MlpPolicy", env, policy_kwargs={"activation_fn": torch.nn.Hardswish}, device="cpu")
     with pytest.raises(ValueError, match="policy: cannot be saved"):
-        save_policy(LearnedUser(model.policy, PATIENCE_LEVELS), tmp_path / "other.npz")
+        save_policy(LearnedUser(model.policy), tmp_path / "other.npz")
     assert not (tmp_path / "other.npz").exists()
 
 
 def test_policies_with_other_actions_are_errors(cascade_game: Game) -> None:
     per_pass = PPO("MlpPolicy", UserEnv(cascade_game), device="cpu").policy
-    with pytest.raises(ValueError, match=r"expected Discrete\(10\)"):
-        LearnedUser(per_pass, PATIENCE_LEVELS)
-    with pytest.raises(ValueError, match="expected those of ProviderVecEnv"):
+    commits = learned_provider(cascade_game).policy
+    with pytest.raises(ValueError, match=r"policy: observations .* are not allowed"):
         LearnedProvider(per_pass)
-    for player in (LearnedProvider, lambda policy: LearnedUser(policy, None)):
+    for policy, space in ((per_pass, spaces.Discrete(3)), (commits, spaces.Box(-1, 1, (7,)))):
+        policy.action_space = space
+    with pytest.raises(ValueError, match=r"policy: actions Discrete\(3\) .* expected Discrete\(2\), Discrete\(10\)"):
+        LearnedUser(per_pass)
+    with pytest.raises(ValueError, match="expected those of a provider that commits"):
+        LearnedProvider(commits)
+    for player in (LearnedProvider, LearnedUser):
         with pytest.raises(TypeError, match=r"policy: Linear is not allowed; expected a policy of stable-baselines3"):
             player(torch.nn.Linear(11, 2))
 
@@ -113,7 +123,7 @@ def test_a_value_based_user_re_prompts_always_or_never(cascade_game: Game, tmp_p
         for bias, patience in (([1.0, 0.0], 1.0), ([0.0, 1.0], 0.0)):
             policy.q_net.q_net[-1].bias.copy_(torch.tensor(bias))
             expected = 1.0 if int(policy.predict(observation)[0][0]) == RE_PROMPT else 0.0
-            user = LearnedUser(policy, None)
+            user = LearnedUser(policy)
             save_policy(user, tmp_path / "user.npz")
             for one in (user, load_user(tmp_path / "user.npz")):
                 assert one.patience(cascade_game, COMMITMENTS, np.zeros(3)).tolist() == [patience] * 3 == [expected] * 3
@@ -150,7 +160,29 @@ def test_a_file_of_another_kind_is_an_error(cascade_game: Game, tmp_path: Path) 
 
 
 def test_policies_over_other_observations_are_refused() -> None:
-    env = UserEnv("g1", observe="history")
+    env = UserEnv("g1", observe={"user": ["game", "history"]})
     model = PPO("MlpPolicy", env, n_steps=8, batch_size=8, seed=1, device="cpu")
-    with pytest.raises(ValueError, match=r"policy: observations .* are not allowed; expected Box\(.*\(11,\)"):
-        LearnedUser(model.policy, levels=None)
+    with pytest.raises(ValueError, match=r"policy: observations .* are not allowed; expected those of game and comm"):
+        LearnedUser(model.policy)
+
+
+@pytest.mark.parametrize("options", [{}, {"routing": "lottery"}, {"throttling": False}, {"action": "grid"}])
+@pytest.mark.parametrize("models", [1, 3])
+def test_players_of_any_number_of_models(tmp_path: Path, models: int, options: dict[str, Any]) -> None:
+    parts = np.linspace(0.2, 0.8, models)
+    game = Game(parts, parts, parts / 2, value=1.0, churn_penalty=2.0)
+    env = ProviderEnv(game, "random", **options)
+    provider = LearnedProvider(PPO("MlpPolicy", env, seed=1, device="cpu").policy)
+    users = UserVectorEnv(4, game, "random", decision="task", **options)
+    user = LearnedUser(PPO("MlpPolicy", VecEnv(users), seed=1, device="cpu").policy)
+    assert (provider.view.models, user.view.models) == (models, models)
+    for player in (provider, user):
+        save_policy(player, tmp_path / f"{type(player).__name__}.npz")
+    made = provider.commit(game, np.zeros(2 * models + 1))
+    again = load_provider(tmp_path / "LearnedProvider.npz").commit(game, np.zeros(2 * models + 1))
+    assert made.models == models
+    for name in ("start", "transition", "delay"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(made, name))
+    patience = user.patience(game, made, np.zeros(()))
+    assert load_user(tmp_path / "LearnedUser.npz").patience(game, made, np.zeros(())) == patience
+    assert 0 <= patience <= 1

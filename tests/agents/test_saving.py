@@ -25,10 +25,10 @@ from stackroute.agents import (
     save_policy,
 )
 from stackroute.agents.errors import PolicyFileError, UntrustedFileError
-from stackroute.envs import PATIENCE_LEVELS, PatienceBatch, ProviderBatch, UserEnv
-from stackroute.envs.sb3 import PatienceVecEnv, ProviderVecEnv
+from stackroute.envs import ProviderVectorEnv, UserEnv, UserVectorEnv
+from stackroute.envs.sb3 import VecEnv
 
-COMMITMENTS = Commitment([1, 1, 2], [0.0, 0.7, 0.0], [[0, 0], [0.1, 0.5], [0, 0.2]])
+COMMITMENTS = Commitment.cascade([0, 0, 1], [0.0, 0.7, 0.0], [[0, 0], [0.1, 0.5], [0, 0.2]])
 TRUSTED = pytest.mark.filterwarnings("ignore:.*runs code of whoever made this file")
 
 
@@ -49,16 +49,21 @@ PROVIDERS: dict[str, Callable[[], type[BaseAlgorithm]]] = {
 
 
 def provider_model(game: Game, name: str, **options: Any) -> BaseAlgorithm:
-    batch = ProviderBatch(game, RationalUser(), 2, throttling=True, action="grid" if name == "dqn" else "box")
+    env = ProviderVectorEnv(2, game, RationalUser(), action="grid" if name == "dqn" else "box")
     if name not in ("ppo", "a2c"):
         options |= {"buffer_size": 10}
-    return PROVIDERS[name]()("MlpPolicy", ProviderVecEnv(batch), seed=6, device="cpu", **options)
+    return PROVIDERS[name]()("MlpPolicy", VecEnv(env), seed=6, device="cpu", **options)
 
 
 def assert_commits_alike(one: Any, other: Any, games: Game) -> None:
-    for name in ("model", "cascade", "delay"):
-        expected = getattr(one.commit(games, np.zeros((*games.shape, 4))), name)
-        np.testing.assert_array_equal(getattr(other.commit(games, np.zeros((*games.shape, 4))), name), expected)
+    numbers = np.zeros((*games.shape, 5))
+    for name in ("start", "transition", "delay"):
+        expected = getattr(one.commit(games, numbers), name)
+        np.testing.assert_array_equal(getattr(other.commit(games, numbers), name), expected)
+
+
+def choosing(game: Game, **options: Any) -> VecEnv:
+    return VecEnv(UserVectorEnv(4, game, RandomProvider(), decision="task", **options))
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
@@ -84,17 +89,15 @@ def test_models_of_stable_baselines3_are_loaded_where_they_are_trusted(
 
 
 @TRUSTED
-@pytest.mark.parametrize(("action", "levels"), [("grid", PATIENCE_LEVELS), ("box", None)])
+@pytest.mark.parametrize("action", ["grid", "box"])
 def test_users_of_stable_baselines3_are_loaded_where_they_are_trusted(
-    cascade_game: Game, tmp_path: Path, action: Any, levels: tuple[float, ...] | None
+    cascade_game: Game, tmp_path: Path, action: Any
 ) -> None:
-    batch = PatienceBatch(cascade_game, RandomProvider(), 4, action=action)
-    model = PPO("MlpPolicy", PatienceVecEnv(batch), seed=1, device="cpu")
+    model = PPO("MlpPolicy", choosing(cascade_game, action=action), seed=1, device="cpu")
     model.save(tmp_path / "model.zip")
     user = load_user(tmp_path / "model.zip", trust=True)
     assert isinstance(user, LearnedUser)
-    assert user.levels == levels
-    expected = LearnedUser(model.policy, levels).patience(cascade_game, COMMITMENTS, np.zeros(3))
+    expected = LearnedUser(model.policy).patience(cascade_game, COMMITMENTS, np.zeros(3))
     np.testing.assert_array_equal(user.patience(cascade_game, COMMITMENTS, np.zeros(3)), expected)
 
 
@@ -144,7 +147,7 @@ def pickled(thing: object) -> str:
 @TRUSTED
 def test_a_zip_file_of_another_kind_is_an_error(cascade_game: Game, tmp_path: Path) -> None:
     PPO("MlpPolicy", UserEnv(cascade_game), seed=1, device="cpu").save(tmp_path / "user.zip")
-    with pytest.raises(PolicyFileError, match=r"user\.zip: policy: actions Discrete\(2\) are not allowed"):
+    with pytest.raises(PolicyFileError, match=r"user\.zip: policy: observations .* are not allowed"):
         load_provider(tmp_path / "user.zip", trust=True)
     (tmp_path / "text.zip").write_text("no model")
     with pytest.raises(PolicyFileError, match=r"text\.zip: not a model saved by stable-baselines3"):
@@ -155,7 +158,7 @@ def test_a_zip_file_of_another_kind_is_an_error(cascade_game: Game, tmp_path: Pa
 
 
 def test_fixed_commitments_survive_saving(cascade_game: Game, tmp_path: Path) -> None:
-    provider = StaticProvider(1, 0.1 + 0.2, [0.0, 1 / 3])
+    provider = StaticProvider(Commitment.cascade(0, 0.1 + 0.2, [0.0, 1 / 3]))
     save_policy(provider, tmp_path / "provider.npz")
     loaded = load_provider(tmp_path / "provider.npz")
     assert isinstance(loaded, StaticProvider)
@@ -166,12 +169,12 @@ def test_fixed_commitments_survive_saving(cascade_game: Game, tmp_path: Path) ->
 
 @pytest.mark.parametrize("blind", [False, True])
 def test_a_blind_user_stays_blind(cascade_game: Game, tmp_path: Path, blind: bool) -> None:
-    env = PatienceVecEnv(PatienceBatch(cascade_game, RandomProvider(), 4))
-    user = LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy, None, blind=blind)
+    env = choosing(cascade_game, observe={"user": ["game"] if blind else ["game", "commitment"]})
+    user = LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy)
     save_policy(user, tmp_path / "user.npz")
     loaded = load_user(tmp_path / "user.npz")
     assert isinstance(loaded, LearnedUser)
-    assert loaded.blind is blind
+    assert loaded.view.blocks == (("game",) if blind else ("game", "commitment"))
     expected = user.patience(cascade_game, COMMITMENTS, np.zeros(3))
     assert bool(np.ptp(expected) < 1e-6) is blind
     np.testing.assert_array_equal(loaded.patience(cascade_game, COMMITMENTS, np.zeros(3)), expected)
@@ -179,10 +182,10 @@ def test_a_blind_user_stays_blind(cascade_game: Game, tmp_path: Path, blind: boo
 
 @pytest.mark.parametrize("low", [0.0, -1.0])
 def test_boxes_of_both_kinds_survive_saving(cascade_game: Game, tmp_path: Path, low: float) -> None:
-    env = PatienceVecEnv(PatienceBatch(cascade_game, RandomProvider(), 4))
+    env = choosing(cascade_game)
     dtype = np.float64 if low == 0 else env.action_space.dtype
     env.action_space = spaces.Box(low, 1.0, (1,), dtype=dtype)  # type: ignore[arg-type]
-    user = LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy, None)
+    user = LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy)
     save_policy(user, tmp_path / "user.npz")
     loaded = load_user(tmp_path / "user.npz")
     assert loaded.policy.action_space == env.action_space
@@ -205,15 +208,17 @@ def rewritten(path: Path, change: dict[str, Any]) -> None:
         ({"network": {"class": "transformer"}}, "networks of the class 'transformer' cannot be built here"),
         ({"network": {"activation": "Softmax"}}, "activation 'Softmax' is not one of"),
         ({"network": {"net_arch": [3]}}, "not a saved policy"),
-        ({"levels": [0.0, 1.0]}, "not a saved policy"),
+        ({"actions": {"n": 3}}, "not a saved policy"),
+        ({"view": {"models": 3, "blocks": ["game"], "features": False}}, "not a saved policy"),
+        ({"view": {"models": 2, "blocks": [], "features": False}}, "not a saved policy"),
     ],
 )
 def test_a_file_that_describes_something_else_is_an_error(
     cascade_game: Game, tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     path = tmp_path / "user.npz"
-    env = PatienceVecEnv(PatienceBatch(cascade_game, RandomProvider(), 4, action="grid"))
-    save_policy(LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy, PATIENCE_LEVELS), path)
+    env = choosing(cascade_game, action="grid")
+    save_policy(LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy), path)
     rewritten(path, {})
     assert isinstance(load_policy(path), LearnedUser)
     rewritten(path, change)

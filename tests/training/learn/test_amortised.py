@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
-from stackroute.envs.encoding import observation_space
 
 from stackroute import load_game
 from stackroute.agents import LearnedProvider
+from stackroute.agents.learned import View
 from stackroute.agents.saving import load_provider, load_user, save_policy
 from stackroute.analytic import random_games
 from stackroute.configs import ConfigError
 from stackroute.configs.amortised import AllActionSettings, AmortisedSettings
 from stackroute.configs.training import load_training_settings, settings_from
+from stackroute.envs import observation_space
 from stackroute.training.learn import all_actions
 from stackroute.training.learn.all_actions import AllActionLearner, Played, learn_from_all_actions
 from stackroute.training.learn.amortised import provider_options, training_games
@@ -101,10 +102,10 @@ def test_saved_players_answer_as_before(features: str, pair: TrainedPair, tmp_pa
     save_policy(made.provider, tmp_path / "provider.npz")
     user, provider = load_user(tmp_path / "user.npz"), load_provider(tmp_path / "provider.npz")
     assert isinstance(provider, LearnedProvider)
-    assert provider.features == (features == "theory")
+    assert provider.view == View(2, ("game",), features == "theory")
     games = random_games(300, seed=5)
-    commitment, saved = (player.commit(games, np.zeros((300, 4))) for player in (made.provider, provider))
-    for name in ("model", "cascade", "delay"):
+    commitment, saved = (player.commit(games, np.zeros((300, 5))) for player in (made.provider, provider))
+    for name in ("start", "transition", "delay"):
         np.testing.assert_array_equal(getattr(commitment, name), getattr(saved, name))
     answers = [player.patience(games, commitment, np.zeros(300)) for player in (made.user, user)]
     np.testing.assert_array_equal(*answers)
@@ -115,7 +116,7 @@ def test_without_throttling_nothing_is_delayed() -> None:
     assert isinstance(made.provider, LearnedProvider)
     assert made.provider.commitments is not None
     assert made.provider.commitments.shape == (22, 2)
-    commitment = made.provider.commit(random_games(300, seed=5), np.zeros((300, 4)))
+    commitment = made.provider.commit(random_games(300, seed=5), np.zeros((300, 5)))
     assert not commitment.delay.any()
     assert made.held_out is not None
     assert made.held_out.throttling == ()
@@ -216,12 +217,12 @@ def test_evaluated_situations_are_not_learned_from() -> None:
 @pytest.mark.parametrize(
     ("commitments", "message"),
     [
-        (np.zeros((22, 3)), "commitments: shape"),
+        (np.zeros((22, 7)), "commitments: shape"),
         (np.full((22, 2), 1.5), "expected numbers in"),
         (np.zeros((21, 2)), "policy: actions Discrete"),
     ],
 )
 def test_a_list_of_commitments_must_fit_the_policy(commitments: np.ndarray, message: str) -> None:
-    policy = AllActionLearner(pytest.fail, observation_space(), 22, settings().user, seed=0).policy
+    policy = AllActionLearner(pytest.fail, observation_space(2, ["game"]), 22, settings().user, seed=0).policy
     with pytest.raises(ValueError, match=message):
         LearnedProvider(policy, commitments=commitments)

@@ -7,12 +7,12 @@ answers, so it is wrong at most about once in 1,000 checks; the seeds here are f
 import numpy as np
 import pytest
 
-from stackroute import Commitment, Game, best_response, load_game, provider_cost, solve, user_utility
-from stackroute.analytic import Stratum, cascade_thresholds, stratified_games
+from stackroute import Commitment, Game, best_response, load_game, solve
+from stackroute.analytic import Stratum, cascade_thresholds, provider_cost, stratified_games, user_utility
 from stackroute.configs.training import CertificateSettings
 from stackroute.training.learn.certificate import Checked, check, walk
 from stackroute.training.learn.evaluation import provider_regret
-from stackroute.training.learn.sampling import BLOCKS, SampledGame, joined
+from stackroute.training.learn.sampling import BLOCKS, SampledGame
 
 SETTINGS = CertificateSettings(tolerance=0.002, standard_errors=4.0, tasks=2_000_000)
 QUICK = SETTINGS.model_copy(update={"tasks": 200_000})
@@ -31,12 +31,16 @@ def random_cascades(count: int) -> list[Game]:
     return [batch[k] for batch in games for k in range(count)]
 
 
+def cascade_of(commitment: Commitment) -> float:
+    return float(commitment.cascade_probability[0])
+
+
 def starts(game: Game, sides: tuple[float, ...] = SIDES) -> list[Commitment]:
     """Commitments on both sides of the place where the provider's cost jumps."""
     best = solve(game).commitment
-    centre = float(best.cascade) if int(best.model) == 1 else 0.5
+    centre = cascade_of(best) if best.first_model == 0 else 0.5
     places = np.unique(np.clip(centre + np.array(sides), 0.0, 1.0))
-    return [Commitment(1, float(place), [0.0, 0.0]) for place in places]
+    return [Commitment.cascade(0, float(place), [0.0, 0.0]) for place in places]
 
 
 def assert_within_the_cliff(game: Game, found: Checked, tolerance: float) -> None:
@@ -71,7 +75,7 @@ def test_a_commitment_on_the_threshold_is_never_sure(cascade_game: Game) -> None
 
 
 def test_more_tasks_make_surer(cascade_game: Game) -> None:
-    near = Commitment(1, float(solve(cascade_game).commitment.cascade) + 0.01, [0.0, 0.0])
+    near = Commitment.cascade(0, cascade_of(solve(cascade_game).commitment) + 0.01, [0.0, 0.0])
     play = SampledGame(cascade_game, 3)
     few = check(play, near, QUICK.model_copy(update={"tasks": 10_000}))
     many = check(play, near, SETTINGS)
@@ -84,11 +88,11 @@ def test_more_tasks_make_surer(cascade_game: Game) -> None:
 @pytest.mark.parametrize("name", ["g4b", "g5"])
 def test_a_walk_ends_near_the_threshold_and_never_beyond(name: str, side: float) -> None:
     game = load_game(name).game
-    threshold = float(solve(game).commitment.cascade)
-    found = walk(SampledGame(game, 5), Commitment(1, threshold + side, [0.0, 0.0]), QUICK)
+    threshold = cascade_of(solve(game).commitment)
+    found = walk(SampledGame(game, 5), Commitment.cascade(0, threshold + side, [0.0, 0.0]), QUICK)
     assert found is not None
     assert found.sure
-    place = float(found.commitment.cascade)
+    place = cascade_of(found.commitment)
     assert place >= threshold if name == "g4b" else place <= threshold
     assert abs(place - threshold) < 0.05
     regret = float(provider_regret(game, found.commitment, solve(game).provider_cost, pessimistic=True))
@@ -97,11 +101,11 @@ def test_a_walk_ends_near_the_threshold_and_never_beyond(name: str, side: float)
 
 def test_where_the_reasoning_model_starts_there_is_nowhere_to_walk(cascade_game: Game) -> None:
     play = SampledGame(cascade_game, 5)
-    found = walk(play, Commitment(2, 0.0, [0.0, 0.0]), QUICK)
+    found = walk(play, Commitment.static(1, [0.0, 0.0]), QUICK)
     assert found is not None
-    assert (int(found.commitment.model), found.patience) == (2, 1.0)
+    assert (found.commitment.first_model, found.patience) == (1, 1.0)
     # With a delay of xi2 the user is indifferent, and nothing can make play sure of its answer.
-    indifferent = Commitment(2, 0.0, [0.0, float(cascade_game.net_value[1])])
+    indifferent = Commitment.static(1, [0.0, float(cascade_game.net_value[1])])
     assert walk(play, indifferent, QUICK) is None
 
 
@@ -119,7 +123,7 @@ def test_walks_end_within_the_cliff_from_both_sides(number: int) -> None:
         regret = float(provider_regret(game, found.commitment, best, pessimistic=True))
         assert 0 <= regret < 0.1
         if 0 < low < 1:
-            place = float(found.commitment.cascade)
+            place = cascade_of(found.commitment)
             assert place >= high or place <= low
 
 
@@ -127,9 +131,9 @@ def test_walks_end_within_the_cliff_from_both_sides(number: int) -> None:
 def test_a_walk_reaches_a_threshold_far_away(name: str, start: float) -> None:
     game = load_game(name).game
     best = solve(game)
-    found = walk(SampledGame(game, 6), Commitment(1, start, [0.0, 0.0]), SETTINGS)
+    found = walk(SampledGame(game, 6), Commitment.cascade(0, start, [0.0, 0.0]), SETTINGS)
     assert found is not None
-    distance = float(found.commitment.cascade) - float(best.commitment.cascade)
+    distance = cascade_of(found.commitment) - cascade_of(best.commitment)
     # On the safe side, and as near as 2 million tasks can tell.
     assert 0 <= (distance if name == "g4b" else -distance) < 0.1
     assert 0 <= float(provider_regret(game, found.commitment, best.provider_cost)) < 0.12
@@ -148,7 +152,7 @@ def test_random_cascade_games_are_within_the_cliff() -> None:
 
 
 def after_a_failure(game: Game, commitment: Commitment, patience: np.ndarray) -> np.ndarray:
-    first = np.where(commitment.model == 1, 0, 1)
+    first = commitment.first_model
     success, latency = game.success[first], game.latency[first]
     waiting = latency + np.take_along_axis(commitment.delay, first[:, None], axis=1)[:, 0]
     at_once = game.value * success - waiting
@@ -160,8 +164,8 @@ def test_sampled_means_are_those_of_the_closed_forms(name: str) -> None:
     game = load_game(name).game
     generator = np.random.default_rng(77)
     count = 12
-    made = Commitment(
-        generator.integers(1, 3, count),
+    made = Commitment.cascade(
+        generator.integers(2, size=count),
         generator.random(count),
         float(game.value) * generator.random((count, 2)) * (generator.random((count, 1)) < 0.5),
     )
@@ -182,7 +186,7 @@ def test_sampled_means_are_those_of_the_closed_forms(name: str) -> None:
 def test_blocks_of_tasks_follow_each_other() -> None:
     game = load_game("g4b").game
     play = SampledGame(game, 9)
-    made = joined([Commitment(1, 0.5, [0.0, 0.0])])
+    made = Commitment.cascade(0, [0.5])
     patience = np.array([0.7])
     whole = play.cost(made, patience, 2 * BLOCKS * 10)
     halves = [play.cost(made, patience, BLOCKS * 10, first=first) for first in (0, BLOCKS * 10)]
@@ -194,12 +198,12 @@ def test_blocks_of_tasks_follow_each_other() -> None:
 @pytest.mark.parametrize("name", ["g1", "g4b", "g5", "g8"])
 def test_the_best_answer_in_play_is_the_exact_one(name: str) -> None:
     game = load_game(name).game
-    threshold = float(solve(game).commitment.cascade)
+    threshold = cascade_of(solve(game).commitment)
     # Away from the thresholds, where play would need very many tasks.
     places = [s for s in np.linspace(0, 1, 11) if abs(s - threshold) > 0.05]
     delays = [[0.0, 0.0], [float(game.value)] * 2]
-    made = joined(
-        [Commitment(1, float(s), delay) for s in places for delay in delays] + [Commitment(2, 0.0, delays[0])]
+    made = Commitment.stack(
+        [Commitment.cascade(0, float(s), delay) for s in places for delay in delays] + [Commitment.static(1, delays[0])]
     )
     exact = best_response(game, made)
     certain = (exact == 0) | (exact == 1)

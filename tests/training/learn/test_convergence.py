@@ -33,7 +33,7 @@ def settings() -> FollowerFirstSettings:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(
-    ("name", "throttles", "model"), [("gpt-4.1-o3-dev-low-p", True, 1), ("gpt-4.1-o3-dev", False, 2)]
+    ("name", "throttles", "model"), [("gpt-4.1-o3-dev-low-p", True, 0), ("gpt-4.1-o3-dev", False, 1)]
 )
 def test_the_quickstart_games_converge(
     settings: FollowerFirstSettings, name: str, throttles: bool, model: int, seed: int
@@ -42,7 +42,7 @@ def test_the_quickstart_games_converge(
     evaluation = pair.evaluation
     assert evaluation.equilibrium.throttled is throttles
     assert evaluation.learned.throttled is throttles
-    assert evaluation.learned.model == evaluation.equilibrium.model == model
+    assert evaluation.learned.first_model == evaluation.equilibrium.first_model == model
     assert evaluation.provider_regret < STATIC_REGRET
     assert evaluation.provider_regret_pessimistic < STATIC_REGRET
     assert evaluation.user_regret < USER_REGRET
@@ -95,9 +95,9 @@ def test_throttling_is_learned_from_the_users_response(settings: FollowerFirstSe
     game = load_game("gpt-4.1-o3-dev-low-p").game
     with one_thread():
         provider, _ = learn_provider(game, FixedPatienceUser(1.0), settings.provider, throttling=True)
-        commitment = provider.commit(game, np.zeros(4))
-    # Against a user that always re-prompts a delay changes nothing, and the cheapest route is model 2.
-    assert int(commitment.model) == 2
+        commitment = provider.commit(game, np.zeros(5))
+    # Against a user that always re-prompts a delay changes nothing, and the cheapest route is the second model.
+    assert commitment.first_model == 1
 
 
 @pytest.mark.parametrize(("name", "switch"), [("g4b", 4 / 13), ("g4", 0.224475)])
@@ -106,7 +106,7 @@ def test_a_learned_user_switches_at_s0(settings: FollowerFirstSettings, name: st
     with one_thread():
         user, _ = learn_user(game, settings.user, throttling=False, seed=0)
         cascade = np.linspace(0, 1, 401)
-        patience = user.patience(game, Commitment(np.ones(401), cascade), np.zeros(401))
+        patience = user.patience(game, Commitment.cascade(0, cascade), np.zeros(401))
     assert (patience[cascade < switch - 0.02] == 0).all()
     assert (patience[cascade > switch + 0.02] == 1).all()
 
@@ -127,7 +127,7 @@ def test_the_overview_is_not_misled_by_a_user_that_has_learned_nothing(patience:
     assert isinstance(settings, FollowerFirstSettings)
     assert settings.overview is not None
     best_cost = float(solve(game, throttling=True).provider_cost)
-    choice = Commitment(2, 0.0, [0.0, float(game.value)])
+    choice = Commitment.static(1, [0.0, float(game.value)])
     with one_thread():
         contenders, _ = find_contenders(
             game, FixedPatienceUser(patience), choice, settings.overview, Session(), throttling=True, seed=1

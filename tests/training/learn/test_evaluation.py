@@ -23,9 +23,9 @@ def test_a_commitment_with_delays_is_no_play_of_a_game_without() -> None:
 
 
 def test_regrets_by_hand() -> None:
-    # Both models worth it, cost of pass 0.4 and 0.75: serving model 2 costs 87.5 % too much.
+    # Both models worth it, cost of pass 0.4 and 0.75: serving the second costs 87.5 % too much.
     game = load_game("g1").game
-    evaluation = evaluate(game, Commitment(2, 0.0), np.float64(0.5), throttling=False)
+    evaluation = evaluate(game, Commitment.static(1), np.float64(0.5), throttling=False)
     assert evaluation.provider_regret == pytest.approx(0.75 / 0.4 - 1)
     # U(r) = xi2 / (1 - 0.2 r) with xi2 = 1.3, relative to V p2 = 1.6.
     assert evaluation.user_regret == pytest.approx((1.3 / 0.8 - 1.3 / 0.9) / 1.6)
@@ -43,11 +43,11 @@ def test_at_the_cliff_the_two_tie_breakings_differ(cascade_game: Game) -> None:
 @pytest.mark.parametrize(
     ("commitment", "expected"),
     [
-        (Commitment(1, 0.0), False),
-        (Commitment(1, 0.0, [0.5, 2.0]), False),
-        (Commitment(1, 0.0, [1.0, 0.0]), True),
-        (Commitment(1, 1.0, [0.0, 1.5]), True),
-        (Commitment(2, 0.0, [2.0, 1.0]), False),
+        (Commitment.static(0), False),
+        (Commitment.cascade(0, 0.0, [0.5, 2.0]), False),
+        (Commitment.cascade(0, 0.0, [1.0, 0.0]), True),
+        (Commitment.cascade(0, 1.0, [0.0, 1.5]), True),
+        (Commitment.static(1, [2.0, 1.0]), False),
     ],
 )
 def test_throttled_means_that_delays_turn_staying_into_leaving(commitment: Commitment, expected: bool) -> None:
@@ -55,16 +55,16 @@ def test_throttled_means_that_delays_turn_staying_into_leaving(commitment: Commi
 
 
 def test_leaving_anyway_is_not_throttled() -> None:
-    assert not throttled(load_game("g3").game, Commitment(1, 0.0, [1.0, 1.0]))
+    assert not throttled(load_game("g3").game, Commitment.cascade(0, 0.0, [1.0, 1.0]))
 
 
 def test_exploration_meets_every_kind_of_commitment(cascade_game: Game) -> None:
-    draws = np.random.default_rng(0).random((20_000, 4))
-    commitment = ExploringProvider(throttling=True).commit(cascade_game, draws)
+    numbers = np.random.default_rng(0).random((20_000, 5))
+    commitment = ExploringProvider(throttling=True).commit(cascade_game, numbers)
     fraction = commitment.delay / float(cascade_game.value)
     assert (fraction == 0).all(axis=1).mean() == pytest.approx(0.5, abs=0.02)
     assert ((fraction >= 0) & (fraction <= 1)).all()
     assert (fraction > 0.7).any(axis=1).mean() > 0.1
-    assert {0.0, 1.0} <= set(commitment.cascade)
-    assert (commitment.model == 2).mean() == pytest.approx(0.5, abs=0.02)
-    assert (ExploringProvider(throttling=False).commit(cascade_game, draws).delay == 0).all()
+    assert {0.0, 1.0} <= set(commitment.cascade_probability[:, 0])
+    assert (commitment.first_model == 1).mean() == pytest.approx(0.5, abs=0.02)
+    assert (ExploringProvider(throttling=False).commit(cascade_game, numbers).delay == 0).all()

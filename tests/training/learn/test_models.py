@@ -14,9 +14,8 @@ from stackroute.agents import FixedPatienceUser, LearnedProvider, LearnedUser, l
 from stackroute.configs import ConfigError
 from stackroute.configs.learners import PROVIDER, USER
 from stackroute.configs.training import load_training_settings
-from stackroute.envs import PATIENCE_LEVELS, ProviderBatch
-from stackroute.envs.sb3 import ProviderVecEnv
-from stackroute.training.learn.follower_first import learn_provider, learn_user
+from stackroute.envs import PATIENCE_LEVELS
+from stackroute.training.learn.follower_first import learn_provider, learn_user, provider_environment
 from stackroute.training.learn.learning import Learner, one_thread
 
 LearnerContent = Callable[..., dict[str, Any]]
@@ -42,7 +41,7 @@ def game() -> Game:
 
 def commitments(game: Game) -> Commitment:
     generator = np.random.default_rng(5)
-    return Commitment(generator.integers(1, 3, 40), generator.random(40), generator.random((40, 2)))
+    return Commitment.cascade(generator.integers(2, size=40), generator.random(40), generator.random((40, 2)))
 
 
 @pytest.mark.parametrize(("features", "throttling"), [("raw", True), ("theory", False)])
@@ -63,17 +62,12 @@ def test_every_algorithm_can_be_the_provider(
     save_policy(provider, tmp_path / "provider.npz")
     loaded = load_policy(tmp_path / "provider.npz")
     assert isinstance(loaded, LearnedProvider)
-    games = Game(*(np.stack([a, b]) for a, b in zip(arrays(game), arrays(load_game("g1").game), strict=True)))
+    games = Game.stack([game, load_game("g1").game])
+    made = provider.commit(games, np.zeros((2, 5)))
     for other in (loaded, again):
-        for name in ("model", "cascade", "delay"):
-            expected = getattr(provider.commit(games, np.zeros((2, 4))), name)
-            np.testing.assert_array_equal(getattr(other.commit(games, np.zeros((2, 4))), name), expected)
-    if not throttling:
-        assert (provider.commit(games, np.zeros((2, 4))).delay == 0).all()
-
-
-def arrays(game: Game) -> tuple[np.ndarray, ...]:
-    return game.success, game.cost, game.latency, np.asarray(game.value), np.asarray(game.churn_penalty)
+        for name in ("start", "transition", "delay"):
+            np.testing.assert_array_equal(getattr(other.commit(games, np.zeros((2, 5))), name), getattr(made, name))
+    assert throttling or not made.delay.any()
 
 
 @pytest.mark.parametrize("features", ["raw", "theory"])
@@ -107,18 +101,11 @@ def test_every_algorithm_that_fits_can_be_the_user(
 def test_exploration_narrows_from_the_first_to_the_last_width(
     provider_content: LearnerContent, game: Game, algorithm: str
 ) -> None:
-    batch = ProviderBatch(
-        game,
-        FixedPatienceUser(0.5),
-        16,
-        tasks_per_commitment=4,
-        throttling=False,
-        action="grid" if algorithm == "dqn" else "box",
-    )
     settings = PROVIDER.validate_python(
         provider_content(algorithm, steps=640, rounds=20, exploration=0.8, final_exploration=0.2)
     )
-    learner = Learner(ProviderVecEnv(batch), settings, seed=2)
+    environment = provider_environment(game, FixedPatienceUser(0.5), settings, throttling=False)
+    learner = Learner(environment, settings, seed=2)
     widths = []
     with one_thread():
         while learner.rounds < settings.rounds:

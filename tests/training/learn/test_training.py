@@ -17,7 +17,7 @@ from stackroute.training.learn.follower_first import train
 from stackroute.training.learn.runs import RunSpec, run_game
 from stackroute.training.learn.session import Curve, Session
 
-OUTCOME = {"model", "cascade", "delay", "patience", "provider_cost", "user_utility", "throttled"}
+OUTCOME = {"first_model", "cascade", "delay", "patience", "provider_cost", "user_utility", "throttled"}
 REPORT = {
     "game",
     "throttling",
@@ -74,11 +74,9 @@ def test_a_run_writes_report_policies_and_logs(tiny: FollowerFirstSettings, tmp_
     assert {name: Curve(**curve) for name, curve in curves.items()} == run.pair.curves
     assert set(report["learned"]) == set(report["equilibrium"]) == OUTCOME
     assert (report["game"], report["throttling"], report["seed"]) == ("gpt-4.1-o3-dev", True, 5)
-    commitment = load_provider(tmp_path / "provider.npz").commit(config.game, np.zeros(4))
-    assert (int(commitment.model), float(commitment.cascade)) == (
-        report["learned"]["model"],
-        report["learned"]["cascade"],
-    )
+    commitment = load_provider(tmp_path / "provider.npz").commit(config.game, np.zeros(5))
+    learned = report["learned"]
+    assert (commitment.first_model, commitment.cascade_probability[0]) == (learned["first_model"], learned["cascade"])
     patience = load_user(tmp_path / "user.npz").patience(config.game, commitment, np.zeros(()))
     assert float(patience) == report["learned"]["patience"] == run.pair.evaluation.learned.patience
     assert len(list((tmp_path / "tensorboard").rglob("events.out.tfevents*"))) == 2
