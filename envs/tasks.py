@@ -14,7 +14,7 @@ from stackroute.envs import rules
 from stackroute.envs.actions import for_kernel
 from stackroute.envs.games import count
 from stackroute.envs.observations import BLOCKS, ROUTINGS, block_columns
-from stackroute.envs.policies import Outcome, Seen, StatefulUserPolicy, commitment_by, patience_by_model
+from stackroute.envs.policies import Outcome, Seen, StatefulUserPolicy, patience_by_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,18 +23,10 @@ if TYPE_CHECKING:
 
     from stackroute.analytic import Commitment, Game
     from stackroute.analytic.game import FloatArray, IntArray
-    from stackroute.envs.policies import AnyUserPolicy, ProviderPolicy
+    from stackroute.envs.policies import AnyUserPolicy
     from stackroute.envs.variant import Variant
 
     Seeds = int | Sequence[int] | IntArray
-
-LOOKAHEAD = 16
-"""Tasks of a slot for which a provider's policy is asked to commit at once."""
-
-_REDRAWN = 2**40
-"""By how much the number of a task, beyond all that are played, grows each time that its commitment is drawn again."""
-
-_MOST_DRAWN = 1000
 
 tasks_played = 0
 """How many tasks this process has begun in any API; one that is played with several patiences counts once."""
@@ -292,123 +284,6 @@ class UserTurns:
         if after_step is not None:
             after_step()
         return parts
-
-
-class FailedTasks(Tasks):
-    """Tasks whose first pass has failed, each under a commitment of a provider's policy, waiting for their users.
-
-    A task that is solved at once asks nothing of a user: the first pass is conditioned on failing. Attempts are
-    independent, so that this tells nothing about later passes. A random start is drawn together with the failure: a
-    model that often fails comes up more often. So are the game and the numbers of a randomised provider, where the user
-    does not see both the game and the commitment. After 1000 commitments in a row whose first pass succeeds, as can
-    happen if another one would nearly always fail, the next one is taken.
-
-    Args:
-        variant: The variant; the provider commits (`routing` is not `"pass"`).
-        size: Number of slots n.
-        provider: The provider that commits anew for each task.
-        lookahead: Tasks of a slot for which it commits at once; 1 where it learns meanwhile.
-        stride: By how much the numbers of a slot's tasks differ; those between belong to the same commitment.
-    """
-
-    def __init__(
-        self, variant: Variant, size: int, provider: ProviderPolicy, *, lookahead: int = LOOKAHEAD, stride: int = 1
-    ) -> None:
-        if variant.routing == "pass":
-            raise ValueError(
-                "routing: 'pass' is not allowed; expected 'cascade' or 'lottery', to which a policy commits"
-            )
-        super().__init__(variant, size)
-        self.provider, self.lookahead, self.stride = provider, count("lookahead", lookahead), stride
-        n, ahead, models = self.size, self.lookahead, variant.models
-        self._first_ahead = np.zeros(n, dtype=np.int64)
-        self._game = np.zeros((n, ahead), dtype=np.int64)
-        self._start, self._delay = np.zeros((2, n, ahead, models))
-        self._transition = np.zeros((n, ahead, models, models))
-        self._first_parts = np.zeros_like(self.parts)
-
-    @property
-    def first_latency(self) -> FloatArray:
-        """What the first pass of each task in play took, utility, shape (n,)."""
-        return self._first_parts[:, rules.LATENCY].copy()
-
-    def seed(self, seeds: Seeds) -> None:
-        """Give the slots new seeds; their next tasks are the first ones."""
-        super().seed(seeds)
-        self.rows["number"] = -self.stride
-        self._first_ahead[:] = -self.lookahead * self.stride
-
-    def begin(self, slots: IntArray | None = None, *, numbers: IntArray | None = None) -> None:
-        """Begin the next task in all slots, or in some of them, shape (k,)."""
-        global tasks_played
-        chosen = self._all if slots is None else slots
-        tasks_played += len(chosen)
-        self._ended = 0
-        needy, waiting = len(chosen), self._slots[1]
-        waiting[:needy] = chosen
-        while needy > 0:
-            needy = rules.begin_after_failure(
-                self.rows,
-                self.variant.table,
-                self.variant.encoded_games,
-                self._first_ahead,
-                self.stride,
-                self._game,
-                self._start,
-                self._transition,
-                self._delay,
-                self._routing,
-                self.observation,
-                self._first_parts,
-                waiting,
-                needy,
-            )
-            if needy > 0:
-                self._look_ahead()
-
-    def _look_ahead(self) -> None:
-        """Ask the provider for the commitments of the next tasks of all slots that have used up half of theirs."""
-        following = self.rows["number"] + self.stride
-        left = self.lookahead - (following - self._first_ahead) // self.stride
-        slots = np.flatnonzero(left <= self.lookahead // 2)
-        numbers: IntArray = following[slots, None] + self.stride * np.arange(self.lookahead)
-        seeds = np.repeat(self.rows["seed"][slots], self.lookahead)
-        random_numbers, game_index = self._drawn(seeds, numbers.ravel())
-        game = self.variant.select(game_index)
-        commitment = commitment_by(self.provider, game, random_numbers)
-        failure = commitment.start * (1.0 - game.success)
-        self._first_ahead[slots] = following[slots]
-        self._game[slots] = game_index.reshape(numbers.shape)
-        for mine, made in (
-            (self._start, failure / failure.sum(axis=-1, keepdims=True)),
-            (self._transition, commitment.transition),
-            (self._delay, commitment.delay),
-        ):
-            mine[slots] = made.reshape(*numbers.shape, *mine.shape[2:])
-
-    def _drawn(self, seeds: IntArray, numbers: IntArray) -> tuple[FloatArray, IntArray]:
-        """The numbers of the provider's policy, shape (k, 2 n + 1), and the games, shape (k,), of tasks."""
-        variant, games = self.variant, self.variant.games
-        random_numbers, acceptance, game_number = drawn_before_play(variant, seeds, numbers)
-        game = (game_number * len(games)).astype(np.int64)
-        hidden = {"game", "commitment"}.difference(variant.observe["user"])
-        waiting = np.arange(len(game))
-        for attempt in range(_MOST_DRAWN if hidden else 0):
-            if attempt > 0:
-                again = drawn_before_play(variant, seeds[waiting], numbers[waiting] + attempt * _REDRAWN)
-                random_numbers[waiting], acceptance[waiting], game_number[waiting] = again
-            candidates = games if "game" in hidden else variant.select(game[waiting, None])
-            shape = (len(waiting), candidates.shape[-1], random_numbers.shape[-1])
-            drawn = np.broadcast_to(random_numbers[waiting, None], shape)
-            failure = (commitment_by(self.provider, candidates, drawn).start * (1.0 - candidates.success)).sum(axis=-1)
-            if "game" in hidden:
-                reached = np.cumsum(failure, axis=1) / failure.sum(axis=1, keepdims=True)
-                game[waiting] = (reached[:, :-1] <= game_number[waiting, None]).sum(axis=1)
-            most = (1.0 - candidates.success).max(axis=-1).mean(axis=-1)
-            waiting = waiting[acceptance[waiting] * most >= failure.mean(axis=1)]
-            if not len(waiting):
-                break
-        return random_numbers, game
 
 
 def drawn_before_play(

@@ -10,11 +10,12 @@ from gymnasium import spaces
 
 from stackroute.envs import rendering
 from stackroute.envs.actions import answers_from, patience_from, patience_space
+from stackroute.envs.failed_tasks import LOOKAHEAD, FailedTasks
 from stackroute.envs.games import count
 from stackroute.envs.policies import find_provider
 from stackroute.envs.rules import LATENCY, VALUE
 from stackroute.envs.single import SingleTask
-from stackroute.envs.tasks import LOOKAHEAD, FailedTasks, compare_patiences
+from stackroute.envs.tasks import compare_patiences
 from stackroute.envs.variant import Variant, choice
 from stackroute.envs.vector import TaskVectorEnv
 

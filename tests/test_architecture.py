@@ -9,7 +9,7 @@ import stackroute
 
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
-    "analytic": set(),
+    "analytic": {"_version"},
     "configs": {"analytic"},
     "envs": {"analytic", "configs"},
     "agents": {"analytic", "configs", "envs"},

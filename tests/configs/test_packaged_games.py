@@ -94,13 +94,13 @@ def test_real_games_show_what_their_descriptions_say() -> None:
             "gpt-4.1-nano-gpt-4.1-cascade",
         )
     )
-    assert solve(dev).commitment.model == 2
+    assert solve(dev).commitment.first_model == 1
     assert solve(dev, throttling=True).provider_cost == solve(dev).provider_cost
     assert solve(low, throttling=True).provider_cost < solve(low).provider_cost
     for game in (cascade, nano):
         found = solve(game)
-        assert found.commitment.model == 1
-        assert 0 < found.commitment.cascade < 1
+        assert found.commitment.first_model == 0
+        assert 0 < found.commitment.cascade_probability[0] < 1
         assert found.patience == 1
 
 
@@ -117,15 +117,16 @@ def test_what_a_description_states_is_what_theory_says(name: str) -> None:
     found, stated = solve(config.game), STATED.search(config.description)
     assert stated is not None
     labels = config.labels
-    cascade = float(found.commitment.cascade) if int(found.commitment.model) == 1 else 0.0
+    first = int(found.commitment.first_model)
+    cascade = float(found.commitment.cascade_probability[0]) if first == 0 else 0.0
     assert (stated["route"] == "cascades from") == (0 < cascade < 1)
     assert (stated["threat"] is not None) == (cascade == 1)
-    served = labels[int(found.commitment.model) - 1]
+    served = labels[first]
     assert stated["first"].removesuffix(f" to {labels[1]}") == served
     assert (stated["users"] == "stay") == (float(found.patience) > 0)
     aligned = misalignment(config.game)
     if float(aligned.gap) > 1e-9 * config.value:
-        assert stated["prefer"] == f"rather have {labels[int(aligned.preferred_model) - 1]}"
+        assert stated["prefer"] == f"rather have {labels[int(aligned.preferred_model)]}"
     else:
         assert stated["prefer"] == "choose the same"
     assert (stated["throttling"] == "pays") == bool(throttling_gain(config.game).pays)

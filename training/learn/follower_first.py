@@ -14,9 +14,9 @@ from stackroute.agents.learned import GAME, LearnedProvider, LearnedUser
 from stackroute.agents.providers import StaticProvider
 from stackroute.analytic import Commitment, solve
 from stackroute.envs import ProviderVectorEnv, UserVectorEnv
+from stackroute.envs.failed_tasks import LOOKAHEAD
 from stackroute.envs.observations import FEATURES, PAPER
 from stackroute.envs.sb3 import VecEnv
-from stackroute.envs.tasks import LOOKAHEAD
 from stackroute.training.learn.certificate import walk
 from stackroute.training.learn.evaluation import evaluate, provider_regret, user_regret
 from stackroute.training.learn.exploration import ExploringProvider
