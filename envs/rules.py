@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     Observations = npt.NDArray[np.float32]
     Slots = npt.NDArray[np.uint32]
 
-RE_PROMPT, ABANDON = 0, 1
-"""The user's answers to a failed pass."""
+RE_PROMPT = 0
+"""The user's answer to a failed pass with which it stays."""
+
+ABANDON = 1
+"""The user's answer to a failed pass with which it leaves."""
 
 IN_PLAY, SOLVED, ABANDONED, TRUNCATED = 0, 1, 2, 3
 """How a task stands."""
