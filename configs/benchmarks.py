@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from stackroute.configs.learners import Count
 from stackroute.configs.loading import Settings, packaged, read_settings
-from stackroute.configs.training import Count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,17 +134,3 @@ def load_suite(name: str | Path) -> Suite:
         ConfigError: No such suite, or a key or value that is not allowed.
     """
     return read_settings(name, "benchmarks", Suite)
-
-
-def trained_algorithm_names() -> list[str]:
-    """The names of the packaged algorithms that are schemes of training."""
-    return list(packaged("algorithms"))
-
-
-def load_trained_algorithm(name: str | Path) -> TrainedAlgorithm:
-    """Load an algorithm that is a scheme of training by its packaged name or from a YAML file.
-
-    Raises:
-        ConfigError: No such algorithm, or a key or value that is not allowed.
-    """
-    return read_settings(name, "algorithms", TrainedAlgorithm)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
 
 from stackroute.analytic import Game, InvalidGameError
 from stackroute.configs.loading import Settings, packaged, read_settings
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 _SECONDS = {"seconds": 1.0, "minutes": 60.0}
 _SECONDS_PER_HOUR = 3600.0
-
-NonNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
 
 
 class Units(Settings):
@@ -44,8 +41,8 @@ class Model(Settings):
 
     label: str
     success: Annotated[float, Field(gt=0, lt=1)]
-    cost: NonNegative
-    latency: NonNegative
+    cost: NonNegativeFloat
+    latency: NonNegativeFloat
 
 
 class GameConfig(Settings):
@@ -66,9 +63,9 @@ class GameConfig(Settings):
     description: str
     units: Units
     models: Annotated[list[Model], Field(min_length=1)]
-    value: Positive
-    churn_penalty: NonNegative
-    waiting_cost_per_hour: Positive | None = None
+    value: PositiveFloat
+    churn_penalty: NonNegativeFloat
+    waiting_cost_per_hour: PositiveFloat | None = None
     sources: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")

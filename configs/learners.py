@@ -202,29 +202,25 @@ class _AnyUser(Settings):
 
 
 class _BoxUser(_AnyUser):
+    """What needs a continuous action."""
+
     decision: Literal["task"]
     action: Literal["box"]
 
 
-class UserPPOSettings(PPOSettings, _AnyUser):
-    """A user that learns by PPO."""
+class _UserPPO(PPOSettings, _AnyUser): ...
 
 
-class UserA2CSettings(A2CSettings, _AnyUser):
-    """A user that learns by A2C."""
+class _UserA2C(A2CSettings, _AnyUser): ...
 
 
-class UserSACSettings(SACSettings, _BoxUser):
-    """A user that learns by SAC or TQC, which need a continuous action."""
+class _UserSAC(SACSettings, _BoxUser): ...
 
 
-class UserTD3Settings(TD3Settings, _BoxUser):
-    """A user that learns by TD3, which needs a continuous action."""
+class _UserTD3(TD3Settings, _BoxUser): ...
 
 
-class UserDQNSettings(DQNSettings, _AnyUser):
-    """A user that learns by DQN, which needs a list of actions."""
-
+class _UserDQN(DQNSettings, _AnyUser):
     action: Literal["grid"] | None = None
 
 
@@ -233,10 +229,7 @@ ProviderSettings = Annotated[
 ]
 """How the provider learns; dqn chooses from a list of commitments, the others freely."""
 
-UserSettings = Annotated[
-    UserPPOSettings | UserA2CSettings | UserSACSettings | UserTD3Settings | UserDQNSettings,
-    Field(discriminator="algorithm"),
-]
+UserSettings = Annotated[_UserPPO | _UserA2C | _UserSAC | _UserTD3 | _UserDQN, Field(discriminator="algorithm")]
 """How the user learns."""
 
 PROVIDER: TypeAdapter[ProviderSettings] = TypeAdapter(ProviderSettings, config=ConfigDict(defer_build=True))

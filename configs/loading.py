@@ -5,22 +5,19 @@ from __future__ import annotations
 import difflib
 import io
 import re
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from importlib.resources.abc import Traversable
 
     from pydantic_core import ErrorDetails
-
-    Classes = list[type["Settings"]]
 
 _T = TypeVar("_T")
 _Settings = TypeVar("_Settings", bound="Settings")
@@ -41,43 +38,64 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_other_keys(cls, content: Any) -> Any:
+        """A misspelt key is both unknown and missing; the unknown one is the one to look at."""
+        known = cls.model_fields
+        for key in [key for key in content if key not in known] if isinstance(content, dict) else ():
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise PydanticCustomError("unknown", f"{key}: unknown key; allowed keys: {', '.join(known)}{hint}")
+        return content
 
-def packaged(folder: str) -> dict[str, Traversable]:
-    """The packaged YAML files of a folder of `stackroute.configs`, by name, in order.
 
-    Args:
-        folder: "games", "learners" or "training".
-    """
-    found: dict[str, Traversable] = {}
-    pending = [resources.files("stackroute.configs") / folder]
-    while pending:
-        entry = pending.pop()
-        if entry.is_dir():
-            pending.extend(entry.iterdir())
-        elif entry.name.endswith(".yaml"):
-            found[entry.name.removesuffix(".yaml")] = entry
-    return dict(sorted(found.items()))
+def packaged(folder: str) -> dict[str, Path]:
+    """The packaged YAML files of a folder of `stackroute.configs` ("games", "learners", ...), by name, in order."""
+    found = (Path(__file__).parent / folder).rglob("*.yaml")
+    return {path.stem: path for path in sorted(found, key=lambda path: path.stem)}
 
 
 def read_settings(name: str | Path, folder: str, schema: type[_T] | TypeAdapter[_T]) -> _T:
-    """Read settings from a packaged name or a YAML file.
-
-    Args:
-        name: A packaged name, or the path of a file that ends in .yaml or .yml.
-        folder: Where packaged names are looked up: "games", "learners" or "training".
-        schema: The settings' class, or the adapter of a union of classes.
-
-    Returns:
-        The validated settings.
+    """Read settings from the name of a packaged file of a folder, or from a path that ends in .yaml or .yml.
 
     Raises:
         ConfigError: No such name or file, a file that is not YAML, or a key or value that is not allowed.
     """
-    label, text = _read_text(name, folder)
-    content = _parse(text, label)
+    label, path = str(name), Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        available = packaged(folder)
+        if label.lower() not in available:
+            near = difflib.get_close_matches(label.lower(), available, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            listed = ", ".join(available)
+            raise ConfigError(f"{label!r} is not a packaged name; {hint}expected a .yaml file or one of: {listed}")
+        path = available[label.lower()]
+    content = _parse(read_text(path, label), label)
     if not isinstance(content, dict):
         raise ConfigError(f"{label}: {type(content).__name__} is not allowed; expected keys and values")
     return validated(content, label, schema)
+
+
+def read_text(path: Path, label: str, otherwise: str = "") -> str:
+    """The text of a file.
+
+    Args:
+        path: The file.
+        label: What to call it in an error.
+        otherwise: What else was possible, for the error.
+
+    Raises:
+        ConfigError: It cannot be read, or is not in UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(f"{label}: no such file{otherwise}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{label}: not a text file in UTF-8{otherwise}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{label!r}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
 
 def with_changes(settings: _Settings, changes: Sequence[str]) -> _Settings:
@@ -103,8 +121,7 @@ def with_changes(settings: _Settings, changes: Sequence[str]) -> _Settings:
                 path = f"models.{position}"
         place: Any = content
         for step in filter(None, path.split(".")):
-            entries = dict(enumerate(place)) if isinstance(place, list) else place
-            place = entries.get(int(step) if step.isdecimal() else step) if isinstance(entries, dict) else None
+            place = _entries(place).get(int(step) if step.isdecimal() else step)
         if not equals or not isinstance(place, dict):
             listed = ", ".join(_listed(content))
             raise ConfigError(f"{change!r} is not allowed; expected KEY=VALUE with one of the keys {listed}")
@@ -113,15 +130,7 @@ def with_changes(settings: _Settings, changes: Sequence[str]) -> _Settings:
 
 
 def validated(content: dict[str, Any], label: str, schema: type[_T] | TypeAdapter[_T]) -> _T:
-    """Validate settings read from somewhere.
-
-    Args:
-        content: Keys and values.
-        label: What to call their source in an error.
-        schema: The settings' class, or the adapter of a union of classes.
-
-    Returns:
-        The validated settings.
+    """Settings from keys and values; `label` is what an error calls their source.
 
     Raises:
         ConfigError: A key or value is not allowed.
@@ -130,9 +139,7 @@ def validated(content: dict[str, Any], label: str, schema: type[_T] | TypeAdapte
     try:
         return adapter.validate_python(content)
     except ValidationError as error:
-        # A misspelt key is both unknown and missing; the unknown one is the one to look at.
-        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-        raise ConfigError(f"{label}: {_explain(first, adapter._type)}") from None
+        raise ConfigError(f"{label}: {_explain(error.errors()[0], content)}") from None
 
 
 def as_yaml(settings: Settings) -> str:
@@ -173,75 +180,36 @@ def _refuse_more_than_data(text: str) -> None:
 
 def _listed(content: Any, prefix: str = "") -> list[str]:
     """All keys, those inside others with dots."""
-    if isinstance(content, list) and content and isinstance(content[0], dict):
-        content = dict(enumerate(content))
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) and not any(isinstance(one, dict) for one in _entries(content).values()):
         return [prefix.removesuffix(".")]
-    return [key for name, value in content.items() for key in _listed(value, f"{prefix}{name}.")]
+    return [key for name, value in _entries(content).items() for key in _listed(value, f"{prefix}{name}.")]
 
 
-def _read_text(name: str | Path, folder: str) -> tuple[str, str]:
-    label = str(name)
-    if Path(name).suffix in (".yaml", ".yml"):
-        source: Traversable = Path(name)
-    else:
-        available = packaged(folder)
-        if label.lower() not in available:
-            near = difflib.get_close_matches(label.lower(), available, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            listed = ", ".join(available)
-            raise ConfigError(f"{label!r} is not a packaged name; {hint}expected a .yaml file or one of: {listed}")
-        source = available[label.lower()]
-    try:
-        return label, source.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"{label}: no such file") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{label}: not a text file in UTF-8") from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{label!r}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _explain(error: ErrorDetails, schema: Any) -> str:
-    keys, holders, inside = _located(error["loc"], schema)
-    kind, given, context = error["type"], error["input"], error.get("ctx", {})
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        keys.append(context["discriminator"].strip("'"))
-        tags = [tag for one in inside for tag in get_args(one.model_fields[keys[-1]].annotation)]
-        return f"{'.'.join(keys)}: {given.get(keys[-1])!r} is not allowed; expected one of {', '.join(tags)}"
-    key = ".".join(keys)
-    siblings = list(holders[0].model_fields) if holders else []
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(keys[-1], siblings, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"{key}: unknown key; allowed keys: {', '.join(siblings)}{hint}"
-    if kind == "missing":
-        return f"{key}: missing key; allowed keys: {', '.join(siblings)}"
-    if kind == "value_error":
-        return f"{key}: {context['error']}" if key else str(context["error"])
-    expected = error["msg"].removeprefix("Input should be ").replace("'", "")
-    return f"{key}: {given!r} is not allowed; expected {expected}"
-
-
-def _located(location: Sequence[str | int], schema: Any) -> tuple[list[str], Classes, Classes]:
-    """The keys of an error's location, and the classes of the settings around and below the last one."""
+def _explain(error: ErrorDetails, content: Any) -> str:
     keys: list[str] = []
-    holders = inside = _classes(schema)
-    for step in location:
-        if len(inside) > 1:
-            # In a union, pydantic names the member before its key.
-            inside = [one for one in inside if any(step in get_args(f.annotation) for f in one.model_fields.values())]
-            continue
-        keys.append(str(step))
-        if isinstance(step, str):
-            holders = inside
-            field = inside[0].model_fields.get(step) if inside else None
-            inside = _classes(field.annotation) if field else []
-    return keys, holders, inside
+    for step in error["loc"]:
+        # In a union, pydantic names the member before its key.
+        if step in _entries(content):
+            keys.append(str(step))
+            content = _entries(content)[step]
+    kind, given, context = error["type"], error["input"], error.get("ctx", {})
+    expected = error["msg"].removeprefix("Input should be ")
+    if kind == "unknown":
+        return ".".join([*keys, expected])
+    if kind == "missing":
+        return ".".join([*keys, f"{error['loc'][-1]}: missing key"])
+    if kind == "value_error":
+        return ": ".join([".".join(keys), str(context["error"])]).removeprefix(": ")
+    if "discriminator" in context:
+        keys.append(context["discriminator"].strip("'"))
+        if "tag" not in context:
+            return f"{'.'.join(keys)}: missing key"
+        given, expected = context["tag"], f"one of {context['expected_tags']}"
+    return f"{'.'.join(keys)}: {given!r} is not allowed; expected " + expected.replace("'", "")
 
 
-def _classes(annotation: Any) -> Classes:
-    """The classes of settings that an annotation such as `list[X] | None` is made of."""
-    if isinstance(annotation, type) and issubclass(annotation, Settings):
-        return [annotation]
-    return [one for part in get_args(annotation) for one in _classes(part)]
+def _entries(content: Any) -> dict[Any, Any]:
+    """What is inside, by key or by position."""
+    if isinstance(content, list):
+        return dict(enumerate(content))
+    return content if isinstance(content, dict) else {}

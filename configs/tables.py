@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import ConfigDict, Field, NonNegativeFloat, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as validated_dataclass
 
-from stackroute.configs.loading import ConfigError
+from stackroute.configs.loading import ConfigError, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +24,6 @@ _SOURCES = {
     "aider": "aider polyglot benchmark, Aider-AI/aider, aider/website/_data/polyglot_leaderboard.yml at commit "
     "5dc9490bb35f (Apache-2.0); list prices, cost and seconds per attempt"
 }
-
 
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
@@ -112,7 +110,9 @@ def read_models(name: str | Path, columns: Mapping[str, str] | None = None) -> M
     """
     import pandas  # takes longer than all other imports of the package together
 
-    text, label, source = _read_text(name)
+    label = str(name)
+    path = Path(__file__).parent / "models" / f"{label}.csv" if label in _SOURCES else Path(name)
+    text = read_text(path, label, f"; expected a CSV file, or one of {', '.join(_SOURCES)}")
     if not text.strip():
         raise ConfigError(f"{label}: is empty; expected a line of column names and a line for each model")
     header = text.partition("\n")[0]
@@ -147,22 +147,7 @@ def read_models(name: str | Path, columns: Mapping[str, str] | None = None) -> M
     if not models:
         first = f"; the first: line {rejected[0].line}: {rejected[0].reason}" if rejected else ""
         raise ConfigError(f"{label}: no row can be used{first}")
-    return ModelTable(Path(label).stem, source, tuple(models.values()), tuple(rejected))
-
-
-def _read_text(name: str | Path) -> tuple[str, str, str]:
-    if str(name) in _SOURCES:
-        file = resources.files("stackroute.configs") / "models" / f"{name}.csv"
-        return file.read_text(encoding="utf-8"), str(name), _SOURCES[str(name)]
-    try:
-        return Path(name).read_text(encoding="utf-8-sig"), str(name), str(name)
-    except UnicodeDecodeError:
-        raise ConfigError(f"{name}: is no text in UTF-8; expected a CSV file") from None
-    except OSError as error:
-        known = ", ".join(_SOURCES)
-        raise ConfigError(
-            f"{name}: cannot be read ({error.strerror}); expected a CSV file, or one of {known}"
-        ) from None
+    return ModelTable(Path(label).stem, _SOURCES.get(label, label), tuple(models.values()), tuple(rejected))
 
 
 def _places(found: list[str], columns: Mapping[str, str], label: str) -> dict[str, str]:

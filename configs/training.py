@@ -8,7 +8,6 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_vali
 
 from stackroute.configs.amortised import AmortisedSettings
 from stackroute.configs.learners import PROVIDER, USER, DQNSettings, Positive
-from stackroute.configs.learners import Count as Count
 from stackroute.configs.learners import LearnerSettings as LearnerSettings
 from stackroute.configs.learners import PlateauSettings as PlateauSettings
 from stackroute.configs.learners import ProviderSettings as ProviderSettings
@@ -25,18 +24,6 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 def _or_name(adapter: TypeAdapter[Any]) -> Callable[[Any], Any]:
     return lambda value: read_settings(value, "learners", adapter) if isinstance(value, str) else value
-
-
-class _Players(Settings):
-    """Two players, each given by a packaged learner's name or by its settings.
-
-    Attributes:
-        user: How the user learns.
-        provider: How the provider learns.
-    """
-
-    user: Annotated[UserSettings, BeforeValidator(_or_name(USER))]
-    provider: Annotated[ProviderSettings, BeforeValidator(_or_name(PROVIDER))]
 
 
 class OverviewSettings(Settings):
@@ -68,18 +55,22 @@ class CertificateSettings(Settings):
     tasks: Annotated[int, Field(ge=10_000)]
 
 
-class _Observers(_Players):
-    """Players whose observations can be chosen.
+class _Players(Settings):
+    """Two players, each given by a packaged learner's name or by its settings.
 
     Attributes:
+        user: How the user learns.
+        provider: How the provider learns.
         features: "raw": the players see the scaled parameters. "theory": also the sign of each model's net value and
             the logarithm of churn penalty / cost-of-pass.
     """
 
+    user: Annotated[UserSettings, BeforeValidator(_or_name(USER))]
+    provider: Annotated[ProviderSettings, BeforeValidator(_or_name(PROVIDER))]
     features: Literal["raw", "theory"]
 
 
-class FollowerFirstSettings(_Observers):
+class FollowerFirstSettings(_Players):
     """First the user learns to answer any commitment, then the provider learns against it; then its choice is refined.
 
     Attributes:
@@ -92,7 +83,7 @@ class FollowerFirstSettings(_Observers):
     certificate: CertificateSettings | None
 
 
-class SimultaneousSettings(_Observers):
+class SimultaneousSettings(_Players):
     """Both players learn at the same time, each against the other as it is at the moment.
 
     The user sees the commitment (`simultaneous`) or does not (`simultaneous_blind`).
@@ -117,15 +108,7 @@ _TRAINING: TypeAdapter[TrainingSettings] = TypeAdapter(TrainingSettings, config=
 
 
 def settings_from(content: dict[str, Any], label: str) -> TrainingSettings:
-    """Training settings from keys and values.
-
-    Args:
-        content: As in a file of settings.
-        label: What to call their source in an error.
-
-    Raises:
-        ConfigError: A key or value is not allowed.
-    """
+    """Training settings from keys and values, as `stackroute.configs.loading.validated`."""
     return validated(content, label, _TRAINING)
 
 

@@ -101,9 +101,7 @@ def test_value_that_is_not_allowed(path: Path, key: str, value: object, named: s
 
 @pytest.mark.parametrize("key", ["name", "units", "units.latency", "models", "models.1.cost", "value"])
 def test_missing_key(path: Path, key: str) -> None:
-    text = message(write(path, changed(key, DROP)))
-    assert f"{key}: missing key" in text
-    assert "allowed keys: " in text
+    assert f"{key}: missing key" in message(write(path, changed(key, DROP)))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import numpy as np
 
 from stackroute.configs import ConfigError
 from stackroute.configs.amortised import AmortisedSettings
-from stackroute.configs.benchmarks import load_trained_algorithm, trained_algorithm_names
+from stackroute.configs.benchmarks import TrainedAlgorithm
+from stackroute.configs.loading import packaged, read_settings
 from stackroute.configs.training import load_training_settings
 from stackroute.training.benchmark import references, search, stackelberg_gradient, tabular
 from stackroute.training.benchmark.problem import Solution
@@ -98,7 +99,7 @@ def register_algorithm(name: str, algorithm: Algorithm, summary: str = "") -> No
 def algorithm_names() -> list[str]:
     """The names of all algorithms, in order."""
     outside = metadata.entry_points(group=ENTRY_POINTS).names
-    return sorted({*_REGISTERED, *trained_algorithm_names(), *outside})
+    return sorted({*_REGISTERED, *packaged("algorithms"), *outside})
 
 
 def find_algorithm(name: str) -> Entrant:
@@ -111,8 +112,8 @@ def find_algorithm(name: str) -> Entrant:
     """
     if name in _REGISTERED:
         return _REGISTERED[name]
-    if name in trained_algorithm_names() or name.endswith((".yaml", ".yml")):
-        content = load_trained_algorithm(name)
+    if name in packaged("algorithms") or name.endswith((".yaml", ".yml")):
+        content = read_settings(name, "algorithms", TrainedAlgorithm)
         settings = load_training_settings(content.settings, content.changes)
         return Entrant(name, trained(settings), content.summary, settings.model_dump())
     for entry_point in metadata.entry_points(group=ENTRY_POINTS, name=name):

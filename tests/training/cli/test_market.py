@@ -60,7 +60,7 @@ def test_rejected_rows_are_listed(stackroute: Stackroute, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere.csv"], "error: nowhere.csv: cannot be read"),
+        (["nowhere.csv"], "error: nowhere.csv: no such file; expected a CSV file"),
         (["aider", "--value", "0"], "error: value: '0' is not allowed; expected a number > 0, several as in 1,5,15"),
         (["aider", "--value", "5,1"], "error: value: '5,1' is not allowed"),
         (["aider", "--churn-penalty", "-1"], "error: churn-penalty: '-1' is not allowed; expected a number >= 0"),

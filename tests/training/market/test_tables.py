@@ -106,9 +106,9 @@ def test_other_errors_name_what_is_allowed(tmp_path: Path) -> None:
         read_models(path, {"price": "cost"})
     with pytest.raises(ConfigError, match=r"columns: cost=usd: .* has no such column; it has model, success"):
         read_models(path, {"cost": "usd"})
-    with pytest.raises(ConfigError, match=r"nowhere.csv: cannot be read .* or one of aider"):
+    with pytest.raises(ConfigError, match=r"nowhere.csv: no such file; expected a CSV file, or one of aider"):
         read_models("nowhere.csv")
     binary = tmp_path / "binary.csv"
     binary.write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(ConfigError, match="is no text in UTF-8"):
+    with pytest.raises(ConfigError, match="not a text file in UTF-8"):
         read_models(binary)
