@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    import pandas as pd
 
 
 class OutputError(Exception):
@@ -23,16 +25,10 @@ class RunError(Exception):
 
 
 def output_folder(path: Path) -> Path:
-    """Make an output folder and check that files can be written to it.
-
-    Args:
-        path: The folder; its parents are made too.
-
-    Returns:
-        The folder.
+    """Make an output folder, its parents too, and check that files can be written to it; gives the folder.
 
     Raises:
-        OutputError: The folder cannot be made or written to.
+        OutputError: It cannot be made or written to.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -70,27 +66,19 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON for people and programs to read, atomically.
-
-    Args:
-        path: The file.
-        content: What `json` can write.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Write JSON for people and programs to read, as `write_text`."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically.
-
-    Args:
-        path: The file.
-        text: Its content.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Write a text file atomically; OutputError where it cannot be written."""
     with replacing(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
+
+
+def markdown(parts: Iterable[str | pd.DataFrame]) -> str:
+    """A report as Markdown: paragraphs and tables, of which empty ones are left out."""
+    texts = (
+        part if isinstance(part, str) else str(part.to_markdown(index=False, disable_numparse=True)) for part in parts
+    )
+    return "\n\n".join(text for text in texts if text) + "\n"

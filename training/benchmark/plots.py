@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stackroute.configs.benchmarks import Suite
-    from stackroute.training.benchmark.units import Result
+    from stackroute.training.benchmark.results import Result
 
 _LEAST = 1e-4
 _BAND_RESAMPLES = 200
@@ -35,15 +35,9 @@ def draw(suite: Suite, order: list[str], regrets: pd.DataFrame, results: list[Re
     Args:
         suite: The suite.
         order: The algorithms, the best first.
-        regrets: Their regrets, as of `stackroute.training.benchmark.statistics.regrets_of`.
+        regrets: As of `stackroute.training.benchmark.statistics.regrets_of`.
         results: The results of the units.
-        out: An existing folder.
-
-    Returns:
-        The files.
-
-    Raises:
-        OutputError: A file cannot be written.
+        out: An existing folder, where the files go.
     """
     table = as_table(results)
     varied = table[table["penalty_ratio"].notna()]

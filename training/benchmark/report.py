@@ -11,15 +11,14 @@ import pandas as pd
 from stackroute.training.benchmark.algorithms import STAGE
 from stackroute.training.benchmark.results import as_table, read_plan, read_results, write_files
 from stackroute.training.benchmark.statistics import by_group, ranking, regrets_of
-from stackroute.training.output import RunError, output_folder, write_text
+from stackroute.training.output import RunError, markdown, output_folder, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from stackroute.training.benchmark.results import Plan
+    from stackroute.training.benchmark.results import Plan, Result
     from stackroute.training.benchmark.statistics import Estimate, Ranked
-    from stackroute.training.benchmark.units import Result
 
 REPORT = "report.md"
 _MILLION = 1e6
@@ -28,14 +27,7 @@ _INNER = 1e-9
 
 
 def write_report(folder: Path, out: Path | None = None) -> list[Path]:
-    """Write the tables, the pictures and the report of the results so far.
-
-    Args:
-        folder: The folder of a benchmark.
-        out: Where the report and its pictures go; the same folder if not given.
-
-    Returns:
-        The files.
+    """Write the tables, the pictures and the report of the results so far, to `out` or the same folder.
 
     Raises:
         RunError: The folder holds no results, or only failures.
@@ -48,7 +40,7 @@ def write_report(folder: Path, out: Path | None = None) -> list[Path]:
     errors = [result.error for result in results if result.error is not None]
     if len(errors) == len(results):
         raise RunError(f"{folder}: no run has finished" + (f"; the first failed: {errors[0]}" if errors else ""))
-    target = output_folder(out if out is not None else folder)
+    target = output_folder(out or folder)
     files = write_files(results, target)
     regrets = regrets_of(plan.suite, as_table(results))
     ranked = ranking(regrets, together=plan.suite.held_out is not None)
@@ -60,46 +52,36 @@ def write_report(folder: Path, out: Path | None = None) -> list[Path]:
 def as_markdown(
     plan: Plan, ranked: list[Ranked], regrets: pd.DataFrame, results: list[Result], pictures: Iterable[str] = ()
 ) -> str:
-    """The report as Markdown.
-
-    Args:
-        plan: What the results are of.
-        ranked: The algorithms in order.
-        regrets: Their regrets, as of `stackroute.training.benchmark.statistics.regrets_of`.
-        results: The results of the units.
-        pictures: The names of pictures beside the report.
-    """
+    """The report as Markdown, with the names of pictures beside it."""
     table, order = as_table(results), [one.algorithm for one in ranked]
     planned, failed = len(plan.units), [result for result in results if result.error is not None]
-    missing = (
-        "A run that failed or is missing counts as a regret of 100 %. " if planned > len(results) or failed else ""
-    )
+    missing = "A run that failed or is missing counts as a regret of 100 %. "
     summaries = {result.algorithm: result.summary for result in results}
     groups = by_group(regrets).loc[order].map(_percent).rename_axis(columns=None).reset_index()
     performance, behaviour = _by_algorithm(ranked, regrets, table)
-    parts = [
+    parts = (
         f"{plan.suite.summary} {len(results) - len(failed)} of {planned} runs are finished, {len(failed)} failed. "
-        f"{missing}Seeds {', '.join(map(str, plan.suite.seeds))}.",
-        _markdown(performance),
+        f"{missing if planned > len(results) or failed else ''}Seeds {', '.join(map(str, plan.suite.seeds))}.",
+        performance,
         "Regret is the provider's exact relative excess cost against the exact best response, in percent, cut off at "
         "100 but for the worst. IQM: the interquartile mean over all runs, with a 95 % interval by bootstrap within "
         "each task. A tier ends where an algorithm's interval lies wholly above that of the tier's first. P(better): "
         "how likely a run beats one of the next algorithm on the same task.",
-        _markdown(behaviour),
+        behaviour,
         "Means over finished runs but for the last three columns. On path: the regret with the learned answer in place "
         "of the exact one; exploitation is the difference. User loss: what the user gets less than at the equilibrium, "
         "and misalignment less than under the route that it would choose itself, in percent of the largest of |xi1|, "
         "|xi2| and V p2. Tasks (prompts played) to a regret that stays at or below the target: the median of the runs "
         "that reach it, with their share.",
-        _markdown(groups),
+        groups,
         "Median regret in percent.",
         *_schemes(table),
         "\n".join(f"![{name.rpartition('.')[0]}]({name})" for name in pictures),
         "\n".join(f"- `{name}`: {summaries.get(name, '')}" for name in order),
         "\n".join(f"- failed: {one.algorithm}, {one.task}, seed {one.seed}: {one.error}" for one in failed),
         "Versions: " + ", ".join(f"{name} {version}" for name, version in plan.versions.items()) + ".",
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    )
+    return markdown(parts)
 
 
 def _by_algorithm(
@@ -146,33 +128,30 @@ def _by_algorithm(
     return pd.DataFrame(performance), pd.DataFrame(behaviour)
 
 
-def _schemes(table: pd.DataFrame) -> list[str]:
+def _schemes(table: pd.DataFrame) -> list[str | pd.DataFrame]:
     """A table by game of the algorithms that record what they have reached after each stage."""
     stages = [column for column in table.columns if column.startswith(STAGE)]
     learned = table[table[stages].notna().any(axis=1)]
     if learned.empty:
         return []
-    rows = []
-    for (name, group, game, ratio), runs in learned.groupby(
-        ["algorithm", "group", "game", "penalty_ratio"], dropna=False, sort=False
-    ):
-        rows.append(
-            {
-                "algorithm": name,
-                "group": group,
-                "game": game,
-                "P / P*": _number(ratio, "g"),
-                "s - s*": _distance(runs),
-                **{stage.replace("_", " ") + ", %": _spread(runs[stage], _percent) for stage in stages},
-                "user's regret, %": _spread(runs["user_regret"], _percent),
-                "start right": f"{runs['start_model_right'].sum():.0f} of {len(runs)}",
-                "throttling right": f"{runs['throttling_right'].sum():.0f} of {len(runs)}",
-                "processor seconds": _spread(runs["seconds"], "{:.0f}".format),
-            }
-        )
-    by_game = pd.DataFrame(rows)
+    games = learned.groupby(["algorithm", "group", "game", "penalty_ratio"], dropna=False, sort=False)
+    by_game = pd.DataFrame(
+        {
+            "algorithm": name,
+            "group": group,
+            "game": game,
+            "P / P*": _number(ratio, "g"),
+            "s - s*": _distance(runs),
+            **{stage.replace("_", " ") + ", %": _spread(runs[stage], _percent) for stage in stages},
+            "user's regret, %": _spread(runs["user_regret"], _percent),
+            "start right": f"{runs['start_model_right'].sum():.0f} of {len(runs)}",
+            "throttling right": f"{runs['throttling_right'].sum():.0f} of {len(runs)}",
+            "processor seconds": _spread(runs["seconds"], "{:.0f}".format),
+        }
+        for (name, group, game, ratio), runs in games
+    )
     return [
-        _markdown(by_game.loc[:, (by_game != "").any()]),
+        by_game.loc[:, (by_game != "").any()],
         "Schemes of training by game: the median over the seeds, and the worst. s - s* is the distance of the learned "
         "cascade probability from a true cascade of the equilibrium.",
     ]
@@ -190,10 +169,6 @@ def _spread(values: pd.Series, text: Callable[[float], str]) -> str:
     known = values.dropna()
     ends = [known.median(), known.max()] if len(known) > 1 else known
     return ", ".join(text(float(value)) for value in ends)
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    return str(table.to_markdown(index=False, disable_numparse=True))
 
 
 def _number(value: float, form: str) -> str:

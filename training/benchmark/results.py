@@ -5,21 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stackroute.configs.benchmarks import Suite
 from stackroute.configs.loading import Settings
-from stackroute.training.benchmark.algorithms import find_algorithm
-from stackroute.training.benchmark.tasks import HELD_OUT, tasks_of
-from stackroute.training.benchmark.units import UNITS, Unit, read_result, versions
-from stackroute.training.output import RunError, output_folder, replacing, write_json, write_text
+from stackroute.training.benchmark.problem import Record
+from stackroute.training.benchmark.tasks import HELD_OUT
+from stackroute.training.output import RunError, replacing, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stackroute.training.benchmark.units import Result
-
-PLAN, RESULTS, CURVES, MARL_EVAL = "benchmark.json", "results.parquet", "curves.parquet", "marl-eval.json"
+UNITS, PLAN = "units", "benchmark.json"
+RESULTS, CURVES, MARL_EVAL = "results.parquet", "curves.parquet", "marl-eval.json"
 
 
 class Plan(Settings):
@@ -36,30 +34,38 @@ class Plan(Settings):
     units: dict[str, str]
 
 
-def units_of(suite: Suite) -> list[Unit]:
-    """All units of a suite: task by task, so that all algorithms get ahead together.
+class Result(BaseModel):
+    """What came of a unit, as in its file.
 
-    Raises:
-        ConfigError: A game or an algorithm does not exist.
+    Attributes:
+        fingerprint: Of the unit.
+        task: The name of its task.
+        game: The name of the task's game.
+        penalty_ratio: The game's churn penalty as a multiple of P*, where it is not the game's own.
+        algorithm: The name of its algorithm.
+        summary: What the algorithm is, in a line.
+        seed: Its seed.
+        error: What the algorithm raised, or None.
+        traceback: Where it did.
+        groups: The mean metrics in each group of games.
+        totals: What was measured of the whole.
+        curve: The regret curve.
     """
-    entrants = [find_algorithm(name) for name in suite.algorithms]
-    tasks = tasks_of(suite)
-    return [Unit(entrant, task, seed, suite.horizon) for seed in suite.seeds for task in tasks for entrant in entrants]
 
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-def claim(suite: Suite, units: list[Unit], folder: Path, *, resume: bool) -> Plan:
-    """Write the plan of a suite to the folder of its results.
-
-    Raises:
-        RunError: The folder holds results, and `resume` is not given.
-        OutputError: It cannot be written to.
-    """
-    output_folder(folder / UNITS)
-    if (folder / PLAN).exists() and not resume:
-        raise RunError(f"{folder}: holds results already; go on with --resume, or choose another folder")
-    plan = Plan(suite=suite, versions=versions(), units={unit.name: unit.fingerprint for unit in units})
-    write_text(folder / PLAN, plan.model_dump_json(indent=2) + "\n")
-    return plan
+    fingerprint: str
+    task: str
+    game: str
+    penalty_ratio: float | None
+    algorithm: str
+    summary: str
+    seed: int
+    error: str | None = None
+    traceback: str | None = None
+    groups: dict[str, dict[str, float | None]] = {}
+    totals: dict[str, float | None] = {}
+    curve: Record = Record()
 
 
 def read_plan(folder: Path) -> Plan:
@@ -77,6 +83,20 @@ def read_plan(folder: Path) -> Plan:
         raise RunError(f"{path}: is no plan of a benchmark ({error.errors()[0]['msg']})") from None
 
 
+def result_path(folder: Path, name: str) -> Path:
+    """The file of a unit's result."""
+    return folder / UNITS / f"{name}.json"
+
+
+def read_result(folder: Path, name: str, fingerprint: str) -> Result | None:
+    """A unit's result; None if there is none, it cannot be read, or it is that of another fingerprint."""
+    try:
+        result = Result.model_validate_json(result_path(folder, name).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+    return result if result.fingerprint == fingerprint else None
+
+
 def read_results(plan: Plan, folder: Path) -> list[Result]:
     """The results that a folder holds of the units of its plan, in order; one that failed has an error."""
     found = (read_result(folder, name, fingerprint) for name, fingerprint in plan.units.items())
@@ -85,8 +105,9 @@ def read_results(plan: Plan, folder: Path) -> list[Result]:
 
 def as_table(results: list[Result]) -> pd.DataFrame:
     """A row for each unit and group of games: what the unit is, metrics, totals; failed units are left out."""
+    named = ("task", "game", "penalty_ratio", "algorithm", "seed")
     rows = [
-        {**_named(result), "group": group, **metrics, **result.totals}
+        {**{name: getattr(result, name) for name in named}, "group": group, **metrics, **result.totals}
         for result in results
         for group, metrics in result.groups.items()
     ]
@@ -94,18 +115,7 @@ def as_table(results: list[Result]) -> pd.DataFrame:
 
 
 def write_files(results: list[Result], folder: Path) -> list[Path]:
-    """Write the columnar files and the JSON of marl-eval.
-
-    Args:
-        results: As of `read_results`.
-        folder: An existing folder.
-
-    Returns:
-        The files.
-
-    Raises:
-        OutputError: A file cannot be written.
-    """
+    """Write the columnar files and the JSON of marl-eval to an existing folder; OutputError where that fails."""
     curves = [
         pd.DataFrame({"task": result.task, "algorithm": result.algorithm, "seed": result.seed, **vars(result.curve)})
         for result in results
@@ -122,9 +132,6 @@ def marl_eval(results: list[Result]) -> dict[str, Any]:
     """Results in the layout of marl-eval (Gorsane et al. 2022): environment, task, algorithm, run, step.
 
     Held-out games are a task for each group, without steps: the curve is that of all groups.
-
-    Args:
-        results: As of `read_results`.
     """
     tasks: dict[str, Any] = {}
     for result in results:
@@ -143,7 +150,3 @@ def marl_eval(results: list[Result]) -> dict[str, Any]:
             runs = tasks.setdefault(group if held_out else result.task, {}).setdefault(result.algorithm, {})
             runs[f"seed_{result.seed}"] = run
     return {"stackroute": tasks}
-
-
-def _named(result: Result) -> dict[str, Any]:
-    return {name: getattr(result, name) for name in ("task", "game", "penalty_ratio", "algorithm", "seed")}

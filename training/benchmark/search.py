@@ -23,26 +23,14 @@ _STEP_SIZE = 0.3
 
 
 class SampledCosts:
-    """What the provider's actions cost in play, with the user's best answer in play; the cheapest commitment is kept.
-
-    Args:
-        problem: The game.
-        name: For the random numbers.
-    """
+    """What actions cost in play, with the best answer in play; the cheapest commitment is kept."""
 
     def __init__(self, problem: Problem, name: str) -> None:
         self._problem, self._play = problem, problem.sampled(name)
         self._least, self._best = np.inf, problem.commitment(np.zeros((1, problem.actions.width)))
 
     def __call__(self, actions: npt.ArrayLike) -> FloatArray:
-        """The logarithm of the mean cost of each action.
-
-        Args:
-            actions: In [0, 1], shape (k, width).
-
-        Returns:
-            Shape (k,).
-        """
+        """The logarithm of the mean cost, shape (k,), of actions in [0, 1], shape (k, width)."""
         commitments = self._problem.commitment(actions)
         answers = self._play.answer(commitments, _TASKS)
         cost = log_cost(self._play.cost(commitments, answers, _TASKS))

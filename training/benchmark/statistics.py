@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from stackroute.analytic.game import FloatArray
     from stackroute.configs.benchmarks import Suite
-    from stackroute.training.benchmark.units import Result
+    from stackroute.training.benchmark.results import Result
 
     Statistic = Callable[..., FloatArray]
 
@@ -34,13 +34,7 @@ _PAIR_RESAMPLES = 500
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic with its 95 % confidence interval.
-
-    Attributes:
-        value: The statistic of the scores themselves, shape () or (k,).
-        low: The lower end of the interval, of the same shape.
-        high: The upper end.
-    """
+    """A statistic of the scores themselves, with the ends of its 95 % confidence interval, each of shape () or (k,)."""
 
     value: FloatArray
     low: FloatArray
@@ -66,13 +60,7 @@ class Ranked:
 
 
 def interquartile_mean(scores: npt.ArrayLike) -> FloatArray:
-    """The mean of the middle half of all scores: a quarter is left out at each end.
-
-    Args:
-        scores: Shape (..., runs, tasks).
-
-    Returns:
-        Shape (...).
+    """The mean of the middle half of all scores, shape (...): a quarter is left out at each end.
 
     Examples:
         >>> float(interquartile_mean([[0, 1, 2, 3], [4, 5, 6, 100]]))
@@ -118,14 +106,8 @@ def estimate(
 def probability_of_improvement(scores: npt.ArrayLike, others: npt.ArrayLike) -> FloatArray:
     """How likely a run of one algorithm scores higher than one of another on the same task, averaged over tasks.
 
-    On each task this is the Mann-Whitney statistic divided by the number of pairs: a tie counts as one half.
-
-    Args:
-        scores: Shape (..., runs, tasks).
-        others: Of the other algorithm, shape (..., other runs, tasks).
-
-    Returns:
-        Shape (...).
+    On each task this is the Mann-Whitney statistic divided by the number of pairs: a tie counts as one half. The number
+    of runs of the two may differ.
 
     Examples:
         >>> float(probability_of_improvement([[1.0], [2.0]], [[1.0], [0.0]]))
@@ -136,27 +118,14 @@ def probability_of_improvement(scores: npt.ArrayLike, others: npt.ArrayLike) -> 
 
 
 def share_within(scores: npt.ArrayLike, thresholds: npt.ArrayLike) -> FloatArray:
-    """The share of runs that score at or below each threshold: a performance profile over all runs of all tasks.
-
-    Args:
-        scores: Shape (..., runs, tasks).
-        thresholds: Shape (k,).
-
-    Returns:
-        Shape (..., k).
-    """
+    """The share of runs at or below each of k thresholds, shape (..., k): a performance profile over all tasks."""
     return np.asarray((np.asarray(scores)[..., None] <= np.asarray(thresholds)).mean(axis=(-3, -2)))
 
 
 def regrets_of(suite: Suite, table: pd.DataFrame) -> pd.DataFrame:
-    """The provider's exact regret, cut off at `WORST`.
+    """The provider's exact regret, cut off at `WORST`, from `stackroute.training.benchmark.results.as_table`.
 
-    Args:
-        suite: The suite.
-        table: As of `stackroute.training.benchmark.results.as_table`.
-
-    Returns:
-        A row for each algorithm and seed, in the order of the suite, and a column for each task and group.
+    A row for each algorithm and seed, in the order of the suite, and a column for each task and group.
     """
     # What rounding leaves of an exact zero must not decide a comparison.
     capped = table.assign(regret=table["provider_regret"].clip(upper=WORST).round(12))
@@ -169,9 +138,7 @@ def regrets_of(suite: Suite, table: pd.DataFrame) -> pd.DataFrame:
 def ranking(regrets: pd.DataFrame, *, together: bool) -> list[Ranked]:
     """The algorithms from the lowest interquartile mean of the regret to the highest; equal ones by their mean.
 
-    Args:
-        regrets: As of `regrets_of`.
-        together: Whether the columns are of the same run, and so not independent.
+    The columns of `regrets_of` are resampled together if they are of the same run, and so not independent.
     """
     scores = {name: regrets.loc[name].to_numpy() for name in regrets.index.unique("algorithm")}
     estimates = {name: estimate(interquartile_mean, one, together=together) for name, one in scores.items()}
@@ -198,15 +165,10 @@ def by_group(regrets: pd.DataFrame) -> pd.DataFrame:
 
 
 def median_curves(results: list[Result], tasks: FloatArray) -> dict[str, FloatArray]:
-    """The median regret over all runs of each algorithm against the tasks played.
+    """The median regret over all runs of each algorithm, after ascending numbers of tasks played.
 
-    Args:
-        results: As of `stackroute.training.benchmark.results.read_results`.
-        tasks: Where to read the curves, ascending, shape (k,).
-
-    Returns:
-        Shape (k,) for each algorithm: before a run's first point its regret counts as `WORST`, after its last it stays.
-        One that failed counts as `WORST` throughout.
+    Before a run's first point its regret counts as `WORST`, after its last it stays. One that failed counts as `WORST`
+    throughout.
     """
     read: dict[str, list[FloatArray]] = {}
     for result in results:

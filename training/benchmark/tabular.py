@@ -24,15 +24,9 @@ _LEAST_RATE = 0.1
 
 
 class Table:
-    """Values of the entries of a table.
+    """The values of entries, and how often each was seen.
 
-    Args:
-        shape: The table's.
-        least_rate: An entry moves at least by this share towards what is seen; 0 makes it the mean of all it has seen.
-
-    Attributes:
-        value: Shape (...).
-        count: How often each was seen, shape (...).
+    An entry moves at least by `least_rate` towards what is seen; 0 makes it the mean of all that it has seen.
     """
 
     def __init__(self, *shape: int, least_rate: float = 0.0) -> None:

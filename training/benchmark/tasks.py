@@ -20,13 +20,11 @@ HELD_OUT = "held-out"
 
 @dataclass(frozen=True)
 class Task:
-    """One task of a suite.
+    """One task of a suite, with a name of its own.
 
     Attributes:
-        name: Different for each task of the suite.
         groups: The group of each of its games, for the report.
         game: Shape (n,); n = 1 but for held-out games.
-        throttling: Whether the provider can delay.
         label: The name of the game.
         penalty_ratio: Its churn penalty as a multiple of P*; None where it is the game's own.
     """

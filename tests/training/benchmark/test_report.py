@@ -17,11 +17,10 @@ from stackroute.training import Problem, Solution, register_algorithm
 from stackroute.training.benchmark import algorithms
 from stackroute.training.benchmark.metrics import measure
 from stackroute.training.benchmark.report import as_markdown, write_report
-from stackroute.training.benchmark.results import Plan, as_table, marl_eval
+from stackroute.training.benchmark.results import Plan, Result, as_table, marl_eval
 from stackroute.training.benchmark.running import run_suite
 from stackroute.training.benchmark.statistics import by_group, interquartile_mean, median_curves, ranking, regrets_of
 from stackroute.training.benchmark.tasks import tasks_of
-from stackroute.training.benchmark.units import Result
 from stackroute.training.output import RunError
 
 SmallSuite = Callable[..., Suite]

@@ -18,10 +18,9 @@ from stackroute.configs.benchmarks import Suite, load_suite
 from stackroute.configs.loading import validated
 from stackroute.training import Problem, Solution, register_algorithm
 from stackroute.training.benchmark.report import write_report
-from stackroute.training.benchmark.results import as_table, read_plan, read_results, units_of, write_files
-from stackroute.training.benchmark.running import run_suite
+from stackroute.training.benchmark.results import UNITS, Result, as_table, read_plan, read_results, write_files
+from stackroute.training.benchmark.running import run_suite, units_of
 from stackroute.training.benchmark.tasks import tasks_of
-from stackroute.training.benchmark.units import UNITS, Result
 from stackroute.training.learn.session import derived_seed
 from stackroute.training.output import RunError
 
@@ -95,7 +94,7 @@ def test_a_changed_game_is_run_again(small_suite: SmallSuite, tmp_path: Path, mo
     assert seen[0] == {"exact": (1, 2), "random": (1, 2)}
     assert without_times(again) == without_times(fresh) != without_times(before)
     # So are the results of another version; the report of what there is leaves them out until then.
-    monkeypatch.setattr("stackroute.training.benchmark.units.versions", lambda: {"stackroute": "99"})
+    monkeypatch.setattr("stackroute.training.benchmark.running.versions", lambda: {"stackroute": "99"})
     assert not {unit.fingerprint for unit in units_of(suite)} & {one.fingerprint for one in again}
 
 

@@ -12,8 +12,8 @@ from stackroute.analytic import Stratum, strata, throttling_gain
 from stackroute.configs import ConfigError
 from stackroute.configs.benchmarks import StratumName, Suite, load_suite, suite_names
 from stackroute.training.benchmark.report import write_report
-from stackroute.training.benchmark.results import as_table, units_of
-from stackroute.training.benchmark.running import run_suite
+from stackroute.training.benchmark.results import as_table
+from stackroute.training.benchmark.running import run_suite, units_of
 from stackroute.training.benchmark.tasks import Task, tasks_of
 
 SmallSuite = Callable[..., Suite]
