@@ -11,7 +11,7 @@ from stackroute.envs import rendering, rules
 from stackroute.envs.games import count
 from stackroute.envs.policies import StatefulUserPolicy, find_user, patience_by_model
 from stackroute.envs.single import SingleTask
-from stackroute.envs.tasks import Tasks, UserTurns, roll_out
+from stackroute.envs.tasks import Rollouts, Tasks, UserTurns
 from stackroute.envs.variant import Variant
 from stackroute.envs.vector import TaskVectorEnv
 
@@ -67,7 +67,7 @@ class _ServedTasks:
             after_step: Called after every move of the first tasks; then they are played move by move.
 
         Returns:
-            Means over the tasks, as of `roll_out`.
+            Means over the tasks, as of `Rollouts.play`.
         """
         tasks, user = self.tasks, self.user
         variant, first, game = tasks.variant, tasks.rows["number"].copy(), tasks.rows["game"].copy()
@@ -76,7 +76,7 @@ class _ServedTasks:
             commitment = variant.actions.decoded(tasks.game, actions)
             shown = commitment if "commitment" in variant.observe["user"] else None
             patience = patience_by_model(user, tasks.game, shown, numbers)
-            return roll_out(variant, tasks.rows["seed"], first, self.each, game, commitment, patience, begun=1)
+            return Rollouts(variant, tasks.rows["seed"], first, self.each, game, commitment, begun=1).play(patience)
         totals = np.zeros((tasks.size, 7))
         for k in range(self.each):
             if k > 0:

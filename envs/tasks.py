@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -293,88 +293,64 @@ def drawn_before_play(
     return rules.draw_before_play(for_kernel(seeds, np.int64), for_kernel(numbers, np.int64), 2 * variant.models + 1)
 
 
-def roll_out(
-    variant: Variant,
-    seeds: IntArray,
-    first_task: IntArray,
-    tasks: int,
-    game: IntArray,
-    commitment: Commitment,
-    patience: FloatArray,
-    *,
-    begun: int = 0,
-) -> dict[str, FloatArray]:
-    """Play each of n commitments over several tasks, with users of fixed patience.
+class Rollouts(NamedTuple):
+    """n commitments to play, each over several tasks with users of fixed patience.
 
-    Args:
+    Attributes:
         variant: The variant of the game.
         seeds: The seed of each commitment's random numbers, shape (n,).
         first_task: Number of the first task of each commitment, shape (n,); the others follow.
         tasks: Tasks played for each commitment.
         game: The row of each commitment's game, shape (n,).
         commitment: Shape (n,).
-        patience: The users' after a failed pass on each model, shape (n, models).
         begun: How many of each commitment's tasks have been begun and so counted already.
-
-    Returns:
-        Means over the tasks, each of shape (n,): "service_cost", "churn_penalty", "latency", "value", "passes",
-        "solved" and "abandoned".
     """
-    outcome = _played(rules.roll_out, variant, seeds, first_task, tasks, game, commitment, patience, begun)
-    names = (*rules.PARTS, "passes", "solved", "abandoned")
-    return {name: outcome[:, k] for k, name in enumerate(names)}
 
+    variant: Variant
+    seeds: IntArray
+    first_task: IntArray
+    tasks: int
+    game: IntArray
+    commitment: Commitment
+    begun: int = 0
 
-def compare_patiences(
-    variant: Variant,
-    seeds: IntArray,
-    first_task: IntArray,
-    tasks: int,
-    game: IntArray,
-    commitment: Commitment,
-    patience: FloatArray,
-    *,
-    begun: int = 0,
-) -> FloatArray:
-    """What patiences are worth to the user after a failed first pass, all on the same tasks.
+    def play(self, patience: FloatArray) -> dict[str, FloatArray]:
+        """Play them.
 
-    Args:
-        variant: The variant of the game.
-        seeds: The seed of each commitment's random numbers, shape (n,).
-        first_task: Number of the first task of each commitment, shape (n,); the others follow.
-        tasks: Tasks played for each commitment.
-        game: The row of each commitment's game, shape (n,).
-        commitment: Shape (n,).
-        patience: The patiences to compare under each commitment, shape (n, k).
-        begun: As for `roll_out`.
+        Args:
+            patience: The users' after a failed pass on each model, shape (n, models).
 
-    Returns:
-        Mean utility after the first failure, shape (n, k).
-    """
-    return _played(rules.compare_patiences, variant, seeds, first_task, tasks, game, commitment, patience, begun)
+        Returns:
+            Means over the tasks, each of shape (n,): "service_cost", "churn_penalty", "latency", "value", "passes",
+            "solved" and "abandoned".
+        """
+        outcome = self._run(rules.roll_out, patience)
+        names = (*rules.PARTS, "passes", "solved", "abandoned")
+        return {name: outcome[:, k] for k, name in enumerate(names)}
 
+    def compare(self, patience: FloatArray) -> FloatArray:
+        """What patiences are worth to the user after a failed first pass, all on the same tasks.
 
-def _played(
-    loop: Any,
-    variant: Variant,
-    seeds: IntArray,
-    first_task: IntArray,
-    tasks: int,
-    game: IntArray,
-    commitment: Commitment,
-    patience: FloatArray,
-    begun: int,
-) -> FloatArray:
-    global tasks_played
-    tasks_played += len(seeds) * (tasks - begun)
-    outcome: FloatArray = loop(
-        for_kernel(seeds, np.int64),
-        for_kernel(first_task, np.int64),
-        tasks,
-        variant.table,
-        np.zeros(1, variant.task_dtype),
-        for_kernel(game, np.int64),
-        *(for_kernel(array) for array in (commitment.start, commitment.transition, commitment.delay, patience)),
-        variant.max_passes,
-    )
-    return outcome
+        Args:
+            patience: The patiences to compare under each commitment, shape (n, k).
+
+        Returns:
+            Mean utility after the first failure, shape (n, k).
+        """
+        return self._run(rules.compare_patiences, patience)
+
+    def _run(self, loop: Any, patience: FloatArray) -> FloatArray:
+        global tasks_played
+        tasks_played += len(self.seeds) * (self.tasks - self.begun)
+        made = self.commitment
+        outcome: FloatArray = loop(
+            for_kernel(self.seeds, np.int64),
+            for_kernel(self.first_task, np.int64),
+            self.tasks,
+            self.variant.table,
+            np.zeros(1, self.variant.task_dtype),
+            for_kernel(self.game, np.int64),
+            *(for_kernel(array) for array in (made.start, made.transition, made.delay, patience)),
+            self.variant.max_passes,
+        )
+        return outcome

@@ -15,7 +15,7 @@ from stackroute.envs.games import count
 from stackroute.envs.policies import find_provider
 from stackroute.envs.rules import LATENCY, VALUE
 from stackroute.envs.single import SingleTask
-from stackroute.envs.tasks import compare_patiences
+from stackroute.envs.tasks import Rollouts
 from stackroute.envs.variant import Variant, choice
 from stackroute.envs.vector import TaskVectorEnv
 
@@ -83,9 +83,9 @@ class _AskedUsers:
         """Play all tasks with a patience, shape (n,); returns the users' rewards and the infos."""
         tasks, rows = self.tasks, self.tasks.rows
         compared = np.stack([patience, np.ones_like(patience)], axis=1)
-        utility = compare_patiences(
-            tasks.variant, rows["seed"], rows["number"], self.each, rows["game"], tasks.commitment(), compared, begun=1
-        )
+        utility = Rollouts(
+            tasks.variant, rows["seed"], rows["number"], self.each, rows["game"], tasks.commitment(), begun=1
+        ).compare(compared)
         return utility[:, 0], {"utility": utility[:, 0], "utility_of_staying": utility[:, 1]}
 
 

@@ -148,7 +148,7 @@ def trained(settings: TrainingSettings) -> Algorithm:
         )
         commitment = pair.provider.commit(game, np.zeros((*game.shape, 2 * game.models + 1)))
         patience = pair.user.patience(game, commitment, np.zeros(game.shape))
-        regrets = {STAGE + stage.name.replace(" ", "_"): stage.evaluation.provider_regret for stage in pair.stages}
+        regrets = {STAGE + name.replace(" ", "_"): stage.provider_regret for name, stage in pair.stages.items()}
         return Solution(commitment, patience, {} if many else {**regrets, "certified": pair.certified})
 
     return algorithm

@@ -110,7 +110,7 @@ def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str) -> 
 
 def stages_in_words(pair: TrainedPair) -> str:
     """The provider's exact regret after each part of a training, in a line."""
-    parts = ", ".join(f"{stage.name} {percent(stage.evaluation.provider_regret)}" for stage in pair.stages)
+    parts = ", ".join(f"{name} {percent(stage.provider_regret)}" for name, stage in pair.stages.items())
     note = "; no commitment passed the certificate" if pair.certified is False else ""
     return f"Provider's regret after each stage: {parts}{note}."
 

@@ -13,7 +13,6 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch.nn import functional
 
-from stackroute.training.learn.learning import learn_in_rounds
 from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from stackroute.analytic.game import FloatArray
     from stackroute.configs.amortised import AllActionSettings
-    from stackroute.training.learn.session import Curve, Session
 
 ROUND = 250
 """Gradient steps between two points of the curve."""
@@ -73,12 +71,17 @@ class AllActionLearner:
     Attributes:
         policy: The network, as a policy of stable-baselines3.
         rounds: Rounds done.
+        planned: Rounds in all.
+        plateau: None: it never stops early.
     """
+
+    plateau = None
 
     def __init__(
         self, play: Callable[[], Played], space: spaces.Box, options: int, settings: AllActionSettings, *, seed: int
     ) -> None:
         self.settings, self.rounds = settings, 0
+        self.planned = math.ceil(settings.steps / ROUND)
         self._play, self._seed = play, seed
         torch.manual_seed(derived_seed(seed, "networks"))
         self.policy = ActorCriticPolicy(
@@ -142,38 +145,3 @@ class AllActionLearner:
 
     def set_logger(self, logger: Logger) -> None:
         """It records nothing itself."""
-
-
-def learn_from_all_actions(
-    stage: str,
-    play: Callable[[], Played],
-    settings: AllActionSettings,
-    session: Session,
-    *,
-    space: spaces.Box,
-    options: int,
-    seed: int,
-) -> tuple[ActorCriticPolicy, Curve]:
-    """Train a policy over a list of options, unless an earlier session has done so.
-
-    Args:
-        stage: The name of the stage.
-        play: Plays all options.
-        settings: How to learn.
-        session: Keeps the outcome.
-        space: The observation space.
-        options: How many options the list has.
-        seed: Fixes everything.
-
-    Returns:
-        The trained policy over Discrete(options) and its curve against the gradient steps.
-
-    Raises:
-        OutputError: The stage's file cannot be written.
-    """
-    learner = AllActionLearner(play, space, options, settings, seed=seed)
-    rounds = math.ceil(settings.steps / ROUND)
-    curves = learn_in_rounds(
-        stage, {stage: learner}, session, measure=lambda: {stage: learner.measure()}, rounds=rounds
-    )
-    return learner.policy, curves[stage]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,19 +16,20 @@ import numpy as np
 from stackroute.agents.learned import GAME, LearnedProvider, LearnedUser, View
 from stackroute.analytic import Commitment, Game, random_games, solve
 from stackroute.envs import PATIENCE_LEVELS, ProviderActions, Variant
-from stackroute.envs.observations import FEATURES, PAPER, unit_of_money
-from stackroute.envs.tasks import compare_patiences, roll_out
-from stackroute.training.learn.all_actions import Played, evaluated, learn_from_all_actions
-from stackroute.training.learn.evaluation import evaluate, provider_regret, user_regret
+from stackroute.envs.observations import PAPER, unit_of_money
+from stackroute.envs.tasks import Rollouts
+from stackroute.training.learn.all_actions import AllActionLearner, Played, evaluated
+from stackroute.training.learn.evaluation import provider_regret, user_regret
 from stackroute.training.learn.exploration import ExploringProvider
-from stackroute.training.learn.learning import no_random_numbers, one_thread
-from stackroute.training.learn.result import Stage, TrainedPair, evaluate_held_out
-from stackroute.training.learn.session import Session, derived_seed
+from stackroute.training.learn.learning import learn_alone, no_random_numbers
+from stackroute.training.learn.result import TrainedPair, evaluate_held_out
+from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
+    from stable_baselines3.common.policies import ActorCriticPolicy
 
     from stackroute.analytic.game import FloatArray, IntArray
     from stackroute.configs.amortised import (
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
         AmortisedSettings,
         GamesSettings,
     )
+    from stackroute.training.learn.learning import Training
     from stackroute.training.learn.session import Curve
 
 USER_STAGE, PROVIDER_STAGE = "user", "provider"
@@ -54,51 +57,48 @@ class Problem:
     """What the stages of both players have in common.
 
     Attributes:
+        training: What is given to all schemes.
         games: The games to draw from, shape (m,).
         options: The commitments among which the provider chooses, see `provider_options`.
-        features: Whether the players see hand-built features.
-        throttling: Whether the provider can delay.
-        seed: Fixes everything.
     """
 
+    training: Training
     games: Game
     options: FloatArray
-    features: bool
-    throttling: bool
-    seed: int
 
     def committed(self, games: Game, options: FloatArray) -> Commitment:
         """What options commit to in games."""
-        return ProviderActions(throttling=self.throttling).decoded(games, options)
+        return ProviderActions(throttling=self.training.throttling).decoded(games, options)
+
+    @cached_property
+    def variant(self) -> Variant:
+        """The games as they are played."""
+        return Variant.of(self.games)
+
+    def rollouts(self, rows: IntArray, seeds: IntArray, tasks: int, commitment: Commitment) -> Rollouts:
+        """Commitments in rows of the games, each to be played over so many tasks from the first on."""
+        return Rollouts(self.variant, seeds, np.zeros_like(rows), tasks, rows, commitment)
 
 
-def train(
-    game: Game, settings: AmortisedSettings, *, throttling: bool, seed: int = 0, session: Session | None = None
-) -> TrainedPair:
+def train(training: Training, settings: AmortisedSettings) -> TrainedPair:
     """Train both on a distribution of games, and evaluate them on one game and on held-out ones."""
-    session = session or Session()
-    with one_thread():
-        problem = Problem(
-            games=training_games(settings.games, derived_seed(seed, "games")),
-            options=provider_options(settings.provider.mixtures, throttling),
-            features=settings.features == FEATURES,
-            throttling=throttling,
-            seed=seed,
-        )
-        user, user_curve = learn_user(problem, settings.user, session)
-        provider, provider_curve = learn_provider(problem, user, settings.provider, session)
-        commitment = provider.commit(game, no_random_numbers())
-        patience = user.patience(game, commitment, np.zeros(()))
-        evaluation = evaluate(game, commitment, patience, throttling=throttling)
-        held_out = evaluate_held_out(provider, throttling=throttling)
+    game, throttling = training.game, training.throttling
+    problem = Problem(
+        training,
+        training_games(settings.games, derived_seed(training.seed, "games")),
+        provider_options(settings.provider.mixtures, throttling),
+    )
+    user, user_curve = learn_user(problem, settings.user)
+    provider, provider_curve = learn_provider(problem, user, settings.provider)
+    commitment = provider.commit(game, no_random_numbers())
     return TrainedPair(
         user=user,
         provider=provider,
         network=provider,
-        stages=(Stage(PROVIDER_STAGE, evaluation),),
+        stages={PROVIDER_STAGE: training.evaluate(commitment, user.patience(game, commitment, np.zeros(())))},
         curves={USER_STAGE: user_curve, PROVIDER_STAGE: provider_curve},
         certified=None,
-        held_out=held_out,
+        held_out=evaluate_held_out(provider, throttling=throttling),
     )
 
 
@@ -142,13 +142,12 @@ def provider_options(mixtures: int, throttling: bool) -> FloatArray:
     return np.array([*alone, *delayed, *mixed])[:, : 4 if throttling else 2]
 
 
-def learn_user(problem: Problem, settings: AllActionSettings, session: Session) -> tuple[LearnedUser, Curve]:
+def learn_user(problem: Problem, settings: AllActionSettings) -> tuple[LearnedUser, Curve]:
     """The user learns to answer any commitment in any game.
 
     Args:
         problem: The games; half of the commitments are from its list, the others all over.
         settings: How the user learns.
-        session: Keeps the outcome.
 
     Returns:
         The learned user, and its mean exact regret where it has not learned against the gradient steps.
@@ -156,95 +155,79 @@ def learn_user(problem: Problem, settings: AllActionSettings, session: Session) 
     Raises:
         OutputError: A stage's file cannot be written.
     """
-    games, seed = problem.games, derived_seed(problem.seed, USER_STAGE)
-    levels = np.array(PATIENCE_LEVELS)
-    view = View(2, PAPER, problem.features)
+    games, levels = problem.games, np.array(PATIENCE_LEVELS)
+    view = View(2, PAPER, problem.training.features)
 
-    def play() -> Played:
-        generator = np.random.default_rng(derived_seed(seed, "situations"))
-        rows = generator.integers(len(games), size=settings.situations)
+    def play(rows: IntArray, seeds: IntArray, generator: np.random.Generator) -> Played:
         commitment = _explored(games[rows], problem, generator)
         rewards = np.empty((len(rows), len(levels)), dtype=np.float32)
-        variant, seeds = Variant.of(games), derived_seed(seed, "tasks") + np.arange(len(rows))
-        for part in _parts(USER_STAGE, len(rows), session):
-            gain = compare_patiences(
-                variant,
-                seeds[part],
-                np.zeros_like(part),
-                settings.tasks,
-                rows[part],
-                commitment[part],
-                np.tile(levels, (len(part), 1)),
-            )
+        for part in _parts(USER_STAGE, len(rows), problem):
+            rollouts = problem.rollouts(rows[part], seeds[part], settings.tasks, commitment[part])
+            gain = rollouts.compare(np.tile(levels, (len(part), 1)))
             rewards[part] = np.arcsinh(gain / (_GAIN_UNIT * games.value[rows[part]][:, None]))
         kept = np.arange(evaluated(len(rows)))
         regret = user_regret(games[rows[kept]][:, None], commitment[kept][:, None], levels)
         return Played(view.observe(games[rows], commitment), rewards, regret)
 
-    policy, curve = learn_from_all_actions(
-        USER_STAGE, play, settings, session, space=view.space, options=len(levels), seed=seed
-    )
+    policy, curve = _learned(USER_STAGE, problem, settings, view, len(levels), play)
     return LearnedUser(policy), curve
 
 
 def learn_provider(
-    problem: Problem, user: LearnedUser, settings: AmortisedProviderSettings, session: Session
+    problem: Problem, user: LearnedUser, settings: AmortisedProviderSettings
 ) -> tuple[LearnedProvider, Curve]:
-    """The provider learns what to commit to in any game, against a user that no longer changes.
-
-    Args:
-        problem: The games, and the commitments among which it chooses.
-        user: The user that answers.
-        settings: How the provider learns.
-        session: Keeps the outcome.
-
-    Returns:
-        The learned provider, and its mean exact regret where it has not learned against the gradient steps.
-
-    Raises:
-        OutputError: A stage's file cannot be written.
-    """
-    games, options, seed = problem.games, problem.options, derived_seed(problem.seed, PROVIDER_STAGE)
-    view = View(2, GAME, problem.features)
+    """The provider learns what to commit to in any game, against a user that no longer changes; as `learn_user`."""
+    games, options = problem.games, problem.options
+    view = View(2, GAME, problem.training.features)
     fee = settings.delay_fee * (options[:, 2:] > 0).any(axis=1)
 
-    def play() -> Played:
-        generator = np.random.default_rng(derived_seed(seed, "situations"))
-        rows = generator.integers(len(games), size=settings.situations)
+    def play(rows: IntArray, seeds: IntArray, generator: np.random.Generator) -> Played:
         rewards = np.empty((len(rows), len(options)), dtype=np.float32)
-        variant, seeds = Variant.of(games), derived_seed(seed, "tasks") + np.arange(len(rows))
-        for part in _parts(PROVIDER_STAGE, len(rows), session):
+        for part in _parts(PROVIDER_STAGE, len(rows), problem):
             batch = games[rows[part]][:, None]
             commitment = problem.committed(batch, options)
             patience = user.patience(batch, commitment, np.zeros(())).ravel()
-            means = roll_out(
-                variant,
-                np.repeat(seeds[part], len(options)),
-                np.zeros(patience.size, dtype=np.int64),
-                settings.tasks,
-                np.repeat(rows[part], len(options)),
-                commitment.reshape(patience.size),
-                np.stack([patience, patience], axis=1),
-            )
+            each, seed = (np.repeat(numbers[part], len(options)) for numbers in (rows, seeds))
+            rollouts = problem.rollouts(each, seed, settings.tasks, commitment.reshape(patience.size))
+            means = rollouts.play(np.stack([patience, patience], axis=1))
             total = means["service_cost"] + means["churn_penalty"]
             cost = total.reshape(commitment.shape) / unit_of_money(batch)
             rewards[part] = -np.log(np.maximum(cost, _LEAST_COST)) - fee
         kept = games[rows[: evaluated(len(rows))]]
-        best = solve(kept, throttling=problem.throttling).provider_cost
+        best = solve(kept, throttling=problem.training.throttling).provider_cost
         regret = provider_regret(kept[:, None], problem.committed(kept[:, None], options), best[:, None])
         weights = 1.0 + settings.mixing_weight * _mixing_pays(rewards, options)
         return Played(view.observe(games[rows]), rewards, regret, weights)
 
-    policy, curve = learn_from_all_actions(
-        PROVIDER_STAGE, play, settings, session, space=view.space, options=len(options), seed=seed
-    )
+    policy, curve = _learned(PROVIDER_STAGE, problem, settings, view, len(options), play)
     return LearnedProvider(policy, commitments=options), curve
+
+
+def _learned(
+    stage: str,
+    problem: Problem,
+    settings: AllActionSettings,
+    view: View,
+    options: int,
+    play: Callable[[IntArray, IntArray, np.random.Generator], Played],
+) -> tuple[ActorCriticPolicy, Curve]:
+    """A policy that has learned from all options, in situations drawn from the games; `play` gets rows and seeds."""
+    seed = derived_seed(problem.training.seed, stage)
+
+    def played() -> Played:
+        generator = np.random.default_rng(derived_seed(seed, "situations"))
+        rows = generator.integers(len(problem.games), size=settings.situations)
+        return play(rows, derived_seed(seed, "tasks") + np.arange(len(rows)), generator)
+
+    learner = AllActionLearner(played, view.space, options, settings, seed=seed)
+    curve = learn_alone(stage, learner, problem.training.session, learner.measure)
+    return learner.policy, curve
 
 
 def _explored(games: Game, problem: Problem, generator: np.random.Generator) -> Commitment:
     """Half of the commitments are all over, a quarter are options that mix the models, a quarter the other options."""
     count, options = len(games), problem.options
-    wide = ExploringProvider(problem.throttling).commit(games, generator.random((count, 5)))
+    wide = ExploringProvider(problem.training.throttling).commit(games, generator.random((count, 5)))
     mixes = options[:, 1] > 0
     numbers = [generator.choice(np.flatnonzero(those), count) for those in (mixes, ~mixes)]
     own = problem.committed(games, options[np.where(generator.random(count) < 0.5, *numbers)])
@@ -260,8 +243,8 @@ def _mixing_pays(rewards: npt.NDArray[np.float32], options: FloatArray) -> Float
     return np.clip(share, 0.0, 1.0)
 
 
-def _parts(stage: str, count: int, session: Session) -> Iterator[IntArray]:
+def _parts(stage: str, count: int, problem: Problem) -> Iterator[IntArray]:
     """The numbers of all situations in parts; reports progress after each, without a regret."""
     for done, part in enumerate(np.array_split(np.arange(count), _PARTS), start=1):
         yield part
-        session.progress(f"{stage}: play", done, _PARTS, np.nan)
+        problem.training.session.progress(f"{stage}: play", done, _PARTS, np.nan)

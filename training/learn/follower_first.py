@@ -12,27 +12,24 @@ import numpy as np
 
 from stackroute.agents.learned import GAME, LearnedProvider, LearnedUser
 from stackroute.agents.providers import StaticProvider
-from stackroute.analytic import Commitment, solve
+from stackroute.analytic import Commitment
 from stackroute.envs import ProviderVectorEnv, UserVectorEnv
 from stackroute.envs.failed_tasks import LOOKAHEAD
-from stackroute.envs.observations import FEATURES, PAPER
+from stackroute.envs.observations import PAPER
 from stackroute.envs.sb3 import VecEnv
 from stackroute.training.learn.certificate import walk
-from stackroute.training.learn.evaluation import evaluate, provider_regret, user_regret
+from stackroute.training.learn.evaluation import user_regret
 from stackroute.training.learn.exploration import ExploringProvider
-from stackroute.training.learn.learning import Learner, learn_in_rounds, no_random_numbers, one_thread
+from stackroute.training.learn.learning import Learner, learn_alone, no_random_numbers
 from stackroute.training.learn.overview import OVERVIEW_STAGE, find_contenders
-from stackroute.training.learn.result import Stage, TrainedPair
+from stackroute.training.learn.result import TrainedPair
 from stackroute.training.learn.sampling import SampledGame
-from stackroute.training.learn.session import Session, derived_seed
-from stackroute.training.learn.views import FeatureView, RewardView, log_cost, scaled_gain
+from stackroute.training.learn.session import derived_seed
+from stackroute.training.learn.views import LearnerView, log_cost, scaled_gain
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from stable_baselines3.common.vec_env import VecEnv as AnyVecEnv
-
-    from stackroute.analytic import Game
     from stackroute.configs.training import (
         CertificateSettings,
         FollowerFirstSettings,
@@ -40,6 +37,8 @@ if TYPE_CHECKING:
         UserSettings,
     )
     from stackroute.envs.policies import ProviderPolicy, UserPolicy
+    from stackroute.training.learn.evaluation import Evaluation
+    from stackroute.training.learn.learning import Training
     from stackroute.training.learn.session import Curve
 
 USER_STAGE = "user"
@@ -48,114 +47,79 @@ CERTIFICATE_STAGE = "certificate"
 
 _EVALUATED_COMMITMENTS = 1_000
 _TASKS_OF_USER = 256
-_TASKS_OF_PROVIDER = 100_000
 
 
-def train(
-    game: Game, settings: FollowerFirstSettings, *, throttling: bool, seed: int = 0, session: Session | None = None
-) -> TrainedPair:
+def train(training: Training, settings: FollowerFirstSettings) -> TrainedPair:
     """Train a user, then a provider, on one game; see `stackroute.training.learn.schemes.train`."""
-    session = session or Session()
-    with one_thread():
-        user, user_curve = learn_user(
-            game, settings.user, session, features=settings.features, throttling=throttling, seed=seed
-        )
-        network, provider_curve = learn_provider(
-            game, user, settings.provider, session, features=settings.features, throttling=throttling, seed=seed
-        )
-        curves = {USER_STAGE: user_curve, PROVIDER_STAGE: provider_curve}
+    user, user_curve = learn_user(training, settings.user)
+    network, provider_curve = learn_provider(training, user, settings.provider)
+    curves = {USER_STAGE: user_curve, PROVIDER_STAGE: provider_curve}
 
-        def evaluated(name: str, commitment: Commitment) -> Stage:
-            patience = user.patience(game, commitment, np.zeros(()))
-            return Stage(name, evaluate(game, commitment, patience, throttling=throttling))
+    def evaluated(commitment: Commitment) -> Evaluation:
+        return training.evaluate(commitment, user.patience(training.game, commitment, np.zeros(())))
 
-        final, certified = network.commit(game, no_random_numbers()), None
-        stages, candidates = [evaluated(PROVIDER_STAGE, final)], [final]
-        if settings.overview:
-            contenders, curves[OVERVIEW_STAGE] = find_contenders(
-                game, user, final, settings.overview, session, throttling=throttling, seed=seed
-            )
-            candidates = [contender.commitment for contender in contenders]
-            final = candidates[0]
-            stages.append(evaluated(OVERVIEW_STAGE, final))
-        if settings.certificate:
-            found = _certified(game, candidates, settings.certificate, session, seed)
-            certified = found is not None
-            final = final if found is None else found
-            stages.append(evaluated(CERTIFICATE_STAGE, final))
+    final, certified = network.commit(training.game, no_random_numbers()), None
+    stages, candidates = {PROVIDER_STAGE: evaluated(final)}, [final]
+    if settings.overview:
+        candidates, curves[OVERVIEW_STAGE] = find_contenders(training, user, final, settings.overview)
+        final = candidates[0]
+        stages[OVERVIEW_STAGE] = evaluated(final)
+    if settings.certificate:
+        found = _certified(training, candidates, settings.certificate)
+        certified = found is not None
+        final = final if found is None else found
+        stages[CERTIFICATE_STAGE] = evaluated(final)
     refined = settings.overview or settings.certificate
     return TrainedPair(
         user=user,
         provider=StaticProvider(final) if refined else network,
         network=network,
-        stages=tuple(stages),
+        stages=stages,
         curves=curves,
         certified=certified,
     )
 
 
-def learn_user(
-    game: Game,
-    settings: UserSettings,
-    session: Session | None = None,
-    *,
-    features: str = "raw",
-    throttling: bool,
-    seed: int = 0,
-) -> tuple[LearnedUser, Curve]:
+def learn_user(training: Training, settings: UserSettings) -> tuple[LearnedUser, Curve]:
     """The user learns to answer random commitments.
 
     Args:
-        game: A single game.
+        training: The game and all else that is given.
         settings: How the user learns.
-        session: Keeps the outcome.
-        features: "raw" or "theory".
-        throttling: Whether the commitments have delays.
-        seed: Fixes everything.
 
     Returns:
         The learned user, and its mean exact regret over 1,000 random commitments against the steps.
     """
-    explorer = ExploringProvider(throttling)
-    stage_seed = derived_seed(seed, USER_STAGE)
+    game, explorer = training.game, ExploringProvider(training.throttling)
+    seed = derived_seed(training.seed, USER_STAGE)
     numbers = np.random.default_rng(0).random((_EVALUATED_COMMITMENTS, 5))
     commitments = explorer.commit(game, numbers)
-    play = SampledGame(game, derived_seed(stage_seed, "evaluation"))
-    environment = user_environment(game, explorer, settings, features=features)
-    learner = Learner(environment, settings, seed=stage_seed)
+    play = SampledGame(game, derived_seed(seed, "evaluation"))
+    learner = Learner(user_environment(training, explorer, settings), settings, seed=seed)
 
-    def measure() -> dict[str, tuple[float, float]]:
+    def measure() -> tuple[float, float]:
         patience = LearnedUser(learner.policy).patience(game, commitments, numbers[:, 0])
         gain = play.gain(commitments, patience[:, None], _TASKS_OF_USER)
-        return {USER_STAGE: (float(user_regret(game, commitments, patience).mean()), float(gain.mean()) / play.value)}
+        return float(user_regret(game, commitments, patience).mean()), float(gain.mean()) / play.value
 
-    curves = learn_in_rounds(
-        USER_STAGE,
-        {USER_STAGE: learner},
-        session or Session(),
-        measure=measure,
-        rounds=settings.rounds,
-        plateau=settings.plateau,
-    )
-    return LearnedUser(learner.policy), curves[USER_STAGE]
+    curve = learn_alone(USER_STAGE, learner, training.session, measure)
+    return LearnedUser(learner.policy), curve
 
 
 def user_environment(
-    game: Game,
+    training: Training,
     provider: ProviderPolicy,
     settings: UserSettings,
     *,
-    features: str = "raw",
     blind: bool = False,
     lookahead: int = LOOKAHEAD,
-) -> AnyVecEnv:
+) -> LearnerView:
     """The environment on which a user with these settings learns, against a provider.
 
     Args:
-        game: A single game.
+        training: The game and all else that is given.
         provider: The provider.
         settings: How the user learns.
-        features: "raw" or "theory".
         blind: Whether the user does not see the commitment.
         lookahead: As for `stackroute.envs.UserVectorEnv`.
     """
@@ -163,7 +127,7 @@ def user_environment(
     by_task = settings.decision == "task"
     env = UserVectorEnv(
         settings.batch_size,
-        game,
+        training.game,
         provider,
         decision=settings.decision,
         tasks_per_commitment=settings.tasks_per_commitment,
@@ -172,98 +136,61 @@ def user_environment(
         action=settings.action or "box",
         reward_unit="relative" if by_task else "game",
     )
-    venv = RewardView(VecEnv(env), scaled_gain) if by_task else VecEnv(env)
-    return FeatureView(venv, blocks) if features == FEATURES else venv
+    reward, shown = scaled_gain if by_task else None, blocks if training.features else None
+    return LearnerView(VecEnv(env), reward=reward, blocks=shown)
 
 
-def learn_provider(
-    game: Game,
-    user: UserPolicy,
-    settings: ProviderSettings,
-    session: Session | None = None,
-    *,
-    features: str = "raw",
-    throttling: bool,
-    seed: int = 0,
-) -> tuple[LearnedProvider, Curve]:
+def learn_provider(training: Training, user: UserPolicy, settings: ProviderSettings) -> tuple[LearnedProvider, Curve]:
     """The provider learns to commit, against a user that no longer changes.
 
     Args:
-        game: A single game.
+        training: The game and all else that is given.
         user: The user that answers.
         settings: How the provider learns.
-        session: Keeps the outcome.
-        features: "raw" or "theory".
-        throttling: Whether the provider can delay.
-        seed: Fixes everything.
 
     Returns:
         The learned provider, and its exact regret against the steps.
     """
-    stage_seed = derived_seed(seed, PROVIDER_STAGE)
-    environment = provider_environment(game, user, settings, features=features, throttling=throttling)
-    learner = Learner(environment, settings, seed=stage_seed)
-    best_cost = solve(game, throttling=throttling).provider_cost
-    play = SampledGame(game, derived_seed(stage_seed, "evaluation"))
+    game, seed = training.game, derived_seed(training.seed, PROVIDER_STAGE)
+    learner = Learner(provider_environment(training, user, settings), settings, seed=seed)
+    play = SampledGame(game, derived_seed(seed, "evaluation"))
 
-    def measure() -> dict[str, tuple[float, float]]:
+    def measure() -> tuple[float, float]:
         commitment = LearnedProvider(learner.policy).commit(game, no_random_numbers())
-        one = commitment.reshape(1)
-        cost = play.cost(one, user.patience(game, one, np.zeros(1)), _TASKS_OF_PROVIDER).mean()
-        return {PROVIDER_STAGE: (float(provider_regret(game, commitment, best_cost)), -float(np.log(cost)))}
+        return training.measure_provider(play, commitment, user.patience(game, commitment, np.zeros(())))
 
-    curves = learn_in_rounds(
-        PROVIDER_STAGE,
-        {PROVIDER_STAGE: learner},
-        session or Session(),
-        measure=measure,
-        rounds=settings.rounds,
-        plateau=settings.plateau,
-    )
-    return LearnedProvider(learner.policy), curves[PROVIDER_STAGE]
+    curve = learn_alone(PROVIDER_STAGE, learner, training.session, measure)
+    return LearnedProvider(learner.policy), curve
 
 
-def provider_environment(
-    game: Game, user: UserPolicy, settings: ProviderSettings, *, features: str = "raw", throttling: bool
-) -> AnyVecEnv:
-    """The environment on which a provider with these settings learns, against a user.
-
-    Args:
-        game: A single game.
-        user: The user.
-        settings: How the provider learns.
-        features: "raw" or "theory".
-        throttling: Whether the provider can delay.
-    """
+def provider_environment(training: Training, user: UserPolicy, settings: ProviderSettings) -> LearnerView:
+    """The environment on which a provider with these settings learns, against a user; as `user_environment`."""
     env = ProviderVectorEnv(
         settings.batch_size,
-        game,
+        training.game,
         user,
         tasks_per_commitment=settings.tasks_per_commitment,
-        throttling=throttling,
+        throttling=training.throttling,
         action="grid" if settings.algorithm == "dqn" else "box",
     )
-    venv = RewardView(VecEnv(env), log_cost)
-    return FeatureView(venv, GAME) if features == FEATURES else venv
+    return LearnerView(VecEnv(env), reward=log_cost, blocks=GAME if training.features else None)
 
 
-def _certified(
-    game: Game, candidates: list[Commitment], settings: CertificateSettings, session: Session, seed: int
-) -> Commitment | None:
+def _certified(training: Training, candidates: list[Commitment], settings: CertificateSettings) -> Commitment | None:
     """The cheapest commitment about which play is sure, by walks from the candidates; None if there is none."""
-    play = SampledGame(game, derived_seed(seed, CERTIFICATE_STAGE))
+    play = SampledGame(training.game, derived_seed(training.seed, CERTIFICATE_STAGE))
 
     def compute() -> dict[str, Any]:
-        session.progress(CERTIFICATE_STAGE, 0, len(candidates), np.nan)
+        training.session.progress(CERTIFICATE_STAGE, 0, len(candidates), np.nan)
         found = []
         for number, candidate in enumerate(candidates, start=1):
             found.append(walk(play, candidate, settings))
-            session.progress(CERTIFICATE_STAGE, number, len(candidates), np.nan)
+            training.session.progress(CERTIFICATE_STAGE, number, len(candidates), np.nan)
         sure = [one for one in found if one is not None]
         if not sure:
             return {}
         best = min(sure, key=lambda one: one.cost).commitment
         return {name: getattr(best, name).tolist() for name in ("start", "transition", "delay")}
 
-    kept = session.stage(CERTIFICATE_STAGE, compute)
+    kept = training.session.stage(CERTIFICATE_STAGE, compute)
     return Commitment(**kept) if kept else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,19 +12,60 @@ import torch
 from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.utils import set_random_seed
 
+from stackroute.analytic import solve
+from stackroute.training.learn.evaluation import evaluate, provider_regret
 from stackroute.training.learn.models import make_exploration, make_model
-from stackroute.training.learn.session import Curve, derived_seed
+from stackroute.training.learn.session import Curve, Session, derived_seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
     from stable_baselines3.common.policies import BasePolicy
     from stable_baselines3.common.vec_env import VecEnv
 
+    from stackroute.analytic import Commitment, Game
+    from stackroute.analytic.game import FloatArray
     from stackroute.configs.training import LearnerSettings, PlateauSettings
     from stackroute.training.learn.all_actions import AllActionLearner
-    from stackroute.training.learn.session import Session
+    from stackroute.training.learn.evaluation import Evaluation
+    from stackroute.training.learn.sampling import SampledGame
+
+    Measured = tuple[float, float]
+
+_TASKS_OF_PROVIDER = 100_000
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What all parts of a training have in common.
+
+    Attributes:
+        game: A single game of two models.
+        throttling: Whether the provider can delay.
+        seed: Fixes everything.
+        features: Whether the players see hand-built features.
+        session: Keeps what finished stages gave.
+    """
+
+    game: Game
+    throttling: bool
+    seed: int = 0
+    features: bool = False
+    session: Session = field(default_factory=Session)
+
+    @cached_property
+    def best_cost(self) -> FloatArray:
+        """The provider's cost at the equilibrium, shape ()."""
+        return solve(self.game, throttling=self.throttling).provider_cost
+
+    def evaluate(self, commitment: Commitment, patience: FloatArray) -> Evaluation:
+        """Evaluate what was learned exactly."""
+        return evaluate(self.game, commitment, patience, throttling=self.throttling)
+
+    def measure_provider(self, play: SampledGame, commitment: Commitment, patience: FloatArray) -> Measured:
+        """The exact regret of a commitment, and minus the logarithm of its sampled cost with a patience."""
+        cost = play.cost(commitment.reshape(1), np.reshape(patience, (1,)), _TASKS_OF_PROVIDER).mean()
+        return float(provider_regret(self.game, commitment, self.best_cost)), -float(np.log(cost))
 
 
 @contextmanager
@@ -48,13 +90,16 @@ class Learner:
     Attributes:
         model: The model.
         rounds: Rounds done.
+        planned: Rounds in all.
+        plateau: When to stop early.
     """
 
     def __init__(self, environment: VecEnv, settings: LearnerSettings, *, seed: int) -> None:
         self.settings, self.rounds = settings, 0
+        self.planned, self.plateau = settings.rounds, settings.plateau
         self._seed = seed
         self.model = make_model(environment, settings, seed=derived_seed(seed, "networks"), done=self._done)
-        self.set_logger(_logger(None))
+        self.set_logger(Logger(None, []))
         self._callback = make_exploration(settings, self._done)
 
     @property
@@ -95,10 +140,6 @@ class Learner:
         return min(steps / self.settings.steps, 1.0)
 
 
-def _logger(folder: Path | None) -> Logger:
-    return configure(str(folder), ["tensorboard"]) if folder else Logger(None, [])
-
-
 def plateaued(rewards: list[float], settings: PlateauSettings | None) -> bool:
     """Whether sampled rewards have stopped growing.
 
@@ -118,21 +159,16 @@ def learn_in_rounds(
     stage: str,
     learners: Mapping[str, Learner | AllActionLearner],
     session: Session,
-    *,
-    measure: Callable[[], Mapping[str, tuple[float, float]]],
-    rounds: int,
-    plateau: PlateauSettings | None = None,
+    measure: Callable[[], Mapping[str, Measured]],
 ) -> dict[str, Curve]:
     """Train policies, a round each in turns, unless an earlier session has done so.
 
     Args:
         stage: The name of the stage.
-        learners: What learns, by name; afterwards its policies are the trained ones.
+        learners: What learns, by name; afterwards its policies are the trained ones. The last one's plan holds for all.
         session: Keeps the outcome.
         measure: The exact regret of each learner's policy, which is recorded and shown but never fed back, and what
             sampled play gives the policy when it is deterministic.
-        rounds: Of each learner.
-        plateau: When to stop early, by what play gives the last learner; None for never.
 
     Returns:
         The curve of each learner.
@@ -140,13 +176,15 @@ def learn_in_rounds(
     Raises:
         OutputError: The stage's file cannot be written.
     """
+    leading = list(learners)[-1]
+    rounds, plateau = learners[leading].planned, learners[leading].plateau
 
     def compute() -> dict[str, Any]:
-        curves = {name: Curve() for name in learners}
-        loggers = {name: _logger(session.logs(name)) for name in learners}
+        curves, loggers = {name: Curve() for name in learners}, {}
         for name, learner in learners.items():
+            folder = session.logs(name)
+            loggers[name] = configure(str(folder), ["tensorboard"]) if folder else Logger(None, [])
             learner.set_logger(loggers[name])
-        last = list(curves.values())[-1]
         for done in range(rounds + 1):
             if done > 0:
                 for learner in learners.values():
@@ -156,8 +194,8 @@ def learn_in_rounds(
                 loggers[name].record("exact/regret", regret)
                 loggers[name].record("sampled/reward", reward)
                 loggers[name].dump(learners[name].steps)
-            stops = plateaued(last.reward, plateau)
-            session.progress(stage, rounds if stops else done, rounds, last.regret[-1])
+            stops = plateaued(curves[leading].reward, plateau)
+            session.progress(stage, rounds if stops else done, rounds, curves[leading].regret[-1])
             if stops:
                 break
         return {
@@ -173,6 +211,13 @@ def learn_in_rounds(
         learner.policy.load_state_dict(finished[name]["policy"])
         learner.policy.set_training_mode(False)
     return {name: Curve(**finished[name]["curve"]) for name in learners}
+
+
+def learn_alone(
+    stage: str, learner: Learner | AllActionLearner, session: Session, measure: Callable[[], Measured]
+) -> Curve:
+    """As `learn_in_rounds`, of a single learner."""
+    return learn_in_rounds(stage, {stage: learner}, session, lambda: {stage: measure()})[stage]
 
 
 def no_random_numbers() -> np.ndarray:

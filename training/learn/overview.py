@@ -6,27 +6,28 @@ must be near it already. Comparing a list of commitments has neither weakness. R
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from stackroute.analytic import Commitment, solve
+from stackroute.analytic import Commitment
 from stackroute.envs import ProviderActions, ProviderVectorEnv, observe
+from stackroute.envs.actions import to_symmetric
 from stackroute.envs.sb3 import VecEnv
 from stackroute.training.learn.evaluation import provider_regret
-from stackroute.training.learn.learning import Learner, learn_in_rounds
+from stackroute.training.learn.learning import Learner, learn_alone
 from stackroute.training.learn.sampling import SampledGame
 from stackroute.training.learn.session import derived_seed
-from stackroute.training.learn.views import ListedCommitments, RewardView, log_cost
+from stackroute.training.learn.views import LearnerView, log_cost
 
 if TYPE_CHECKING:
-    from stackroute.analytic import Game
     from stackroute.analytic.game import FloatArray
+    from stackroute.configs.learners import DQNSettings
     from stackroute.configs.training import OverviewSettings
     from stackroute.envs.policies import UserPolicy
-    from stackroute.training.learn.session import Curve, Session
+    from stackroute.training.learn.learning import Training
+    from stackroute.training.learn.session import Curve
 
 OVERVIEW_STAGE = "overview"
 
@@ -34,54 +35,30 @@ _STAYS = 0.5
 _PLAYED_TASKS = 100_000
 
 
-@dataclass(frozen=True)
-class Contender:
-    """A commitment that is worth following.
-
-    Attributes:
-        commitment: Shape ().
-        cost: The provider's sampled cost of a task, with the user's best answer in play.
-    """
-
-    commitment: Commitment
-    cost: float
-
-
 def find_contenders(
-    game: Game,
-    user: UserPolicy,
-    choice: Commitment,
-    settings: OverviewSettings,
-    session: Session,
-    *,
-    throttling: bool,
-    seed: int,
-) -> tuple[list[Contender], Curve]:
+    training: Training, user: UserPolicy, choice: Commitment, settings: OverviewSettings
+) -> tuple[list[Commitment], Curve]:
     """The best commitment of each kind: from each start model, one with which the user stays and one without.
 
     Those that the learner has found to be good are played, in that order, as the user may have learned wrongly how to
     answer some of them.
 
     Args:
-        game: A single game.
+        training: The game and all else that is given.
         user: The user that has learned to answer any commitment.
         choice: What the provider has learned so far, shape ().
         settings: Which commitments are compared, and how.
-        session: Keeps the outcome.
-        throttling: Whether the provider can delay.
-        seed: Fixes everything.
 
     Returns:
-        The cheapest first, and the curve of the learner.
+        Those that are worth following, the cheapest in play first, and the curve of the learner.
 
     Raises:
         OutputError: The stage's file cannot be written.
     """
-    listed = _listed(game, choice, settings.cascades, throttling)
-    play = SampledGame(game, derived_seed(seed, "comparison"))
-    together = Commitment.stack(listed)
-    worth, curve = _learned_worth(game, user, together, settings, play, session, throttling=throttling, seed=seed)
-    best: dict[tuple[int, bool], Contender] = {}
+    listed = _listed(training, choice, settings.cascades)
+    play = SampledGame(training.game, derived_seed(training.seed, "comparison"))
+    worth, curve = _learned_worth(training, user, Commitment.stack(listed), settings.provider, play)
+    best: dict[tuple[int, bool], tuple[float, Commitment]] = {}
     cheapest = np.inf
     for number in np.argsort(-worth):
         if np.exp(-worth[number]) > cheapest * (1 + settings.contenders):
@@ -90,17 +67,17 @@ def find_contenders(
         answer = play.answer(one, _PLAYED_TASKS)
         cost = float(play.cost(one, answer, _PLAYED_TASKS).mean())
         kind = (int(one.first_model[0]), bool(answer[0] > _STAYS))
-        if kind not in best or cost < best[kind].cost:
-            best[kind] = Contender(listed[number], cost)
+        if kind not in best or cost < best[kind][0]:
+            best[kind] = cost, listed[number]
         cheapest = min(cheapest, cost)
-    followed = [one for one in best.values() if one.cost <= cheapest * (1 + settings.contenders)]
-    return sorted(followed, key=lambda one: one.cost), curve
+    in_order = sorted(best.values(), key=lambda one: one[0])
+    return [commitment for cost, commitment in in_order if cost <= cheapest * (1 + settings.contenders)], curve
 
 
-def _listed(game: Game, choice: Commitment, cascades: int, throttling: bool) -> list[Commitment]:
+def _listed(training: Training, choice: Commitment, cascades: int) -> list[Commitment]:
     """The choice; then from both models, with equally spaced cascade probabilities, and its, no or full delays."""
-    none, full = np.zeros(2), np.full(2, float(game.value))
-    delays = [choice.delay, none, full] if throttling else [none]
+    none, full = np.zeros(2), np.full(2, float(training.game.value))
+    delays = [choice.delay, none, full] if training.throttling else [none]
     distinct = [delay for k, delay in enumerate(delays) if not any((delay == one).all() for one in delays[:k])]
     listed = [choice]
     for delay in distinct:
@@ -110,26 +87,17 @@ def _listed(game: Game, choice: Commitment, cascades: int, throttling: bool) -> 
 
 
 def _learned_worth(
-    game: Game,
-    user: UserPolicy,
-    commitments: Commitment,
-    settings: OverviewSettings,
-    play: SampledGame,
-    session: Session,
-    *,
-    throttling: bool,
-    seed: int,
+    training: Training, user: UserPolicy, commitments: Commitment, settings: DQNSettings, play: SampledGame
 ) -> tuple[FloatArray, Curve]:
     """What each commitment is worth to the provider, as the learner has found: minus the logarithm of its cost."""
-    learns = settings.provider
+    game, throttling = training.game, training.throttling
     env = ProviderVectorEnv(
-        learns.batch_size, game, user, tasks_per_commitment=learns.tasks_per_commitment, throttling=throttling
+        settings.batch_size, game, user, tasks_per_commitment=settings.tasks_per_commitment, throttling=throttling
     )
-    actions = ProviderActions(throttling=throttling)
-    environment = ListedCommitments(RewardView(VecEnv(env), log_cost), game, commitments, actions)
-    learner = Learner(environment, learns, seed=derived_seed(seed, OVERVIEW_STAGE))
-    best_cost = solve(game, throttling=throttling).provider_cost
-    regret = provider_regret(game, commitments, best_cost)
+    actions = to_symmetric(ProviderActions(throttling=throttling).action(game, commitments))
+    environment = LearnerView(VecEnv(env), reward=log_cost, listed=actions)
+    learner = Learner(environment, settings, seed=derived_seed(training.seed, OVERVIEW_STAGE))
+    regret = provider_regret(game, commitments, training.best_cost)
     cost = play.cost(commitments, user.patience(game, commitments, np.zeros(commitments.shape)), _PLAYED_TASKS)
     reward = -np.log(cost.mean(axis=1))
     seen = torch.as_tensor(observe(game, blocks=["game"])[None])
@@ -140,16 +108,9 @@ def _learned_worth(
         found: FloatArray = values.numpy()[0].astype(np.float64)
         return found
 
-    def measure() -> dict[str, tuple[float, float]]:
+    def measure() -> tuple[float, float]:
         best = worth().argmax()
-        return {OVERVIEW_STAGE: (float(regret[best]), float(reward[best]))}
+        return float(regret[best]), float(reward[best])
 
-    curves = learn_in_rounds(
-        OVERVIEW_STAGE,
-        {OVERVIEW_STAGE: learner},
-        session,
-        measure=measure,
-        rounds=learns.rounds,
-        plateau=learns.plateau,
-    )
-    return worth(), curves[OVERVIEW_STAGE]
+    curve = learn_alone(OVERVIEW_STAGE, learner, training.session, measure)
+    return worth(), curve

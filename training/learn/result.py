@@ -29,19 +29,6 @@ _NEAR = 0.05
 
 
 @dataclass(frozen=True)
-class Stage:
-    """The state of affairs after a part of a training that changed the pair.
-
-    Attributes:
-        name: Of the part.
-        evaluation: The pair as it then was, beside the exact equilibrium.
-    """
-
-    name: str
-    evaluation: Evaluation
-
-
-@dataclass(frozen=True)
 class Regrets:
     """A provider's exact regret over several games.
 
@@ -131,7 +118,7 @@ class TrainedPair:
         user: The learned user.
         provider: The learned provider; a fixed commitment where it was refined for one game.
         network: The provider as its network alone has learned it.
-        stages: The pair after each part of the training, the final one last.
+        stages: The pair after each part of the training, beside the exact equilibrium, by name; the final one last.
         curves: The curve of each stage of learning, by name.
         certified: Whether sampled play confirmed the final commitment; None where that was not asked for.
         held_out: The provider in held-out games, where it learned a distribution of games; None where one game.
@@ -140,7 +127,7 @@ class TrainedPair:
     user: LearnedUser
     provider: LearnedProvider | StaticProvider
     network: LearnedProvider
-    stages: tuple[Stage, ...]
+    stages: dict[str, Evaluation]
     curves: dict[str, Curve]
     certified: bool | None
     held_out: HeldOut | None = None
@@ -148,4 +135,4 @@ class TrainedPair:
     @property
     def evaluation(self) -> Evaluation:
         """The final pair beside the exact equilibrium."""
-        return self.stages[-1].evaluation
+        return list(self.stages.values())[-1]

@@ -83,12 +83,12 @@ class Run:
             "certified": self.pair.certified,
             "stages": [
                 {
-                    "stage": stage.name,
-                    "provider_regret": stage.evaluation.provider_regret,
-                    "user_regret": stage.evaluation.user_regret,
-                    "learned": asdict(stage.evaluation.learned),
+                    "stage": name,
+                    "provider_regret": evaluation.provider_regret,
+                    "user_regret": evaluation.user_regret,
+                    "learned": asdict(evaluation.learned),
                 }
-                for stage in self.pair.stages
+                for name, evaluation in self.pair.stages.items()
             ],
             **({"held_out": asdict(self.pair.held_out)} if self.pair.held_out else {}),
         }

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stackroute.envs import PATIENCE_LEVELS, Variant
-from stackroute.envs.tasks import compare_patiences, roll_out
+from stackroute.envs.tasks import Rollouts
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from stackroute.analytic import Commitment, Game
     from stackroute.analytic.game import FloatArray
 
@@ -44,8 +42,8 @@ class SampledGame:
         Returns:
             Money, shape (n, BLOCKS).
         """
-        by_model = np.repeat(patience[:, None], commitment.models, axis=1)
-        outcome = roll_out(**self._blocks(commitment, by_model, tasks, first))
+        by_model = np.repeat(patience, BLOCKS)[:, None].repeat(commitment.models, axis=1)
+        outcome = self._blocks(commitment, tasks, first).play(by_model)
         cost: FloatArray = (outcome["service_cost"] + outcome["churn_penalty"]).reshape(-1, BLOCKS)
         return cost
 
@@ -61,7 +59,7 @@ class SampledGame:
         Returns:
             Utility, shape (n, k, BLOCKS).
         """
-        gain = compare_patiences(**self._blocks(commitment, patience, tasks, first))
+        gain = self._blocks(commitment, tasks, first).compare(np.repeat(patience, BLOCKS, axis=0))
         return gain.reshape(-1, BLOCKS, patience.shape[1]).swapaxes(1, 2)
 
     def answer(self, commitment: Commitment, tasks: int) -> FloatArray:
@@ -79,15 +77,9 @@ class SampledGame:
         best: FloatArray = levels[gain.argmax(axis=1)]
         return best
 
-    def _blocks(self, commitment: Commitment, patience: FloatArray, tasks: int, first: int) -> dict[str, Any]:
-        """The arguments of `roll_out` and `compare_patiences` with each commitment once for every block."""
+    def _blocks(self, commitment: Commitment, tasks: int, first: int) -> Rollouts:
+        """Each commitment once for every block."""
         rows, each = np.repeat(np.arange(len(commitment)), BLOCKS), max(tasks // BLOCKS, 1)
-        return {
-            "variant": self._variant,
-            "seeds": np.full(len(rows), self._seed),
-            "first_task": np.tile(first + each * np.arange(BLOCKS), len(commitment)),
-            "tasks": each,
-            "game": np.zeros_like(rows),
-            "commitment": commitment[rows],
-            "patience": patience[rows],
-        }
+        first_task = np.tile(first + each * np.arange(BLOCKS), len(commitment))
+        seeds = np.full(len(rows), self._seed)
+        return Rollouts(self._variant, seeds, first_task, each, np.zeros_like(rows), commitment[rows])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stackroute.envs.observations import FEATURES
 from stackroute.training.learn import amortised, follower_first, simultaneous
+from stackroute.training.learn.learning import Training, one_thread
+from stackroute.training.learn.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,7 +15,6 @@ if TYPE_CHECKING:
     from stackroute.analytic import Game
     from stackroute.configs.training import TrainingSettings
     from stackroute.training.learn.result import TrainedPair
-    from stackroute.training.learn.session import Session
 
 _SCHEMES: dict[str, Callable[..., TrainedPair]] = {
     "follower_first": follower_first.train,
@@ -42,4 +44,6 @@ def train(
         OutputError: A stage's file cannot be written.
     """
     game.check_models(2)
-    return _SCHEMES[settings.scheme](game, settings, throttling=throttling, seed=seed, session=session)
+    training = Training(game, throttling, seed, settings.features == FEATURES, session or Session())
+    with one_thread():
+        return _SCHEMES[settings.scheme](training, settings)

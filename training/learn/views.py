@@ -8,7 +8,6 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnvWrapper
 
-from stackroute.envs.actions import to_symmetric
 from stackroute.envs.observations import feature_space, with_features
 
 if TYPE_CHECKING:
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
     from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-    from stackroute.analytic import Commitment, Game
     from stackroute.analytic.game import FloatArray
-    from stackroute.envs import ProviderActions
     from stackroute.envs.observations import Block
 
     Observation = npt.NDArray[np.float32]
@@ -48,76 +45,49 @@ def scaled_gain(rewards: Rewards) -> Rewards:
     return scaled
 
 
-class RewardView(VecEnvWrapper):
-    """Gives a function of the rewards.
+class LearnerView(VecEnvWrapper):
+    """A vector environment as a learner sees it.
 
     Args:
         venv: The vector environment.
-        given: The function, such as `log_cost`, of rewards of shape (n,).
+        reward: What the learner is given, such as `log_cost`, of rewards of shape (n,); None for the rewards.
+        blocks: What the environment shows, if hand-built features are to be appended; None for no features.
+        listed: Actions of the environment, shape (k, width), of which the learner chooses one by its number; None for
+            the environment's own actions.
     """
 
-    def __init__(self, venv: VecEnv, given: Callable[[Rewards], Rewards]) -> None:
-        super().__init__(venv)
-        self._given = given
+    def __init__(
+        self,
+        venv: VecEnv,
+        *,
+        reward: Callable[[Rewards], Rewards] | None = None,
+        blocks: tuple[Block, ...] | None = None,
+        listed: FloatArray | None = None,
+    ) -> None:
+        super().__init__(
+            venv,
+            feature_space(2, blocks) if blocks else None,
+            spaces.Discrete(len(listed)) if listed is not None else None,
+        )
+        self._reward, self._features, self._listed = reward, blocks is not None, listed
 
     def reset(self) -> Observation:
-        """Pass the reset on."""
-        return np.asarray(self.venv.reset())
+        """The first observations."""
+        return self._shown(np.asarray(self.venv.reset()))
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Pass the actions on."""
+        self.venv.step_async(actions if self._listed is None else self._listed[actions])
 
     def step_wait(self) -> VecEnvStepReturn:
-        """The step with other rewards."""
-        observation, rewards, dones, infos = self.venv.step_wait()
-        return observation, self._given(rewards), dones, infos
-
-
-class FeatureView(VecEnvWrapper):
-    """Shows the hand-built features too, also at the end of an episode.
-
-    Args:
-        venv: The vector environment.
-        blocks: What it shows.
-    """
-
-    def __init__(self, venv: VecEnv, blocks: tuple[Block, ...]) -> None:
-        super().__init__(venv, feature_space(2, blocks))
-
-    def reset(self) -> Observation:
-        """The first observations with features."""
-        return with_features(np.asarray(self.venv.reset()))
-
-    def step_wait(self) -> VecEnvStepReturn:
-        """The step with features."""
+        """The step as the learner sees it, also what is observed at the end of an episode."""
         observation, rewards, dones, infos = self.venv.step_wait()
         ended = np.flatnonzero(dones)
-        if len(ended):
+        if self._features and len(ended):
             last = with_features(np.array([infos[slot]["terminal_observation"] for slot in ended]))
             for slot, shown in zip(ended, last, strict=True):
                 infos[slot]["terminal_observation"] = shown
-        return with_features(np.asarray(observation)), rewards, dones, infos
+        return self._shown(np.asarray(observation)), self._reward(rewards) if self._reward else rewards, dones, infos
 
-
-class ListedCommitments(VecEnvWrapper):
-    """Commitments chosen by their number in a list.
-
-    Args:
-        venv: Commitments chosen freely.
-        game: The game.
-        commitments: The list, shape (k,).
-        actions: The actions of the inner environment.
-    """
-
-    def __init__(self, venv: VecEnv, game: Game, commitments: Commitment, actions: ProviderActions) -> None:
-        super().__init__(venv, action_space=spaces.Discrete(len(commitments)))
-        self._actions: FloatArray = to_symmetric(actions.action(game, commitments))
-
-    def reset(self) -> Observation:
-        """Pass the reset on."""
-        return np.asarray(self.venv.reset())
-
-    def step_async(self, actions: np.ndarray) -> None:
-        """Look the actions up and pass them on."""
-        self.venv.step_async(self._actions[actions])
-
-    def step_wait(self) -> VecEnvStepReturn:
-        """Pass the step on."""
-        return self.venv.step_wait()
+    def _shown(self, observation: Observation) -> Observation:
+        return with_features(observation) if self._features else observation

@@ -19,8 +19,9 @@ from stackroute.configs.amortised import AllActionSettings, AmortisedSettings
 from stackroute.configs.training import load_training_settings, settings_from
 from stackroute.envs import observation_space
 from stackroute.training.learn import all_actions
-from stackroute.training.learn.all_actions import AllActionLearner, Played, learn_from_all_actions
+from stackroute.training.learn.all_actions import AllActionLearner, Played
 from stackroute.training.learn.amortised import provider_options, training_games
+from stackroute.training.learn.learning import learn_alone
 from stackroute.training.learn.result import TrainedPair
 from stackroute.training.learn.runs import RunSpec, evaluate_run, run_game
 from stackroute.training.learn.schemes import train
@@ -190,9 +191,8 @@ def test_the_best_option_of_a_table_is_found(regression: float) -> None:
     played = Played(seen, noisy, 1.0 - table[:500].astype(np.float64))
     fit = load_training_settings("joint_amortised").model_dump()["user"]
     fit |= {"steps": 600, "batch_size": 128, "hidden_layers": [32, 32], "regression": regression}
-    _, curve = learn_from_all_actions(
-        "toy", lambda: played, AllActionSettings(**fit), Session(), space=space, options=3, seed=1
-    )
+    learner = AllActionLearner(lambda: played, space, 3, AllActionSettings(**fit), seed=1)
+    curve = learn_alone("toy", learner, Session(), learner.measure)
     assert curve.steps == list(range(0, 601, 20))
     assert curve.regret[0] > 0.2
     assert curve.regret[-1] < 0.02

@@ -16,7 +16,7 @@ from stackroute.configs.learners import PROVIDER, USER
 from stackroute.configs.training import load_training_settings
 from stackroute.envs import PATIENCE_LEVELS
 from stackroute.training.learn.follower_first import learn_provider, learn_user, provider_environment
-from stackroute.training.learn.learning import Learner, one_thread
+from stackroute.training.learn.learning import Learner, Training, one_thread
 
 LearnerContent = Callable[..., dict[str, Any]]
 TinyContent = Callable[..., dict[str, Any]]
@@ -44,19 +44,15 @@ def commitments(game: Game) -> Commitment:
     return Commitment.cascade(generator.integers(2, size=40), generator.random(40), generator.random((40, 2)))
 
 
-@pytest.mark.parametrize(("features", "throttling"), [("raw", True), ("theory", False)])
+@pytest.mark.parametrize(("features", "throttling"), [(False, True), (True, False)])
 @pytest.mark.parametrize("algorithm", PROVIDERS)
 def test_every_algorithm_can_be_the_provider(
-    provider_content: LearnerContent, game: Game, tmp_path: Path, algorithm: str, throttling: bool, features: str
+    provider_content: LearnerContent, game: Game, tmp_path: Path, algorithm: str, throttling: bool, features: bool
 ) -> None:
     settings = PROVIDER.validate_python(provider_content(algorithm))
+    training = Training(game, throttling, seed=3, features=features)
     with one_thread():
-        provider, curve = learn_provider(
-            game, FixedPatienceUser(0.5), settings, features=features, throttling=throttling, seed=3
-        )
-        again, _ = learn_provider(
-            game, FixedPatienceUser(0.5), settings, features=features, throttling=throttling, seed=3
-        )
+        (provider, curve), (again, _) = (learn_provider(training, FixedPatienceUser(0.5), settings) for _ in range(2))
     assert curve.steps == [0, 32, 64]
     assert np.isfinite([curve.regret, curve.reward]).all()
     save_policy(provider, tmp_path / "provider.npz")
@@ -70,15 +66,15 @@ def test_every_algorithm_can_be_the_provider(
     assert throttling or not made.delay.any()
 
 
-@pytest.mark.parametrize("features", ["raw", "theory"])
+@pytest.mark.parametrize("features", [False, True])
 @pytest.mark.parametrize(("algorithm", "action"), USERS)
 def test_every_algorithm_that_fits_can_be_the_user(
-    user_content: LearnerContent, game: Game, tmp_path: Path, algorithm: str, action: str | None, features: str
+    user_content: LearnerContent, game: Game, tmp_path: Path, algorithm: str, action: str | None, features: bool
 ) -> None:
     settings = USER.validate_python(user_content(algorithm, action))
+    training = Training(game, throttling=True, seed=3, features=features)
     with one_thread():
-        user, curve = learn_user(game, settings, features=features, throttling=True, seed=3)
-        again, _ = learn_user(game, settings, features=features, throttling=True, seed=3)
+        (user, curve), (again, _) = (learn_user(training, settings) for _ in range(2))
     assert curve.steps == [0, 32, 64]
     assert np.isfinite([curve.regret, curve.reward]).all()
     save_policy(user, tmp_path / "user.npz")
@@ -104,7 +100,7 @@ def test_exploration_narrows_from_the_first_to_the_last_width(
     settings = PROVIDER.validate_python(
         provider_content(algorithm, steps=640, rounds=20, exploration=0.8, final_exploration=0.2)
     )
-    environment = provider_environment(game, FixedPatienceUser(0.5), settings, throttling=False)
+    environment = provider_environment(Training(game, throttling=False), FixedPatienceUser(0.5), settings)
     learner = Learner(environment, settings, seed=2)
     widths = []
     with one_thread():

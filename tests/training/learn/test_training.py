@@ -13,8 +13,8 @@ from stackroute.agents import load_provider, load_user
 from stackroute.configs import ConfigError
 from stackroute.configs.training import FollowerFirstSettings, load_training_settings
 from stackroute.training.cli.quickstart import GAMES, quickstart
-from stackroute.training.learn.follower_first import train
 from stackroute.training.learn.runs import RunSpec, run_game
+from stackroute.training.learn.schemes import train
 from stackroute.training.learn.session import Curve, Session
 
 OUTCOME = {"first_model", "cascade", "delay", "patience", "provider_cost", "user_utility", "throttled"}

@@ -9,10 +9,12 @@ from stackroute.analytic import stratified_games
 from stackroute.configs.learners import PROVIDER, USER
 from stackroute.configs.loading import read_settings
 from stackroute.envs import PATIENCE_LEVELS, ProviderActions, ProviderVectorEnv, observation_space, observe
+from stackroute.envs.actions import to_symmetric
 from stackroute.envs.observations import feature_space, with_features
 from stackroute.envs.sb3 import VecEnv
 from stackroute.training.learn.follower_first import provider_environment, user_environment
-from stackroute.training.learn.views import ListedCommitments
+from stackroute.training.learn.learning import Training
+from stackroute.training.learn.views import LearnerView
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def test_features_depend_on_the_delay(game: Game) -> None:
 
 def test_learners_see_features_also_at_the_end_of_an_episode(game: Game) -> None:
     settings = USER.validate_python(read_settings("user_ppo_pass", "learners", USER).model_dump() | {"batch_size": 8})
-    venv = user_environment(game, RandomProvider(), settings, features="theory")
+    venv = user_environment(Training(game, throttling=True, features=True), RandomProvider(), settings)
     assert venv.observation_space == feature_space()
     venv.seed(3)
     shown = np.asarray(venv.reset())
@@ -73,19 +75,19 @@ def test_learners_see_features_also_at_the_end_of_an_episode(game: Game) -> None
     assert ended > 5
 
 
-@pytest.mark.parametrize("features", ["raw", "theory"])
+@pytest.mark.parametrize("features", [False, True])
 @pytest.mark.parametrize("blind", [False, True])
-def test_a_blind_user_sees_the_game_alone(game: Game, blind: bool, features: str) -> None:
+def test_a_blind_user_sees_the_game_alone(game: Game, blind: bool, features: bool) -> None:
     settings = read_settings("user_ppo", "learners", USER)
-    venv = user_environment(game, RandomProvider(), settings, features=features, blind=blind)
+    venv = user_environment(Training(game, True, features=features), RandomProvider(), settings, blind=blind)
     blocks = ("game",) if blind else ("game", "commitment")
-    space = feature_space if features == "theory" else observation_space
+    space = feature_space if features else observation_space
     assert venv.observation_space == space(2, blocks)
 
 
 def test_a_provider_learns_from_the_logarithm_of_its_cost(game: Game) -> None:
     settings = read_settings("provider_ppo", "learners", PROVIDER)
-    venv = provider_environment(game, FixedPatienceUser(0.5), settings, throttling=True)
+    venv = provider_environment(Training(game, throttling=True), FixedPatienceUser(0.5), settings)
     venv.seed(1)
     venv.reset()
     _, rewards, _, _ = venv.step(np.zeros((settings.batch_size, 4)))
@@ -96,7 +98,7 @@ def test_a_provider_learns_from_the_logarithm_of_its_cost(game: Game) -> None:
 
 def test_a_user_learns_from_its_scaled_gain(game: Game) -> None:
     settings = read_settings("user_ppo", "learners", USER)
-    venv = user_environment(game, RandomProvider(), settings)
+    venv = user_environment(Training(game, throttling=True), RandomProvider(), settings)
     venv.seed(1)
     venv.reset()
     _, rewards, _, _ = venv.step(np.arange(settings.batch_size) % len(PATIENCE_LEVELS))
@@ -120,7 +122,8 @@ def test_listed_commitments_commit_what_is_listed(game: Game, throttling: bool) 
     listed = Commitment.cascade([0, 0, 0, 1, 0], [0.0, 0.123456789, 0.5, 0.0, 1.0], delay)
     user = Recording()
     env = ProviderVectorEnv(5, game, user, throttling=throttling)
-    venv = ListedCommitments(VecEnv(env), game, listed, ProviderActions(throttling=throttling))
+    actions = to_symmetric(ProviderActions(throttling=throttling).action(game, listed))
+    venv = LearnerView(VecEnv(env), listed=actions)
     assert venv.action_space.n == 5  # type: ignore[attr-defined]
     venv.seed(0)
     venv.reset()
