@@ -28,13 +28,7 @@ GAME: tuple[Block, ...] = ("game",)
 
 @dataclass(frozen=True)
 class View:
-    """What a policy observes.
-
-    Attributes:
-        models: Number of models n.
-        blocks: The blocks, see `stackroute.envs.observation_space`.
-        features: Whether the hand-built features of `stackroute.envs.observations.with_features` are appended.
-    """
+    """What a policy observes of games of n models: blocks, perhaps with the hand-built features of `with_features`."""
 
     models: int
     blocks: tuple[Block, ...]
@@ -42,11 +36,7 @@ class View:
 
     @classmethod
     def of(cls, policy: BasePolicy, *allowed: tuple[Block, ...]) -> Self:
-        """The view with a policy's observation space.
-
-        Args:
-            policy: The policy.
-            *allowed: The blocks that it may observe.
+        """The view with a policy's observation space, of one of the allowed choices of blocks.
 
         Raises:
             TypeError: It is no policy of stable-baselines3.
@@ -113,27 +103,21 @@ class LearnedUser:
 
     def patience(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
         """The learned patience, shape (...)."""
-        policy, observation = self.policy, self.view.observe(game, commitment)
-        if policy.action_space == spaces.Discrete(2) and isinstance(policy, ActorCriticPolicy):
-            return self._probability_of_re_prompting(policy, observation)
+        policy, actions, observation = self.policy, self.policy.action_space, self.view.observe(game, commitment)
+        if actions == spaces.Discrete(2) and isinstance(policy, ActorCriticPolicy):
+            flat = torch.tensor(observation.reshape(-1, observation.shape[-1]), device=policy.device)
+            with torch.no_grad():
+                distribution: Any = policy.get_distribution(flat).distribution
+            re_prompts: FloatArray = distribution.probs[:, 0].cpu().numpy().astype(np.float64)
+            return re_prompts.reshape(observation.shape[:-1])[()]
         chosen = _predicted(policy, observation, explores=self.explores)
-        if policy.action_space == spaces.Discrete(2):
+        if actions == spaces.Discrete(2):
             return 1.0 - chosen
-        if isinstance(policy.action_space, spaces.Discrete):
+        if isinstance(actions, spaces.Discrete):
             return listed(chosen, PATIENCE_LEVELS)
-        if policy.action_space == PATIENCE_SPACE:
+        if actions == PATIENCE_SPACE:
             return np.clip(chosen[..., 0].astype(np.float64), 0.0, 1.0)
         return from_symmetric(chosen[..., 0])
-
-    def _probability_of_re_prompting(
-        self, policy: ActorCriticPolicy, observation: npt.NDArray[np.float32]
-    ) -> FloatArray:
-        flat = torch.tensor(observation.reshape(-1, observation.shape[-1]), device=policy.device)
-        with torch.no_grad():
-            distribution: Any = policy.get_distribution(flat).distribution
-        re_prompts = distribution.probs[:, 0].cpu().numpy().astype(np.float64)
-        answer: FloatArray = re_prompts.reshape(observation.shape[:-1])[()]
-        return answer
 
 
 def _checked_commitments(commitments: npt.ArrayLike, policy: BasePolicy) -> FloatArray:

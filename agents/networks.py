@@ -44,13 +44,7 @@ def policy_classes() -> dict[str, type[BasePolicy]]:
 
 
 def describe(policy: BasePolicy) -> dict[str, Any]:
-    """What is needed besides its weights and spaces to build a network again.
-
-    Args:
-        policy: A policy of stable-baselines3.
-
-    Returns:
-        What JSON can hold.
+    """What is needed besides its weights and spaces to build a network again, as JSON can hold it.
 
     Raises:
         ValueError: The policy has parts that the description has no place for: another class or features extractor,
@@ -65,21 +59,10 @@ def describe(policy: BasePolicy) -> dict[str, Any]:
     return {"class": names[type(policy)], "net_arch": data["net_arch"], "activation": activation}
 
 
-def weights_of(policy: BasePolicy) -> Weights:
-    """The weights of a network by name."""
-    return {name: tensor.cpu().numpy() for name, tensor in policy.state_dict().items()}
-
-
 def rebuild(
     description: dict[str, Any], weights: Weights, observations: spaces.Space[Any], actions: spaces.Space[Any]
 ) -> BasePolicy:
-    """A network from what `describe` and `weights_of` gave.
-
-    Args:
-        description: Of `describe`.
-        weights: Of `weights_of`.
-        observations: The observation space.
-        actions: The action space.
+    """A network from what `describe` gave, its weights by name and its spaces.
 
     Raises:
         PolicyFileError: The description is of no network that can be built here.

@@ -13,7 +13,7 @@ from gymnasium import spaces
 
 from stackroute.agents.errors import PolicyFileError
 from stackroute.agents.learned import LearnedProvider, LearnedUser, View
-from stackroute.agents.networks import describe, load_sb3_policy, rebuild, weights_of
+from stackroute.agents.networks import describe, load_sb3_policy, rebuild
 from stackroute.agents.providers import StaticProvider
 from stackroute.analytic import Commitment
 
@@ -120,7 +120,7 @@ def _specified(player: Player) -> tuple[dict[str, Any], Weights]:
         raise TypeError(f"player: {player!r} is not allowed; expected a learned player or a StaticProvider")
     actions = _space_as_json(player.policy.action_space)
     network = {"view": asdict(player.view), "actions": actions, "network": describe(player.policy)}
-    return own | network, weights_of(player.policy)
+    return own | network, {name: tensor.cpu().numpy() for name, tensor in player.policy.state_dict().items()}
 
 
 def _built(content: dict[str, Any], weights: Weights) -> Player:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stackroute.analytic import Game, best_response, informed_response, nash_equilibria
-from stackroute.analytic.game import as_floats, non_negative, probability
+from stackroute.analytic.game import as_floats, check, non_negative, probability
 from stackroute.envs.games import count
 from stackroute.envs.policies import UserPolicy
 
@@ -134,10 +134,7 @@ class LogitUser:
     """
 
     def __init__(self, precision: float) -> None:
-        self._precision = as_floats("precision", precision)
-        non_negative("precision", self._precision)
-        if not self._precision > 0:
-            raise ValueError(f"precision: {precision} is not allowed; expected a finite number > 0")
+        self._precision = _positive("precision", precision)
 
     def patience_by_model(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
         """The probability of staying after a failed pass on each model, shape (..., n).
@@ -200,11 +197,7 @@ class LearningUser:
     """
 
     def __init__(self, alpha: float, beta: float) -> None:
-        for name, number in (("alpha", alpha), ("beta", beta)):
-            non_negative(name, as_floats(name, number))
-            if not number > 0:
-                raise ValueError(f"{name}: {number} is not allowed; expected a finite number > 0")
-        self.alpha, self.beta = float(alpha), float(beta)
+        self.alpha, self.beta = _positive("alpha", alpha), _positive("beta", beta)
 
     def begin(self, seen: Seen, random_numbers: FloatArray) -> npt.NDArray[Any]:
         """What was waited last, shape (n,): nothing yet."""
@@ -259,6 +252,12 @@ class MixtureUser:
         answers = [np.broadcast_to(user.patience(game, commitment, left), number.shape) for user in self.users]
         answer: FloatArray = np.choose(drawn, answers)
         return answer
+
+
+def _positive(name: str, value: float) -> float:
+    number = as_floats(name, value)
+    check(name, number, np.isfinite(number) & (number > 0), "a finite number > 0")
+    return float(number)
 
 
 def _seen(commitment: Commitment | None) -> Commitment:

@@ -92,11 +92,11 @@ def test_random_policies_cover_their_ranges(cascade_game: Game) -> None:
         (lambda: StaticProvider(1), TypeError, "commitment: 1 is not allowed"),  # type: ignore[arg-type]
         (lambda: StaticProvider(Commitment.static([0, 1])), ValueError, r"a batch of shape \(2,\) is not allowed"),
         (lambda: ShoppingUser(-1), InvalidGameError, r"outside_option: -1\.0 is not allowed"),
-        (lambda: LogitUser(0), ValueError, "precision: 0 is not allowed"),
-        (lambda: LogitUser(np.inf), ValueError, "precision: inf is not allowed"),
+        (lambda: LogitUser(0), InvalidGameError, r"precision: 0\.0 is not allowed"),
+        (lambda: LogitUser(np.inf), InvalidGameError, "precision: inf is not allowed"),
         (lambda: CountingUser(0), ValueError, "passes: 0 is not allowed"),
-        (lambda: LearningUser(0, 1), ValueError, "alpha: 0 is not allowed"),
-        (lambda: LearningUser(1, -1), ValueError, r"beta: -1\.0 is not allowed"),
+        (lambda: LearningUser(0, 1), InvalidGameError, r"alpha: 0\.0 is not allowed"),
+        (lambda: LearningUser(1, -1), InvalidGameError, r"beta: -1\.0 is not allowed"),
         (lambda: MixtureUser([RandomUser()], [1, 2]), ValueError, r"shares: \[1, 2\] are not allowed"),
         (lambda: MixtureUser([RandomUser()], [0]), ValueError, r"shares: \[0\] are not allowed"),
         (lambda: MixtureUser([CountingUser(2)], [1]), TypeError, "users: .* is not allowed"),  # type: ignore[list-item]

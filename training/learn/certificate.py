@@ -56,16 +56,7 @@ def check(
 
     An answer is ruled out when it is worse for the user than the best one, by so many standard errors. Tasks are played
     until all that are left cost the provider the same, within the tolerance, or until there are no more tasks or they
-    would hardly help, or until none that is left makes the commitment worth while.
-
-    Args:
-        play: The game.
-        commitment: Shape ().
-        settings: What it takes.
-        worth: The cost below which the commitment is worth while.
-
-    Returns:
-        The commitment, with the cost that it does not exceed.
+    would hardly help, or until none that is left costs less than `worth`.
     """
     played, tasks = 0, min(_FIRST_TASKS, settings.tasks)
     total, cost = np.zeros((len(_LEVELS), BLOCKS)), np.full(len(_LEVELS), np.nan)
@@ -95,15 +86,8 @@ def walk(play: SampledGame, start: Commitment, settings: CertificateSettings) ->
 
     Only the cascade probability moves: first by ever longer steps to both sides; then, from the cheapest place found,
     the gap to the next one on the side of the threshold is halved until crossing it would save no more than half
-    the tolerance, if the user answered the same. It does not move for a gain within the tolerance.
-
-    Args:
-        play: The game.
-        start: Shape (), a cascade of two models; where it starts on the second one there is nothing to walk along.
-        settings: What it takes.
-
-    Returns:
-        What was found; None if play is sure of none.
+    the tolerance, if the user answered the same. It does not move for a gain within the tolerance. Where the commitment
+    starts on the second model there is nothing to walk along. None if play is sure of no commitment.
     """
     if start.first_model == 1:
         only = check(play, start, settings)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from stackroute.analytic import best_response, provider_cost, solve, user_utilit
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from stackroute.analytic import Commitment, Game
+    from stackroute.analytic import Commitment, Equilibrium, Game
     from stackroute.analytic.game import BoolArray, FloatArray
 
 
@@ -32,7 +33,7 @@ class Outcome:
 
     first_model: int
     cascade: float
-    delay: tuple[float, ...]
+    delay: list[float]
     patience: float
     provider_cost: float
     user_utility: float
@@ -71,15 +72,7 @@ class Evaluation:
 
 
 def throttled(game: Game, commitment: Commitment) -> BoolArray:
-    """Whether the delays of a commitment turn the exact response from re-prompting to abandoning.
-
-    Args:
-        game: One game or a batch.
-        commitment: One commitment or a batch.
-
-    Returns:
-        True where the exact patience is above 1/2 without the delays and below 1/2 with them, shape (...).
-    """
+    """Whether delays turn the exact patience from above 1/2, without them, to below 1/2, shape (...)."""
     without = best_response(game, commitment.without_delay())
     return (without > 0.5) & (best_response(game, commitment) < 0.5)
 
@@ -103,17 +96,7 @@ def provider_regret(
 
 
 def relative_excess(game: Game, commitment: Commitment, patience: FloatArray, best: FloatArray) -> FloatArray:
-    """The relative excess cost of a commitment and a patience.
-
-    Args:
-        game: One game or a batch.
-        commitment: One commitment or a batch.
-        patience: In [0, 1], shape (...).
-        best: The provider's cost at the equilibrium, shape (...).
-
-    Returns:
-        As `provider_regret`.
-    """
+    """As `provider_regret`, of a commitment with a patience, shape (...)."""
     scale = np.where(best > 0, best, game.cost.max(axis=-1) + game.churn_penalty)
     excess: FloatArray = (provider_cost(game, commitment, patience) - best) / scale
     return excess
@@ -141,17 +124,52 @@ def unit_of_utility(game: Game) -> FloatArray:
     return unit
 
 
+def outcomes(game: Game, commitment: Commitment, patience: FloatArray) -> dict[str, npt.NDArray[Any]]:
+    """What commitments and patiences are worth: the numbers of an `Outcome`, shape (...), the delay's (..., n)."""
+    return {
+        "first_model": commitment.first_model,
+        "cascade": commitment.cascade_probability.sum(axis=-1),
+        "delay": commitment.delay,
+        "patience": patience,
+        "provider_cost": provider_cost(game, commitment, patience),
+        "user_utility": user_utility(game, commitment, patience),
+        "throttled": throttled(game, commitment),
+    }
+
+
+def measure(game: Game, commitment: Commitment, patience: FloatArray, equilibrium: Equilibrium) -> dict[str, Any]:
+    """Evaluate learned commitments and patiences in one game or a batch.
+
+    Args:
+        game: Shape (...).
+        commitment: The learned commitments, shape (...).
+        patience: The learned users' patience under them, shape (...).
+        equilibrium: Of the games.
+
+    Returns:
+        The numbers of an `Evaluation`, each of shape (...), "cascade_error" with NaN for None; "learned" and
+        "equilibrium" are those of `outcomes`.
+    """
+    best = equilibrium.provider_cost
+    learned = outcomes(game, commitment, patience)
+    exact = outcomes(game, equilibrium.commitment, equilibrium.patience)
+    both_move = np.all([(one["first_model"] == 0) & (one["patience"] > 0) for one in (learned, exact)], axis=0)
+    return {
+        "learned": learned,
+        "equilibrium": exact,
+        "provider_regret": provider_regret(game, commitment, best),
+        "provider_regret_pessimistic": provider_regret(game, commitment, best, pessimistic=True),
+        "user_regret": user_regret(game, commitment, patience),
+        "on_path_regret": relative_excess(game, commitment, patience, best),
+        "start_model_right": learned["first_model"] == exact["first_model"],
+        "cascade_error": np.where(both_move, np.abs(learned["cascade"] - exact["cascade"]), np.nan),
+        "throttling_right": learned["throttled"] == exact["throttled"],
+    }
+
+
 def outcome(game: Game, commitment: Commitment, patience: FloatArray) -> Outcome:
     """What a commitment and a patience are worth in a single game."""
-    return Outcome(
-        first_model=int(commitment.first_model),
-        cascade=float(commitment.cascade_probability.sum()),
-        delay=tuple(commitment.delay.tolist()),
-        patience=float(patience),
-        provider_cost=float(provider_cost(game, commitment, patience)),
-        user_utility=float(user_utility(game, commitment, patience)),
-        throttled=bool(throttled(game, commitment)),
-    )
+    return Outcome(**_plain(outcomes(game, commitment, patience)))
 
 
 def evaluate(game: Game, commitment: Commitment, patience: FloatArray, *, throttling: bool) -> Evaluation:
@@ -171,19 +189,14 @@ def evaluate(game: Game, commitment: Commitment, patience: FloatArray, *, thrott
     """
     if not throttling and np.any(commitment.delay):
         raise ValueError(f"commitment: delays {commitment.delay} are not allowed; expected none without throttling")
-    equilibrium = solve(game, throttling=throttling)
-    best = equilibrium.provider_cost
-    learned = outcome(game, commitment, patience)
-    optimum = outcome(game, equilibrium.commitment, equilibrium.patience)
-    both_move = all(one.first_model == 0 and one.patience > 0 for one in (learned, optimum))
-    return Evaluation(
-        learned=learned,
-        equilibrium=optimum,
-        provider_regret=float(provider_regret(game, commitment, best)),
-        provider_regret_pessimistic=float(provider_regret(game, commitment, best, pessimistic=True)),
-        user_regret=float(user_regret(game, commitment, patience)),
-        on_path_regret=float(relative_excess(game, commitment, patience, best)),
-        start_model_right=learned.first_model == optimum.first_model,
-        cascade_error=abs(learned.cascade - optimum.cascade) if both_move else None,
-        throttling_right=learned.throttled == optimum.throttled,
-    )
+    found = measure(game, commitment, patience, solve(game, throttling=throttling))
+    learned, equilibrium = (Outcome(**_plain(found.pop(side))) for side in ("learned", "equilibrium"))
+    numbers = _plain(found)
+    if math.isnan(numbers["cascade_error"]):
+        numbers["cascade_error"] = None
+    return Evaluation(learned, equilibrium, **numbers)
+
+
+def _plain(numbers: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:
+    """Those of a single game as Python's own."""
+    return {name: np.asarray(value).tolist() for name, value in numbers.items()}

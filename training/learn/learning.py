@@ -141,15 +141,7 @@ class Learner:
 
 
 def plateaued(rewards: list[float], settings: PlateauSettings | None) -> bool:
-    """Whether sampled rewards have stopped growing.
-
-    Args:
-        rewards: After 0, 1, 2, ... rounds.
-        settings: The rule; None for never.
-
-    Returns:
-        Whether the best of the last rounds is no more than the tolerance above the best before them.
-    """
+    """Whether the best of the last rounds' sampled rewards is no more than the tolerance above the best before them."""
     if settings is None or len(rewards) <= max(settings.least_rounds, settings.rounds):
         return False
     return max(rewards[-settings.rounds :]) <= max(rewards[: -settings.rounds]) + settings.tolerance

@@ -33,18 +33,9 @@ _ACTIVATIONS = {"tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "silu": torch.nn.S
 
 
 def make_model(environment: VecEnv, settings: LearnerSettings, *, seed: int, done: Share) -> BaseAlgorithm:
-    """A model that has learned nothing yet.
+    """A model that has learned nothing yet; its learning rate follows `done`, the share of the training that is done.
 
     Episodes are counted in full: rewards are not discounted, and the advantage is the whole return.
-
-    Args:
-        environment: The batch to learn on.
-        settings: How to learn.
-        seed: Seeds the networks.
-        done: The share of the training that is done, in [0, 1]; the learning rate follows it.
-
-    Returns:
-        A model of stable-baselines3 or, for tqc, of sb3-contrib.
 
     Raises:
         ImportError: sb3-contrib is not installed.
@@ -86,12 +77,7 @@ def make_model(environment: VecEnv, settings: LearnerSettings, *, seed: int, don
 
 
 def make_exploration(settings: LearnerSettings, done: Share) -> Exploration | None:
-    """The callback that narrows a learner's exploration; None where the algorithm chooses its own.
-
-    Args:
-        settings: How to learn.
-        done: The share of the training that is done, in [0, 1].
-    """
+    """The callback that narrows a learner's exploration; None where the algorithm chooses its own."""
     if not isinstance(settings, OnPolicySettings | TD3Settings | DQNSettings):
         return None
     first, last = settings.exploration, settings.final_exploration

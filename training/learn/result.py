@@ -30,15 +30,7 @@ _NEAR = 0.05
 
 @dataclass(frozen=True)
 class Regrets:
-    """A provider's exact regret over several games.
-
-    Attributes:
-        games: Which, in words.
-        count: How many.
-        median: Of the relative regret.
-        within_one_percent: The share with a regret of at most 1 %.
-        p95: The quantile below which 95 % of the regrets lie.
-    """
+    """A provider's exact relative regret over so many games: median, share of at most 1 %, and 95 % quantile."""
 
     games: str
     count: int
@@ -48,20 +40,14 @@ class Regrets:
 
     @classmethod
     def of(cls, games: str, regret: FloatArray) -> Regrets:
-        """From the regrets, shape (n,)."""
+        """From the regrets, shape (n,), of games called so."""
         near = float(np.mean(regret <= 0.01))
         return cls(games, len(regret), float(np.median(regret)), near, float(np.quantile(regret, 0.95)))
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often a provider throttles exactly if the equilibrium does.
-
-    Attributes:
-        games: Which, in words.
-        count: How many.
-        right: The share in which it does.
-    """
+    """In which share of so many games a provider throttles exactly if the equilibrium does."""
 
     games: str
     count: int
@@ -84,12 +70,7 @@ class HeldOut:
 
 
 def evaluate_held_out(provider: ProviderPolicy, *, throttling: bool) -> HeldOut:
-    """Evaluate a provider exactly in games stratified by regime, without any play.
-
-    Args:
-        provider: Commits without regard to the random numbers.
-        throttling: Whether it can delay.
-    """
+    """Evaluate a deterministic provider exactly in games stratified by regime, without any play."""
     game = stratified_games(HELD_OUT_GAMES, seed=HELD_OUT_SEED)
     stratum, equilibrium = strata(game), solve(game, throttling=throttling)
     commitment = provider.commit(game, np.zeros((HELD_OUT_GAMES, 5)))

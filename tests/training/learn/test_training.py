@@ -51,7 +51,7 @@ def test_the_same_seed_gives_the_same_pair(tiny: FollowerFirstSettings, throttli
     assert pairs[0].curves == pairs[1].curves
     assert pairs[0].evaluation != pairs[2].evaluation
     if not throttling:
-        assert pairs[0].evaluation.learned.delay == (0, 0)
+        assert pairs[0].evaluation.learned.delay == [0, 0]
 
 
 def test_progress_is_reported_for_both_stages(tiny: FollowerFirstSettings) -> None:
