@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,10 +50,10 @@ def draw_games(rule: Regime | None, count: int, seed: int, strict: bool = True) 
     return Game(*(np.concatenate(parts) for parts in zip(*kept, strict=True)), strict=strict)
 
 
-def passes(p: Array, s: Array, r: Array, start: int) -> tuple[Array, Array]:
-    """The row `start` of (I - r diag(1 - p) R)^-1 by Cramer's rule, R being the routing of a re-prompt."""
+def passes(p: Array, s: Array, r: tuple[Array, Array], start: int) -> tuple[Array, Array]:
+    """The row `start` of (I - diag(r (1 - p)) R)^-1 by Cramer's rule, R being the routing of a re-prompt."""
     routing = [[1 - s, s], [np.zeros_like(s), np.ones_like(s)]]
-    (m11, m12), (m21, m22) = [[(k == j) - r * (1 - p[..., k]) * routing[k][j] for j in (0, 1)] for k in (0, 1)]
+    (m11, m12), (m21, m22) = [[(k == j) - r[k] * (1 - p[..., k]) * routing[k][j] for j in (0, 1)] for k in (0, 1)]
     determinant = m11 * m22 - m12 * m21
     first, second = (m22, -m12) if start == 0 else (-m21, m11)
     return first / determinant, second / determinant
@@ -70,11 +71,11 @@ class BruteForce:
     game: Game
     delay: Array
 
-    def payoffs(self, start: int, s: Array, r: Array) -> tuple[Array, Array]:
-        """U and J for s and r of shape (games, ...)."""
+    def payoffs(self, start: int, s: Array, r: Array, after_second: Array | None = None) -> tuple[Array, Array]:
+        """U and J for s and r of shape (games, ...); a second patience is that after a failure on the second model."""
         axes = (slice(None), *(None,) * (max(s.ndim, r.ndim) - 1))
         p, c, t, delay = (a[axes] for a in (self.game.success, self.game.cost, self.game.latency, self.delay))
-        n1, n2 = passes(p, s, r, start)
+        n1, n2 = passes(p, s, (r, r if after_second is None else after_second), start)
         solved = p[..., 0] * n1 + p[..., 1] * n2
         waiting = (t + delay)[..., 0] * n1 + (t + delay)[..., 1] * n2
         service = c[..., 0] * n1 + c[..., 1] * n2
@@ -150,6 +151,19 @@ def _coarse_cost(game: Game, delay: Array) -> Array:
     search = BruteForce(game, delay)
     few = np.broadcast_to(COARSE[::2], (game.shape[0], COARSE[::2].size))
     return np.minimum(search.answer(0, few, 3)[2].min(axis=-1), search.answer(1, few[:, :1], 3)[2][:, 0])
+
+
+@pytest.fixture(scope="session")
+def degenerate_games() -> Game:
+    """Binary fractions: net values of exactly 0, equal net costs, equal costs of pass, and each at once."""
+    rows = product(
+        combinations([0.25, 0.5, 0.75], 2),
+        combinations([0, 0.25, 0.5, 1], 2),
+        combinations([0.25, 0.5, 1, 1.5, 2], 2),
+        [0, 0.5, 1, 2, 4],
+    )
+    p, c, t, penalty = zip(*rows, strict=True)
+    return Game(p, c, t, 2, penalty)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from itertools import combinations, product
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+    Values = Callable[..., tuple[Array, Array]]
 
 POLICIES = np.array(list(product([1.0, 0.0], repeat=2)))
 """The four stationary ones: re-prompt or leave after a failure on the first model, on the second."""
@@ -46,45 +47,49 @@ def commitments(game: Game, seed: int) -> Commitment:
     return Commitment.cascade(rng.integers(0, 2, n), s, delay)
 
 
-def degenerate_games() -> Game:
-    """Binary fractions: either net value may be exactly 0, the costs of pass equal, P at either of them."""
-    rows = product(
-        combinations([0.25, 0.5, 0.75], 2),
-        combinations([0, 0.25, 0.5, 1], 2),
-        combinations([0.25, 0.5, 1, 1.5, 2], 2),
-        [0, 0.5, 1, 2, 4],
-    )
-    p, c, t, penalty = zip(*rows, strict=True)
-    return Game(p, c, t, 2, penalty)
+@pytest.fixture(scope="module")
+def informed_search(brute_force: Any) -> Any:
+    """The brute force with all four stationary policies of the user instead of one patience."""
+
+    class InformedSearch(brute_force):  # type: ignore[misc]
+        def all_policies(self, start: int, s: Array) -> Array:
+            """U and J of the policies on a leading axis, shape (2, 4, games, tries)."""
+            found = [self.payoffs(start, s, *(np.full_like(s, stays) for stays in policy)) for policy in POLICIES]
+            return np.moveaxis(np.array(found), 0, 1)
+
+        def answer(self, start: int, s: Array, rounds: int = 0) -> tuple[Array, Array, Array]:
+            """Whether the best policy stays with the first model, and its U and J."""
+            utility, cost = self.all_policies(start, s)
+            best = utility.argmax(axis=0)[None]
+            u, j = (np.take_along_axis(a, best, axis=0)[0] for a in (utility, cost))
+            return POLICIES[best[0], 0], u, j
+
+    return InformedSearch
 
 
-def values(game: Game, commitment: Commitment, patience: Array) -> tuple[Array, Array]:
-    """What a pass on each model is worth to the user and costs the provider, by a linear system over both."""
-    s, waiting = commitment.cascade_probability[..., 0], game.latency + commitment.delay
-    s, _ = np.broadcast_arrays(s, game.value)
-    routing = np.stack([np.stack([1 - s, s], -1), np.stack([0 * s, 1 + 0 * s], -1)], axis=-2)
-    failed, r = 1 - game.success, np.broadcast_to(patience, game.success.shape)
-    system = np.eye(2) - (r * failed)[..., None] * routing
-    gain = game.value[..., None] * game.success - waiting
-    loss = game.cost + game.churn_penalty[..., None] * failed * (1 - r)
-    solved = np.linalg.solve(system, np.stack(np.broadcast_arrays(gain, loss), axis=-1))
-    return solved[..., 0], solved[..., 1]
+@pytest.fixture(scope="module")
+def values(brute_force: Any) -> Values:
+    """What a task that starts on each model is worth to a user with this patience, and costs the provider."""
+
+    def values(game: Game, commitment: Commitment, patience: Array) -> tuple[Array, Array]:
+        search, s = brute_force(game, commitment.delay), commitment.cascade_probability
+        r = np.broadcast_to(patience, game.success.shape)
+        u, j = np.stack([search.payoffs(start, s, r[:, :1], r[:, 1:]) for start in (0, 1)], axis=-1)
+        return u[:, 0], j[:, 0]
+
+    return values
 
 
-def from_start(per_model: Array, commitment: Commitment) -> Array:
-    return np.where(commitment.first_model == 0, per_model[..., 0], per_model[..., 1])
-
-
-def all_policies(game: Game, commitment: Commitment) -> tuple[Array, Array]:
+def all_policies(values: Values, game: Game, commitment: Commitment) -> tuple[Array, Array]:
     """`values` of the four policies on a leading axis."""
-    found = [values(game, commitment, policy) for policy in POLICIES]
-    return np.stack([u for u, _ in found]), np.stack([j for _, j in found])
+    utility, cost = np.moveaxis(np.array([values(game, commitment, policy) for policy in POLICIES]), 0, 1)
+    return utility, cost
 
 
-def test_response_is_the_best_policy_after_every_failure(games: Game) -> None:
+def test_response_is_the_best_policy_after_every_failure(games: Game, values: Values) -> None:
     for seed in range(5):
         commitment = commitments(games, seed)
-        utilities, _ = all_policies(games, commitment)
+        utilities, _ = all_policies(values, games, commitment)
         ours, _ = values(games, commitment, informed_response(games, commitment))
         loss = utilities.max(axis=0) - ours
         np.testing.assert_array_less(loss, 1e-10 * (games.value[:, None] + np.abs(utilities).max(axis=0)))
@@ -99,15 +104,18 @@ def test_no_rule_that_counts_passes_is_better(games: Game) -> None:
         after = np.stack([(1 - s) * value[:, 0] + s * value[:, 1], value[:, 1]], axis=-1)
         value = gain + failed * np.maximum(after, 0)
     ours = user_utility(games, commitment, informed_response(games, commitment), by_model=True)
-    np.testing.assert_allclose(ours, from_start(value, commitment), rtol=1e-9, atol=1e-9)
+    expected = np.where(commitment.first_model == 0, value[:, 0], value[:, 1])
+    np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-9)
     clear = np.abs(after) > 1e-6
     np.testing.assert_array_equal(informed_response(games, commitment)[clear], (after > 0)[clear])
 
 
 @pytest.mark.parametrize("model", [0, 1])
 @pytest.mark.parametrize("s", [0, 0.25, 0.5, 1, "change"])
-def test_ties_take_sides_after_every_failure(model: int, s: float | str) -> None:
-    game = degenerate_games()
+def test_ties_take_sides_after_every_failure(
+    degenerate_games: Game, values: Values, model: int, s: float | str
+) -> None:
+    game = degenerate_games
     xi = game.value[:, None] * game.success - game.latency
     if s == "change":
         later = np.where(xi[:, 1] > 0, xi[:, 1] / game.success[:, 1], xi[:, 1])
@@ -115,7 +123,7 @@ def test_ties_take_sides_after_every_failure(model: int, s: float | str) -> None
         game, xi, later = game[opposite], xi[opposite], later[opposite]
         s = xi[:, 0] / (xi[:, 0] - later)
     commitment = Commitment.cascade(model, s).broadcast_to(game.shape)
-    utilities, costs = all_policies(game, commitment)
+    utilities, costs = all_policies(values, game, commitment)
     best = (utilities >= utilities.max(axis=0) - 1e-12).all(axis=-1)
     assert best.any(axis=0).all()
     assert (best.sum(axis=0) > 1).any()
@@ -157,44 +165,11 @@ def test_seeing_the_model_never_hurts_the_user(
     assert informed >= blind - 1e-9 * (10 + max(t)) / min(p)
 
 
-def least_cost(game: Game, tries: int = 201) -> Array:
-    """J of the best commitment by search: a grid of s, refined about its best and about where the answer changes."""
-    wide = game.reshape(-1, 1)
-
-    def answer(model: int, s: Array) -> tuple[Array, Array]:
-        commitment = Commitment.cascade(np.full(s.shape, model), s)
-        utilities, costs = all_policies(wide, commitment)
-        policy = from_start(utilities, commitment).argmax(axis=0)
-        cost = from_start(costs, commitment)
-        return policy, np.take_along_axis(cost, policy[None], axis=0)[0]
-
-    s = np.broadcast_to(np.linspace(0, 1, tries), (*game.shape, tries))
-    policy, cost = answer(0, s)
-    least = np.minimum(cost.min(axis=-1), answer(1, s[:, :1])[1][:, 0])
-    best, width = np.take_along_axis(s, cost.argmin(axis=-1)[:, None], axis=-1), 1 / (tries - 1)
-    stays = POLICIES[policy, 0] == 1
-    differs = stays[:, 1:] != stays[:, :1]
-    at = np.where(differs.any(axis=-1), 1 + differs.argmax(axis=-1), tries - 1)[:, None]
-    low, high = (np.take_along_axis(s, at + shift, axis=-1) for shift in (-1, 0))
-    stays_low = np.take_along_axis(stays, at - 1, axis=-1)
-    for _ in range(12):
-        near = np.clip(best + width * np.linspace(-1, 1, 9), 0, 1)
-        inside = low + (high - low) * np.linspace(0, 1, 9)
-        tried = np.concatenate([near, inside], axis=-1)
-        policy, cost = answer(0, tried)
-        least = np.minimum(least, cost.min(axis=-1))
-        best, width = np.take_along_axis(tried, cost.argmin(axis=-1)[:, None], axis=-1), width / 4
-        changed = (POLICIES[policy[:, 9:], 0] == 1) != stays_low
-        step = np.where(changed.any(axis=-1), np.maximum(changed.argmax(axis=-1), 1), 8)[:, None]
-        low, high = (np.take_along_axis(inside, step + shift, axis=-1) for shift in (-1, 0))
-    return least
-
-
 @pytest.mark.parametrize("strict", [True, False])
-def test_least_cost(random_games: Callable[..., Game], strict: bool) -> None:
+def test_least_cost(random_games: Callable[..., Game], informed_search: Any, strict: bool) -> None:
     for rule in Regime:
         game = random_games(rule, 120, seed=950 + rule, strict=strict)
-        ratio = least_cost(game) / solve_informed(game).provider_cost
+        ratio = informed_search(game, np.zeros_like(game.latency)).least_cost(10) / solve_informed(game).provider_cost
         assert ratio.min() > 1 - 1e-7
         assert ratio.max() < 1 + 1e-7
 
@@ -250,11 +225,11 @@ def test_equal_costs_of_pass_give_the_user_what_it_prefers() -> None:
         assert found.user_utility == utility
 
 
-def test_degenerate_games_are_solved() -> None:
-    game = degenerate_games()
+def test_degenerate_games_are_solved(degenerate_games: Game, informed_search: Any) -> None:
+    game = degenerate_games
     found = solve_informed(game)
     # An exact tie is lost to a search that knows no tie-breaking, but never won by it.
-    assert (found.provider_cost <= least_cost(game, tries=21) * (1 + 1e-12)).all()
+    assert (found.provider_cost <= informed_search(game, np.zeros_like(game.latency)).least_cost() * (1 + 1e-12)).all()
     np.testing.assert_array_equal(found.patience, informed_response(game, found.commitment))
 
 
