@@ -66,27 +66,33 @@ def test_response_and_payoffs_of_a_batch_equal_a_loop(games: Game, commitments: 
         assert regime(game) == codes[index]
 
 
-def test_games_broadcast_against_commitments() -> None:
-    game = Game([0.3, 0.8], [0.1, 0.8], [0.2, 0.7], value=[[0.5], [0.9], [2.0]], churn_penalty=5)
-    commitment = Commitment.cascade([0, 0, 0, 1], [0, 0.5, 1, 0])
-    assert game.shape == (3, 1)
-    assert commitment.shape == (4,)
-    r = best_response(game, commitment)
-    assert r.shape == (3, 4)
-    assert expected_passes(game, commitment, r).shape == (3, 4, 2)
-    for index in np.ndindex(3, 4):
-        one_game, one_commitment = game[index[0], 0], commitment[index[1]]
-        assert best_response(one_game, one_commitment) == r[index]
-        for function in PAYOFFS:
-            one = function(one_game, one_commitment, r[index])
-            np.testing.assert_array_equal(function(game, commitment, r)[index], one)
+TWO = Game([0.3, 0.8], [0.1, 0.8], [0.2, 0.7], value=[[0.5], [0.9], [2.0]], churn_penalty=5)
+THREE = Game([0.1, 0.4, 0.8], [0.1, 0.2, 0.9], [0.2, 0.3, 0.5], value=[[1], [2]], churn_penalty=[[0.5], [5]])
+SPREAD = [[0.5, 0.25, 0.25], [0.125, 0.5, 0.375], [0.25, 0.5, 0.25]]
 
 
-def test_patience_broadcasts() -> None:
-    game = Game([0.3, 0.8], [0.1, 0.8], [0.2, 0.7], value=2, churn_penalty=[4, 5])
-    cost = provider_cost(game, Commitment.cascade(0, 0.5), np.linspace(0, 1, 3)[:, None])
-    assert cost.shape == (3, 2)
-    assert cost[1, 0] == provider_cost(game[0], Commitment.cascade(0, 0.5), 0.5)
+@pytest.mark.parametrize(
+    ("game", "commitment"),
+    [
+        (TWO, Commitment.cascade([0, 0, 0, 1], [0, 0.5, 1, 0])),
+        (TWO, Commitment.stack([Commitment.cascade(0, 0.4), Commitment.lottery([0.5, 0.5], [0.7, 0.3])])),
+        (THREE, Commitment(np.eye(3), SPREAD, delay=0.1)),
+    ],
+    ids=["cascades", "a cascade and a lottery", "three models"],
+)
+def test_games_broadcast_against_commitments_and_patience(game: Game, commitment: Commitment) -> None:
+    shape = (*game.shape[:1], *commitment.shape)
+    response = best_response(game, commitment)
+    assert response.shape == shape
+    patience = np.stack([response, np.full(shape, 0.2)])
+    results = [function(game, commitment, patience) for function in PAYOFFS]
+    assert [result.shape for result in results] == [(2, *shape, game.models), *[(2, *shape)] * 3]
+    for j, k in np.ndindex(shape):
+        alone = game[j, 0], commitment[k]
+        assert best_response(*alone) == pytest.approx(response[j, k], abs=1e-12)
+        for i in range(2):
+            for function, result in zip(PAYOFFS, results, strict=True):
+                np.testing.assert_array_equal(function(*alone, patience[i, j, k]), result[i, j, k])
 
 
 def test_fields_of_a_game_broadcast() -> None:

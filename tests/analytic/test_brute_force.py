@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+    Cost = Callable[[Game], Array]
 
 PER_REGIME = 520
 
@@ -70,16 +71,15 @@ def test_patience_is_as_good_as_the_best_of_a_fine_grid(games: Game, brute_force
         assert loss.min() > -1e-6, "the brute force itself must find the maximum"
 
 
-def test_least_cost(games: Game, least_cost: Callable[[Game], Array]) -> None:
-    ratio = least_cost(games) / solve(games).provider_cost
+def assert_near(cost: Array, game: Game, **options: bool) -> None:
+    ratio = cost / solve(game, **options).provider_cost
     assert ratio.min() > 1 - BELOW
     assert ratio.max() < 1 + ABOVE
 
 
-def test_least_throttled_cost(games: Game, least_throttled_cost: Callable[[Game], Array]) -> None:
-    ratio = least_throttled_cost(games) / solve(games, throttling=True).provider_cost
-    assert ratio.min() > 1 - BELOW
-    assert ratio.max() < 1 + ABOVE
+def test_least_cost(games: Game, least_cost: Cost, least_throttled_cost: Cost) -> None:
+    assert_near(least_cost(games), games)
+    assert_near(least_throttled_cost(games), games, throttling=True)
 
 
 def test_sample_represents_what_matters(random_games: Callable[..., Game]) -> None:
@@ -118,26 +118,19 @@ def test_no_interior_mix_of_the_user_is_cheaper(random_games: Callable[..., Game
     assert (provider_cost(game, commitment, r) >= solve(game).provider_cost * (1 - 1e-12)).all()
 
 
+@pytest.mark.parametrize("rule", list(Regime))
 def test_games_that_violate_the_orders(
-    random_games: Callable[..., Game],
-    least_cost: Callable[[Game], Array],
-    least_throttled_cost: Callable[[Game], Array],
+    random_games: Callable[..., Game], least_cost: Cost, least_throttled_cost: Cost, rule: Regime
 ) -> None:
-    for rule in Regime:
-        game = random_games(rule, 500, seed=200 + rule, strict=False)
-        # Where the second model is both worse and cheaper an interior mix can be optimal: the counterexample below.
-        game = game[(game.success[:, 0] < game.success[:, 1]) | (game.cost[:, 0] < game.cost[:, 1])]
-        assert game.shape[0] > 200
-        ratio = least_cost(game) / solve(game).provider_cost
-        assert ratio.min() > 1 - BELOW
-        assert ratio.max() < 1 + ABOVE
-        few = game[:100]
-        ratio = least_throttled_cost(few) / solve(few, throttling=True).provider_cost
-        assert ratio.min() > 1 - BELOW
-        assert ratio.max() < 1 + ABOVE
+    game = random_games(rule, 500, seed=200 + rule, strict=False)
+    # Where the second model is both worse and cheaper an interior mix can be optimal: the counterexample below.
+    game = game[(game.success[:, 0] < game.success[:, 1]) | (game.cost[:, 0] < game.cost[:, 1])]
+    assert game.shape[0] > 200
+    assert_near(least_cost(game), game)
+    assert_near(least_throttled_cost(game[:100]), game[:100], throttling=True)
 
 
-def test_a_worse_and_cheaper_reasoning_model_is_not_solved(least_cost: Callable[[Game], Array]) -> None:
+def test_a_worse_and_cheaper_reasoning_model_is_not_solved(least_cost: Cost) -> None:
     game = Game([[0.22415, 0.04187]], [[0.9773, 0.0715]], [[0.1017, 0.06227]], [0.862], [4.373])
     with pytest.raises(InvalidGameError, match="not both worse and cheaper"):
         solve(game)

@@ -143,7 +143,9 @@ class Exact:
     def routes(self, throttling: bool) -> list[Route]:
         """The finite set of Theorems 3 to 5, and what throttling adds to it."""
         standard, reasoning = int(self.xi1 > 0), int(self.xi2 > 0)
-        found = [self.route(k, 0, r) for k, xi in enumerate((self.xi1, self.xi2)) for r in (0, 1) if xi * (2 * r - 1) >= 0]
+        found = [
+            self.route(k, 0, r) for k, xi in enumerate((self.xi1, self.xi2)) for r in (0, 1) if xi * (2 * r - 1) >= 0
+        ]
         if self.xi1 * self.xi2 < 0:
             found.append(self.route(0, 1, reasoning))
             found.append(self.route(0, self.s_low if standard else self.s0, 1))
@@ -231,7 +233,10 @@ def test_user_prefers_no_other_patience() -> None:
         model, s = COMMITMENTS[rng.integers(len(COMMITMENTS))]
         r = float(best_response(game, Commitment.cascade(model, s)))
         terms = [
-            [mpf(x) * n for x, n in zip(game.net_value.tolist(), Exact(game).route(model, s, patience).passes, strict=True)]
+            [
+                mpf(x) * n
+                for x, n in zip(game.net_value.tolist(), Exact(game).route(model, s, patience).passes, strict=True)
+            ]
             for patience in (r, *PATIENCES)
         ]
         scale = max(abs(first) + abs(second) for first, second in terms)

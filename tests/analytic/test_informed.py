@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from stackroute.analytic import (
     Commitment,
     Game,
-    InvalidGameError,
     Regime,
     best_response,
     informed_response,
@@ -218,13 +217,6 @@ def test_canonical_game(name: str, model: int, cascade: float, patience: list[in
     assert found.provider_cost == pytest.approx(cost, abs=5e-6)
 
 
-def test_equal_costs_of_pass_give_the_user_what_it_prefers() -> None:
-    for latency, utility in (([0.25, 1], 3), ([0.75, 1], 2)):
-        found = solve_informed(Game([0.25, 0.5], [0.25, 0.5], latency, value=4, churn_penalty=3))
-        assert found.provider_cost == 1
-        assert found.user_utility == utility
-
-
 def test_degenerate_games_are_solved(degenerate_games: Game, informed_search: Any) -> None:
     game = degenerate_games
     found = solve_informed(game)
@@ -242,21 +234,3 @@ def test_shapes() -> None:
     assert found.commitment.shape == found.provider_cost.shape == (3, 1)
     assert found.patience.shape == (3, 1, 2)
     assert solve_informed(game[:0]).provider_cost.shape == (0, 1)
-
-
-def test_errors(cascade_game: Game) -> None:
-    commitment = Commitment.cascade(0, 0.5)
-    for patience in (0.5, [0.5, 0.5, 0.5]):
-        with pytest.raises(InvalidGameError, match="patience: shape"):
-            user_utility(cascade_game, commitment, patience, by_model=True)
-    with pytest.raises(InvalidGameError, match=r"patience\[1\]: 1.5"):
-        provider_cost(cascade_game, commitment, [0.5, 1.5], by_model=True)
-    for other in (Commitment.lottery([1, 0], [0.5, 0.5]), Commitment.static(0, models=3)):
-        with pytest.raises(InvalidGameError, match="expected a cascade of two models"):
-            informed_response(cascade_game, other)
-    three = Game([0.5] * 3, [0.1] * 3, [0.1] * 3, 1, 1)
-    for call in (solve_informed, lambda game: informed_response(game, Commitment.static(0, models=3))):
-        with pytest.raises(InvalidGameError, match="models: 3 is not allowed; expected 2"):
-            call(three)
-    with pytest.raises(ValueError, match="tie_breaking: 'weak'"):
-        informed_response(cascade_game, commitment, "weak")

@@ -64,23 +64,12 @@ def test_no_patience_is_better_than_the_best_response(game: Game, commitment: Co
 
 
 @steady
-@given(game=games(), commitment=commitments())
-def test_no_commitment_is_cheaper_than_the_optimum(game: Game, commitment: Commitment) -> None:
-    cost = provider_cost(game, commitment, best_response(game, commitment))
-    assert solve(game).provider_cost <= cost * (1 + 1e-9)
-
-
-@steady
-@given(game=games(), commitment=commitments(delays=True))
-def test_no_delayed_commitment_is_cheaper_than_the_throttled_optimum(game: Game, commitment: Commitment) -> None:
-    cost = provider_cost(game, commitment, best_response(game, commitment))
-    assert solve(game, throttling=True).provider_cost <= cost * (1 + 1e-9)
-
-
-@steady
-@given(game=games())
-def test_throttling_never_costs_the_provider(game: Game) -> None:
-    assert solve(game, throttling=True).provider_cost <= solve(game).provider_cost * (1 + 1e-12)
+@given(game=games(), plain=commitments(), delayed=commitments(delays=True))
+def test_no_commitment_is_cheaper_than_the_optimum(game: Game, plain: Commitment, delayed: Commitment) -> None:
+    optima = [solve(game, throttling=throttling).provider_cost for throttling in (False, True)]
+    assert optima[1] <= optima[0] * (1 + 1e-12)
+    for commitment, optimum in zip((plain, delayed), optima, strict=True):
+        assert optimum <= provider_cost(game, commitment, best_response(game, commitment)) * (1 + 1e-9)
 
 
 @steady
@@ -129,27 +118,27 @@ def scaled(game: Game, money: float = 1, utility: float = 1) -> Game:
 
 
 @steady
-@given(game=games(), power=st.integers(-20, 20), throttling=st.booleans())
-def test_unit_of_money_does_not_matter(game: Game, power: int, throttling: bool) -> None:
+@given(game=games(), powers=st.tuples(*[st.integers(-20, 20)] * 2), throttling=st.booleans())
+def test_units_do_not_matter(game: Game, powers: tuple[int, int], throttling: bool) -> None:
     # Powers of two are exact, so even the choice among ties must be the same.
-    k = 2.0**power
-    one, other = solve(game, throttling=throttling), solve(scaled(game, money=k), throttling=throttling)
-    assert other.provider_cost == k * one.provider_cost
-    assert other.user_utility == one.user_utility
-    for name in ("start", "transition", "delay"):
-        np.testing.assert_array_equal(getattr(other.commitment, name), getattr(one.commitment, name))
-
-
-@steady
-@given(game=games(), power=st.integers(-20, 20), throttling=st.booleans())
-def test_unit_of_utility_does_not_matter(game: Game, power: int, throttling: bool) -> None:
-    k = 2.0**power
-    one, other = solve(game, throttling=throttling), solve(scaled(game, utility=k), throttling=throttling)
-    assert other.provider_cost == one.provider_cost
-    assert other.user_utility == k * one.user_utility
-    assert other.commitment.first_model == one.commitment.first_model
-    assert other.commitment.cascade_probability[..., 0] == one.commitment.cascade_probability[..., 0]
-    np.testing.assert_array_equal(other.commitment.delay, k * one.commitment.delay)
+    money, utility = 2.0 ** powers[0], 2.0 ** powers[1]
+    other_game = scaled(game, money, utility)
+    one, other = (solve(units, throttling=throttling) for units in (game, other_game))
+    assert other.provider_cost == money * one.provider_cost
+    assert other.user_utility == utility * one.user_utility
+    np.testing.assert_array_equal(other.commitment.start, one.commitment.start)
+    np.testing.assert_array_equal(other.commitment.transition, one.commitment.transition)
+    np.testing.assert_array_equal(other.commitment.delay, utility * one.commitment.delay)
+    assert misalignment(other_game).gap == utility * misalignment(game).gap
+    assert misalignment(other_game).preferred_model == misalignment(game).preferred_model
+    if throttling:
+        before, after = throttling_gain(game), throttling_gain(other_game)
+        assert after.pays == before.pays
+        for name in ("provider_gain", "churn_penalty_low", "churn_penalty_high"):
+            np.testing.assert_array_equal(getattr(after, name), money * getattr(before, name))
+        for name in ("user_loss", "user_loss_worst"):
+            np.testing.assert_array_equal(getattr(after, name), utility * getattr(before, name))
+        np.testing.assert_array_equal(after.least.delay, utility * before.least.delay)
 
 
 @steady
@@ -157,16 +146,3 @@ def test_unit_of_utility_does_not_matter(game: Game, power: int, throttling: boo
 def test_least_cost_is_proportional_to_money(game: Game, money: float) -> None:
     cost = solve(scaled(game, money=money)).provider_cost
     np.testing.assert_allclose(cost, money * solve(game).provider_cost, rtol=1e-11)
-
-
-@steady
-@given(game=games(), power=st.integers(-20, 20))
-def test_units_do_not_matter_to_what_follows_from_the_optimum(game: Game, power: int) -> None:
-    k = 2.0**power
-    one, other = throttling_gain(game), throttling_gain(scaled(game, money=k, utility=k))
-    assert other.pays == one.pays
-    for name in ("provider_gain", "user_loss", "user_loss_worst", "churn_penalty_low", "churn_penalty_high"):
-        np.testing.assert_array_equal(getattr(other, name), k * getattr(one, name))
-    np.testing.assert_array_equal(other.least.delay, k * one.least.delay)
-    assert misalignment(scaled(game, utility=k)).gap == k * misalignment(game).gap
-    assert misalignment(scaled(game, utility=k)).preferred_model == misalignment(game).preferred_model

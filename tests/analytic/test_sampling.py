@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from stackroute.analytic import Game, InvalidGameError, Stratum, random_games, sampling, strata, stratified_games
+from stackroute.analytic import (
+    Game,
+    InvalidGameError,
+    Regime,
+    Route,
+    Stratum,
+    random_games,
+    sampling,
+    strata,
+    stratified_games,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,8 +138,9 @@ def test_strata_of_one_game_and_of_none() -> None:
     assert strata(game[:0]).shape == (0,)
 
 
-def test_every_stratum_has_words() -> None:
-    assert len({stratum.label for stratum in Stratum}) == 6
+def test_labels_differ() -> None:
+    for words in (Stratum, Regime, Route):
+        assert len({one.label for one in words}) == len(words)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from stackroute.analytic import (
     provider_cost,
     regime,
     solve,
+    solve_informed,
     user_utility,
 )
 
@@ -25,6 +26,7 @@ HALF, MOST = 0.5, 0.75
 INDIFFERENT_TO_STANDARD = Game([HALF, MOST], [0.25, 1], [1, 1.25], value=2, churn_penalty=4)
 INDIFFERENT_TO_REASONING = Game([HALF, MOST], [0.25, 1], [0.5, 1.5], value=2, churn_penalty=4)
 INDIFFERENT_TO_BOTH = Game([HALF, MOST], [0.25, 1], [1, 1.5], value=2, churn_penalty=4)
+EVERYWHERE = [Commitment.static(0), Commitment.cascade(0, 0.5), Commitment.cascade(0, 1), Commitment.static(1)]
 
 
 def both(game: Game, commitment: Commitment) -> tuple[float, float]:
@@ -32,53 +34,28 @@ def both(game: Game, commitment: Commitment) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(
-    ("game", "commitment"),
+    ("game", "commitments"),
     [
-        (INDIFFERENT_TO_STANDARD, Commitment.static(0)),
-        (INDIFFERENT_TO_REASONING, Commitment.cascade(0, 1)),
-        (INDIFFERENT_TO_REASONING, Commitment.static(1)),
-        (INDIFFERENT_TO_BOTH, Commitment.static(0)),
-        (INDIFFERENT_TO_BOTH, Commitment.cascade(0, 0.5)),
-        (INDIFFERENT_TO_BOTH, Commitment.cascade(0, 1)),
-        (INDIFFERENT_TO_BOTH, Commitment.static(1)),
+        (INDIFFERENT_TO_STANDARD, [Commitment.static(0)]),
+        (INDIFFERENT_TO_REASONING, [Commitment.cascade(0, 1), Commitment.static(1)]),
+        (INDIFFERENT_TO_BOTH, EVERYWHERE),
     ],
 )
-def test_indifferent_user_takes_sides(game: Game, commitment: Commitment) -> None:
-    utilities = user_utility(game, commitment, np.linspace(0, 1, 11))
-    np.testing.assert_array_equal(utilities, np.full(11, utilities[0]))
-    costs = provider_cost(game, commitment, np.linspace(0, 1, 11))
-    strong, pessimistic = both(game, commitment)
-    assert (strong, pessimistic) == (1, 0), "P is above both costs of pass here"
-    assert provider_cost(game, commitment, strong) == costs.min()
-    assert provider_cost(game, commitment, pessimistic) == costs.max()
-
-
-def test_low_penalty_turns_the_sides_around() -> None:
-    game = Game([HALF, MOST], [0.5, 1], [1, 1.5], value=2, churn_penalty=0.25)
-    for commitment in (
-        Commitment.static(0),
-        Commitment.cascade(0, 0.5),
-        Commitment.cascade(0, 1),
-        Commitment.static(1),
-    ):
-        assert both(game, commitment) == (0, 1)
-
-
-def test_provider_that_does_not_care_either_is_stayed_with() -> None:
-    game = Game([HALF, MOST], [0.5, 1], [1, 1.5], value=2, churn_penalty=1)
-    assert both(game, Commitment.static(0)) == (1, 1)
-
-
-def test_interior_optimum_of_the_provider_is_taken_by_an_indifferent_user() -> None:
-    # P lies between the costs of pass, so J as a function of r can have its best point inside.
-    game = Game([HALF, MOST], [0.25, 3], [1, 1.5], value=2, churn_penalty=2)
-    for s in (0.05, 0.1, 0.2, 0.5, 0.9):
-        commitment = Commitment.cascade(0, s)
-        costs = provider_cost(game, commitment, np.linspace(0, 1, 10001))
-        strong, pessimistic = (provider_cost(game, commitment, r) for r in both(game, commitment))
-        assert strong <= costs.min() + 1e-12
-        assert strong == pytest.approx(costs.min(), rel=1e-6)
-        assert pessimistic >= strong
+@pytest.mark.parametrize(("penalty", "sides"), [(4, (1, 0)), (0.25, (0, 1)), (None, (1, 1))])
+def test_indifferent_user_takes_sides(
+    game: Game, commitments: list[Commitment], penalty: float | None, sides: tuple[float, float]
+) -> None:
+    # P above both costs of pass, below both, and equal to both: then the provider does not care either.
+    cost = [0.25, 1] if penalty == 4 else [0.5, 1]
+    if penalty is None:
+        cost, penalty = [0.5, 0.75], 1
+    game = Game(game.success, cost, game.latency, game.value, penalty)
+    for commitment in commitments:
+        utilities, costs = (payoff(game, commitment, np.linspace(0, 1, 11)) for payoff in (user_utility, provider_cost))
+        np.testing.assert_array_equal(utilities, np.full(11, utilities[0]))
+        assert both(game, commitment) == sides
+        strong, pessimistic = (provider_cost(game, commitment, r) for r in sides)
+        np.testing.assert_allclose([strong, pessimistic], [costs.min(), costs.max()], rtol=1e-15)
 
 
 @pytest.mark.parametrize("penalty", [0.01, 0.5, 20])
@@ -116,31 +93,16 @@ def test_ties_differ_at_s0(random_games: Callable[..., Game]) -> None:
     np.testing.assert_array_equal(strong[clear], (stays < leaves)[clear].astype(float))
 
 
-@pytest.mark.parametrize("latency", [1.477, 1.4799, 1.47999, 1.479999])
-def test_tie_at_s0_is_seen_when_s0_is_near_one(latency: float) -> None:
-    # 1 - s0 carries the rounding of s0, which is large beside it.
-    for value in np.linspace(1.851, 2.2, 60):
-        t2 = value * 0.8 - (1.48 - latency)
-        game = Game([0.5, 0.8], [0.05, 0.8], [t2 - 0.01, t2], value, churn_penalty=20)
-        assert regime(game) == Regime.ONLY_REASONING_WORTH
-        s0 = cascade_thresholds(game).low
-        assert s0 > 0.98
-        assert both(game, Commitment.cascade(0, s0)) == (1, 0)
-        assert solve(game).commitment.cascade_probability[..., 0] == s0
-
-
-@pytest.mark.parametrize("gap", [1e-3, 1e-5, 1e-7])
-def test_user_stays_at_s_low_when_it_is_near_one(gap: float) -> None:
-    for value in np.linspace(1, 2, 40):
-        game = Game([0.5, 0.8], [0.05, 0.8], [0.25 * value, 0.8 * value * (1 + gap)], value, churn_penalty=20)
-        assert regime(game) == Regime.ONLY_STANDARD_WORTH
-        s_low = cascade_thresholds(game).low
-        assert s_low > 0.99
-        assert both(game, Commitment.cascade(0, s_low)) == (1, 1)
-
-
-def test_user_stays_at_s_low(random_games: Callable[..., Game]) -> None:
-    game = random_games(Regime.ONLY_STANDARD_WORTH, 3000, seed=82)
+@pytest.mark.parametrize("gap", [None, 1e-3, 1e-5, 1e-7])
+def test_user_stays_at_s_low_also_when_it_is_near_one(random_games: Callable[..., Game], gap: float | None) -> None:
+    if gap is None:
+        game = random_games(Regime.ONLY_STANDARD_WORTH, 3000, seed=82)
+    else:
+        value = np.linspace(1, 2, 40)
+        latency = np.multiply.outer(value, [0.25, 0.8 * (1 + gap)])
+        game = Game([0.5, 0.8], [0.05, 0.8], latency, value, churn_penalty=20)
+        assert (cascade_thresholds(game).low > 0.99).all()
+    assert (regime(game) == Regime.ONLY_STANDARD_WORTH).all()
     at_s_low = Commitment.cascade(0, cascade_thresholds(game).low)
     for tie in ("strong", "pessimistic"):
         assert (best_response(game, at_s_low, tie) == 1).all()
@@ -152,14 +114,12 @@ def test_a_start_on_the_reasoning_model_ignores_the_cascade() -> None:
         np.testing.assert_array_equal(answers, np.full(5, answers[0]))
 
 
-def test_equal_costs_of_pass_give_the_user_what_it_prefers() -> None:
-    faster_standard = Game([0.25, 0.5], [0.25, 0.5], [0.25, 1], value=4, churn_penalty=3)
-    faster_reasoning = Game([0.25, 0.5], [0.25, 0.5], [0.75, 1], value=4, churn_penalty=3)
-    assert faster_standard.cost_of_pass.tolist() == faster_reasoning.cost_of_pass.tolist() == [1, 1]
-    for game, utility in ((faster_standard, 4 - 1), (faster_reasoning, 4 - 2)):
-        found = solve(game)
-        assert found.provider_cost == 1
-        assert found.user_utility == utility
+@pytest.mark.parametrize(("latency", "best", "worst"), [([0.25, 1], 3, 2), ([0.75, 1], 2, 1)])
+def test_equal_costs_of_pass_give_the_user_what_it_prefers(latency: list[float], best: float, worst: float) -> None:
+    game = Game([0.25, 0.5], [0.25, 0.5], latency, value=4, churn_penalty=3)
+    found, informed = solve(game), solve_informed(game)
+    assert (found.provider_cost, found.user_utility, found.user_utility_worst) == (1, best, worst)
+    assert (informed.provider_cost, informed.user_utility) == (1, best)
 
 
 def test_penalty_at_the_switch_of_models() -> None:
@@ -174,3 +134,45 @@ def test_penalty_at_the_switch_of_models() -> None:
 def test_delay_to_indifference_is_felt_as_exactly_zero(random_games: Callable[..., Game]) -> None:
     game = random_games(Regime.BOTH_WORTH, 3000, seed=83)
     assert not game.with_delay(game.net_value).any()
+
+
+@pytest.mark.parametrize("churn_penalty", [1, 1 - 2**-20, 1 + 2**-20])
+def test_penalty_at_the_end_of_throttling_of_both(churn_penalty: float) -> None:
+    # kappa1 = 1 < kappa2 = 1.5, so throttling pays below P* = 1; at P* itself the user is kept, without delay.
+    game = Game([0.25, 0.5], [0.25, 0.75], [0.25, 1], value=4, churn_penalty=churn_penalty)
+    found = solve(game, throttling=True)
+    assert found.commitment.first_model == 0
+    if churn_penalty < 1:
+        assert (found.patience, found.user_utility) == (0, 0.75)
+        assert found.provider_cost == 0.25 + churn_penalty * 0.75
+    else:
+        assert (found.patience, found.user_utility, found.provider_cost) == (1, 3, 1)
+        assert not found.commitment.delay.any()
+
+
+def test_penalty_at_the_ends_of_throttling_of_the_reasoning_model() -> None:
+    # kappa1 = 2 > kappa2 = 1.5, slope (c2 - c1) / (p2 - p1) = 1: throttling pays for P strictly between 1 and 1.5.
+    game = Game([0.25, 0.5], [0.5, 0.75], [1.25, 1.5], value=4, churn_penalty=[1, 1.25, 1.5])
+    assert (game.net_value == [-0.25, 0.5]).all()
+    free, slow = solve(game), solve(game, throttling=True)
+    np.testing.assert_array_equal(slow.provider_cost, [1.25, 1.375, 1.5])
+    np.testing.assert_array_equal(slow.provider_cost < free.provider_cost, [False, True, False])
+    # At the lower end the costs tie, and the user prefers a slow second model (0) to the first (-0.25).
+    np.testing.assert_array_equal(slow.commitment.delay, [[0, 0.5], [0, 0.5], [0, 0]])
+    np.testing.assert_array_equal(slow.user_utility[:2], [0, 0])
+    assert slow.patience[2] == 1
+    assert slow.user_utility[2] == 1
+
+
+@pytest.mark.parametrize("throttling", [False, True])
+def test_solution_of_games_with_a_net_value_of_zero(throttling: bool) -> None:
+    # kappa = (0.5, 1) and P = 4: the provider wants an indifferent user to stay, and such a user does.
+    latencies = {Regime.ONLY_REASONING_WORTH: [1, 1.25], Regime.ONLY_STANDARD_WORTH: [0.5, 1.5]}
+    for rule, latency in latencies.items():
+        game = Game([0.5, 0.75], [0.25, 0.75], latency, value=2, churn_penalty=4)
+        assert (game.net_value == 0).sum() == 1
+        found = solve(game, throttling=throttling)
+        assert found.regime == rule
+        assert (found.commitment.first_model, found.commitment.cascade_probability[0], found.patience) == (0, 0, 1)
+        assert found.provider_cost == 0.5
+        assert found.user_utility == (0 if rule == Regime.ONLY_REASONING_WORTH else 1)
