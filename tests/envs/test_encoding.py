@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stackroute import Commitment, Game
-from stackroute.envs import ProviderActions, RoutingBatch, observation_space, observe
+from stackroute.envs import ProviderActions, observation_space, observe
 from stackroute.envs.actions import PATIENCE_LEVELS, from_symmetric, patience_from, to_symmetric
 from stackroute.envs.observations import decoded_delay, feature_space, with_features
 
@@ -84,29 +84,24 @@ def test_without_throttling_a_commitment_with_delays_has_no_action() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "action", "message"),
+    ("kind", "bad_ones", "message"),
     [
-        ("box", [0.5], "shape"),
-        ("box", [0.5, 0.5, 0.5], "shape"),
-        ("box", 0.5, "shape"),
-        ("box", [[0.5], [0.5, 0.5]], "expected a regular array"),
-        ("box", ["a", "b"], "numbers in"),
-        ("box", [0.5, 1.0000001], "numbers in"),
-        ("box", [-1e-300, 0.5], "numbers in"),
-        ("box", [np.nan, 0.5], "numbers in"),
-        ("grid", 22, "a whole number from 0 to 21"),
-        ("grid", -1, "a whole number from 0 to 21"),
-        ("grid", 0.5, "a whole number from 0 to 21"),
+        ("box", [[0.5], [0.5, 0.5, 0.5], 0.5], "shape"),
+        ("box", [[[0.5], [0.5, 0.5]]], "expected a regular array"),
+        ("box", [["a", "b"], [0.5, 1.0000001], [-1e-300, 0.5], [np.nan, 0.5]], "numbers in"),
+        ("grid", [22, -1, 0.5], "a whole number from 0 to 21"),
     ],
 )
-def test_actions_that_are_not_in_the_space_are_errors(kind: Any, action: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        ProviderActions(2, throttling=False, kind=kind).commitment(some_game(2), action)
+def test_actions_that_are_not_in_the_space_are_errors(kind: Any, bad_ones: list[Any], message: str) -> None:
+    for bad in bad_ones:
+        with pytest.raises(ValueError, match=message):
+            ProviderActions(2, throttling=False, kind=kind).commitment(some_game(2), bad)
 
 
 def test_patiences_come_from_the_box_or_the_list() -> None:
     assert patience_from([[0.25], [1.0]], "box", (2,)).tolist() == [0.25, 1]
     assert patience_from(np.arange(10), "grid", (10,)).tolist() == list(PATIENCE_LEVELS)
+    assert (len(PATIENCE_LEVELS), PATIENCE_LEVELS[0], PATIENCE_LEVELS[-1]) == (10, 0, 1)
     for kind, action in (("box", [1.5]), ("box", 0.5), ("box", [np.nan]), ("grid", 10), ("grid", -1)):
         with pytest.raises(ValueError, match="action: "):
             patience_from(action, kind, ())  # type: ignore[arg-type]
@@ -138,25 +133,6 @@ def test_observations_are_the_documented_table(models: int, routing: Any, data: 
     np.testing.assert_allclose(decoded_delay(seen[5 * models - 1 : 6 * models - 1]), share, rtol=1e-5, atol=1e-6)
     assert observation_space(models, ("game", "commitment", "history")).contains(seen)
     np.testing.assert_array_equal(observe(game), [*seen[: 3 * models + 1], *[0.0] * (3 * models - 2)])
-
-
-@pytest.mark.parametrize("blocks", [["game"], ["commitment"], ["game", "history"], ["history", "commitment"]])
-@pytest.mark.parametrize(("models", "routing"), [(1, "cascade"), (2, "cascade"), (3, "lottery")])
-def test_environments_show_what_is_encoded(models: int, routing: Any, blocks: list[Any]) -> None:
-    games = Game.concatenate([some_game(models, seed=seed).reshape(1) for seed in range(20)])
-    batch = RoutingBatch(games, 200, seed=4, routing=routing, observe={"user": blocks, "provider": blocks})
-    played = batch.tasks.game
-    np.testing.assert_array_equal(batch.reset(4)[0], observe(played, blocks=blocks))
-    actions = np.random.default_rng(0).random((200, batch.variant.actions.width))
-    actions[:50, -models:] = 0
-    step = batch.step(actions, np.zeros(200, dtype=int))
-    on = ~step.terminated
-    expected = observe(played, batch.variant.actions.commitment(played, actions), routing=routing, blocks=blocks)
-    np.testing.assert_array_equal(step.user_observation[on], expected[on])
-    np.testing.assert_array_equal(step.provider_observation[on], expected[on])
-    last = batch.tasks.final_observation[:, batch.variant.columns["user"]]
-    np.testing.assert_array_equal(last[~on], expected[~on])
-    assert expected.shape[1:] == observation_space(models, blocks).shape
 
 
 def test_observations_of_extreme_games_lie_in_the_space() -> None:

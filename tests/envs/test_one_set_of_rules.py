@@ -6,9 +6,7 @@ documentation and shares no code with the rules.
 
 from __future__ import annotations
 
-import copy
 import math
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -591,6 +589,9 @@ THREE: tuple[Numbers, ...] = (
     ((0.3, 0.6, 0.5), (0.1, 0.8, 0.0), (0.65, 0.2, 0.7), 1.1, 5.0),
     ((0.1, 0.3, 0.9), (0.0, 0.0, 0.0), (0.0, 3.0, 0.1), 2.0, 0.0),
 )
+FIVE: tuple[Numbers, ...] = (
+    ((0.3, 0.6, 0.5, 0.2, 0.7), (0.1, 0.8, 0.0, 0.4, 0.9), (0.7, 0.2, 0.5, 0.1, 0.3), 1.1, 5.0),
+)
 EVERYTHING = {"provider": BLOCKS, "user": ["history", "game", "commitment"]}
 WORLDS: dict[str, World] = {
     "plain": World((ONE,), {"throttling": False}),
@@ -613,6 +614,9 @@ WORLDS: dict[str, World] = {
     "three models": World(THREE, {"observe": EVERYTHING}),
     "three models, lottery": World(THREE, {"routing": "lottery", "observe": EVERYTHING, "reward_unit": "relative"}),
     "three models, pass": World(THREE, {"routing": "pass", "observe": EVERYTHING, "max_passes": 4}),
+    "five models": World(FIVE, {"observe": EVERYTHING}),
+    "five models, lottery": World(FIVE, {"routing": "lottery", "observe": EVERYTHING}),
+    "five models, pass": World(FIVE, {"routing": "pass", "observe": EVERYTHING, "max_passes": 4}),
     "three models, grid": World(THREE, {"action": "grid", "routing": "lottery"}),
 }
 
@@ -664,14 +668,3 @@ def test_users_with_one_seed_answer_one_commitment_on_the_same_tasks() -> None:
         staying = env.step_infos["utility_of_staying"]
         assert (staying == np.repeat(rewards[[2, 5]], 3)).all()
         assert (rewards[[0, 3]] == 0).all()
-
-
-def test_environments_are_copied_and_pickled_mid_episode(cascade_game: Game) -> None:
-    env = raw_env(game=cascade_game)
-    env.reset(seed=5)
-    env.step(np.array([0.0, 0.3, 0.0, 0.1]))
-    for twin in (copy.deepcopy(env), pickle.loads(pickle.dumps(env))):
-        original = copy.deepcopy(env)
-        for side in (twin, original):
-            side.step(RE_PROMPT)
-        assert (twin.rewards, twin.infos) == (original.rewards, original.infos)

@@ -1,6 +1,5 @@
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 
@@ -26,22 +25,19 @@ GAME = Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5)
 @pytest.mark.parametrize("name", ["random", "equilibrium"])
 def test_a_provider_given_by_name_delays_exactly_with_throttling(name: str, throttling: bool) -> None:
     single = UserEnv("gpt-4.1-o3-dev-low-p", name, throttling=throttling)
-    single.reset(seed=0)
-    assert (single.tasks.commitment().delay.max() > 0) == throttling
-    for decision in ("pass", "task"):
-        user = UserVectorEnv(8, "g7", name, decision=decision, throttling=throttling)
-        assert (user.reset(seed=0)[0][:, 9:11].max() > 0) == throttling
+    vectors = [UserVectorEnv(8, "g7", name, decision=decision, throttling=throttling) for decision in ("pass", "task")]
+    for made in (single, *vectors):
+        made.reset(seed=0)
+        assert (made.tasks.commitment().delay.max() > 0) == throttling
 
 
-def test_a_provider_given_as_an_object_does_as_it_likes() -> None:
-    user = UserVectorEnv(8, "g7", RandomProvider(throttling=True), throttling=False)
-    assert user.reset(seed=0)[0][:, 9:11].max() > 0
-
-
-def test_a_provider_given_by_name_routes_as_the_environment() -> None:
-    user = UserVectorEnv(8, "g7", "random", routing="lottery")
-    user.reset(seed=0)
-    assert not user.tasks.commitment().is_cascade.any()
+def test_a_provider_given_as_an_object_does_as_it_likes_and_one_by_name_routes_as_the_environment() -> None:
+    slow = UserVectorEnv(8, "g7", RandomProvider(throttling=True), throttling=False)
+    lottery = UserVectorEnv(8, "g7", "random", routing="lottery")
+    for made in (slow, lottery):
+        made.reset(seed=0)
+    assert slow.tasks.commitment().delay.max() > 0
+    assert not lottery.tasks.commitment().is_cascade.any()
 
 
 def test_registered_policies_are_found_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,36 +85,26 @@ class Answers:
 
 
 @pytest.mark.parametrize(
-    ("answer", "error", "message"),
+    ("asked", "make", "answer", "error", "message"),
     [
-        ([0, 0.5], TypeError, "its commit method returned"),
-        (Commitment.static(0, models=3), ValueError, "commitments over 3 models are not allowed; expected"),
-        (Commitment.static([0, 1]), ValueError, r"commitments of shape \(2,\) are not allowed; expected \(3,\)"),
+        (commitment_by, UserVectorEnv, [0, 0.5], TypeError, "provider: its commit method returned"),
+        (commitment_by, UserVectorEnv, Commitment.static(0, models=3), ValueError, "commitments over 3 models are"),
+        (commitment_by, UserVectorEnv, Commitment.static([0, 1]), ValueError, r"shape \(2,\) are .* expected \(3,\)"),
+        (patience_by_model, ProviderVectorEnv, 1.5, InvalidGameError, r"patience: 1\.5 is not allowed"),
+        (patience_by_model, ProviderVectorEnv, np.nan, InvalidGameError, "patience: nan is not allowed"),
+        (patience_by_model, ProviderVectorEnv, "often", InvalidGameError, "patience"),
+        (patience_by_model, ProviderVectorEnv, [0.5, 0.5], ValueError, r"patience: shape \(2, 1\) .* to \(3, 2\)"),
     ],
 )
-def test_wrong_commitments_of_a_policy_are_errors(answer: Any, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=f"provider: {message}"):
-        commitment_by(Answers(answer), GAME, np.zeros((3, 5)))
-    with pytest.raises(error, match="provider: "):
-        UserVectorEnv(3, GAME, Answers(answer)).reset(seed=0)
-
-
-@pytest.mark.parametrize(
-    ("answer", "error", "message"),
-    [
-        (1.5, InvalidGameError, r"patience: 1\.5 is not allowed"),
-        (np.nan, InvalidGameError, "patience: nan is not allowed"),
-        ("often", InvalidGameError, "patience"),
-        ([0.5, 0.5], ValueError, r"patience: shape \(2, 1\) is not allowed; expected one that broadcasts to \(3, 2\)"),
-    ],
-)
-def test_wrong_patiences_of_a_policy_are_errors(answer: Any, error: type[Exception], message: str) -> None:
+def test_wrong_answers_of_a_policy_are_errors(
+    asked: Any, make: Any, answer: Any, error: type[Exception], message: str
+) -> None:
+    arguments = (GAME, np.zeros((3, 5))) if asked is commitment_by else (GAME, None, np.zeros(3))
     with pytest.raises(error, match=message):
-        patience_by_model(Answers(answer), GAME, None, np.zeros(3))
-    env = ProviderVectorEnv(3, GAME, Answers(answer))
-    env.reset(seed=0)
+        asked(Answers(answer), *arguments)
+    env = make(3, GAME, Answers(answer))
     with pytest.raises(error, match=message):
-        env.step(np.zeros((3, 4)))
+        env.reset(seed=0), env.step(np.zeros((3, 4)))
 
 
 class CountsItsCalls(Answers):
@@ -138,14 +124,3 @@ def test_a_policy_is_asked_when_tasks_begin_and_never_for_nobody() -> None:
     steps = [np.logical_or(*vector.step(np.zeros((2, 1)))[2:4]).any() for _ in range(30)]
     assert len(user.sizes) == 1 + sum(steps)
     assert set(user.sizes) == {(2,)}
-
-
-@pytest.mark.parametrize(
-    ("kind", "action"), [("box", [0.0, 0.5, 0, 0]), ("box", [[0.0] * 4]), ("grid", 3), ("grid", [3])]
-)
-@pytest.mark.parametrize("game", ["g1", ["g1", "g4b"]])
-def test_one_action_is_not_taken_for_all(game: Any, kind: Any, action: Any) -> None:
-    env = gymnasium.make_vec("stackroute/Provider-v0", num_envs=4, game=game, action=kind)
-    env.reset(seed=0)
-    with pytest.raises(ValueError, match=r"action: shape .* is not allowed; expected \(4,"):
-        env.step(np.array(action))

@@ -8,7 +8,6 @@ seeds are fixed to one that passes.
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -285,26 +284,3 @@ def test_the_patience_of_a_mix_is_a_best_response_to_it(best: int) -> None:
             assert no_more_than(neighbour, reached), (index, other)
             losses += surely_more(reached, neighbour)
     assert losses >= 4
-
-
-def test_what_commitment_is_worth_on_a_cascade_game() -> None:
-    game = load_game("g4b").game
-    exact = solve(game)
-    committed = ProviderVectorEnv(BLOCKS, game, "rational", tasks_per_commitment=4 * PER_BLOCK, throttling=False)
-    committed.reset(seed=11)
-    action = ProviderActions(throttling=False).action(game, exact.commitment)
-    stackelberg = -committed.advance(np.tile(action, (BLOCKS, 1)))[0]
-    nash = costs(game, float(nash_equilibria(game).best_patience), STATIC[1]).reshape(BLOCKS, -1).mean(axis=1)
-
-    # kappa of the cascade at s0 = 4/13 with p = 1/2, 4/5: (1/10 + 1/2 s0) / (1/2 + 1/2 s0).
-    s0 = Fraction(4, 13)
-    cascade = (Fraction(1, 10) + Fraction(1, 2) * s0) / (Fraction(1, 2) * (1 + s0))
-    # eta1 = -12/5, eta2 = -16/5: equal costs where eta1 (1 - r/5) = eta2 (1 - r/2), at r = 5/7.
-    mixed = 5 + Fraction(-12, 5) / (1 - Fraction(5, 14))
-    assert (cascade, mixed) == (Fraction(33, 85), Fraction(19, 15))
-    assert float(exact.provider_cost) == pytest.approx(float(cascade), rel=1e-12)
-    assert float(nash_equilibria(game).best) == pytest.approx(float(mixed), rel=1e-12)
-    assert agrees(stackelberg, float(cascade))
-    assert agrees(nash, float(mixed))
-    assert agrees(nash - stackelberg, float(mixed - cascade))
-    assert surely_more(nash, stackelberg)

@@ -16,15 +16,11 @@ from stackroute.envs import ABANDON, RE_PROMPT, ProviderEnv, UserEnv, env, paral
 from stackroute.envs.games import DisplayUnits
 from stackroute.envs.rendering import Episode, Image, Pass, Status, Window, transcript
 
+pytestmark = pytest.mark.usefixtures("screen")
+
 HOPELESS = Game([1e-9, 2e-9], [0.02, 0.04], [0.2, 1.1], value=5, churn_penalty=0.1)
 IN_DOLLARS = DisplayUnits("USD", "USD", "seconds", 64 / 3600)
 NAMES = ("gpt-4.1", "o3", "o3-pro", "claude", "gemini")
-
-
-@pytest.fixture(autouse=True)
-def headless(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    monkeypatch.setattr(rendering, "FRAMES_PER_SECOND", 1000)
 
 
 def cascade(models: int, delay: float = 0.0, probability: float = 0.3) -> Commitment:
@@ -199,6 +195,10 @@ def test_a_window_shows_the_image_at_its_frame_rate(monkeypatch: pytest.MonkeyPa
     expected = timeline.draw(game._episode())
     np.testing.assert_array_equal(pygame.surfarray.array3d(shown).swapaxes(0, 1), expected)
     assert ticks == [rendering.FRAMES_PER_SECOND] * 2
+    twin = copy.deepcopy(game)
+    twin.step(ABANDON)
+    twin.close()
+    assert [one.terminations["user_0"] for one in (game, twin)] == [False, True]
     game.close()
     game.close()
     assert pygame.display.get_surface() is None
@@ -214,17 +214,6 @@ def test_windows_share_the_screen_and_their_copies_have_not_been_opened(copied: 
     first.close()
     second.show(np.zeros((40, 80, 3), dtype=np.uint8))
     second.close()
-
-
-def test_an_environment_that_is_shown_can_be_copied() -> None:
-    game = raw_env(HOPELESS, throttling=False, render_mode="human")
-    game.reset(seed=1)
-    game.step([0.0, 0.5])
-    other = copy.deepcopy(game)
-    other.step(ABANDON)
-    other.close()
-    game.close()
-    assert [one.terminations["user_0"] for one in (game, other)] == [False, True]
 
 
 @pytest.mark.parametrize(("name", "missing"), [("pygame", "pygame"), ("matplotlib", "matplotlib.figure")])
