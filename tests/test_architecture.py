@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-import stackroute
-
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "analytic": {"_version"},
@@ -48,9 +46,3 @@ def test_the_package_imports_without_the_learners() -> None:
     check = f"import sys, stackroute.training.cli.main; print([name for name in {HEAVY!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
-
-
-def test_public_names_exist() -> None:
-    for module in (stackroute, stackroute.analytic, stackroute.agents, stackroute.configs, stackroute.envs):
-        assert module.__doc__
-    assert stackroute.__version__

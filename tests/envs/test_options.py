@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,24 +12,9 @@ from stackroute import Game, load_game
 from stackroute.agents import CountingUser
 from stackroute.analytic import random_games as drawn_uniformly
 from stackroute.analytic import stratified_games
-from stackroute.envs import (
-    ProviderEnv,
-    RoutingBatch,
-    Variant,
-    observe,
-    raw_env,
-)
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.float64]
+from stackroute.envs import ProviderEnv, RoutingBatch, Variant, observe, raw_env
 
 NAMES = ["g1", "g2", "g3", "g4b", "g5"]
-HISTORY: dict[str, Any] = {"provider": ["game", "history"], "user": ["game", "commitment", "history"]}
-
-
-# --- reward_unit ---
 
 
 def test_relative_games_look_the_same() -> None:
@@ -46,9 +31,6 @@ def test_money_keeps_its_unit_where_there_is_none() -> None:
     games = Variant.of(free, reward_unit="relative").games
     assert games.cost.tolist() == [[0, 0]]
     assert (games.churn_penalty.tolist(), games.latency.tolist()) == ([0], [[0.025, 0.075]])
-
-
-# --- observe ---
 
 
 def test_a_user_is_shown_what_it_observes(cascade_game: Game) -> None:
@@ -72,9 +54,6 @@ def test_a_user_is_shown_what_it_observes(cascade_game: Game) -> None:
         else:
             assert (now.game, now.commitment, now.model.tolist()) == (None, None, [1])
     assert {int(now.passes[0]) for now in seen} >= {1, 2}
-
-
-# --- games ---
 
 
 @pytest.mark.parametrize("kind", ["names", "batch", "strata"])
