@@ -60,29 +60,19 @@ _MEASURED = TypeAdapter(MeasuredModel)
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that cannot be used.
-
-    Attributes:
-        line: Its line in the file.
-        label: The model's name, or what stands in its place.
-        reason: What is wrong.
-    """
+    """A row that cannot be used: its line in the file, the model's name or what stands in its place, and the reason."""
 
     line: int
     label: str
     reason: str
 
+    def __str__(self) -> str:
+        return f"line {self.line}, {self.label}: {self.reason}"
+
 
 @dataclass(frozen=True)
 class ModelTable:
-    """A table of models.
-
-    Attributes:
-        name: Of the table.
-        source: Where the numbers come from.
-        models: The models of the rows that can be used.
-        rejected: The other rows.
-    """
+    """A table: its name, where its numbers come from, the models of the rows that can be used, and the other rows."""
 
     name: str
     source: str
@@ -145,7 +135,7 @@ def read_models(name: str | Path, columns: Mapping[str, str] | None = None) -> M
         except ValueError as error:
             rejected.append(Rejected(line, cells.get("model", "(no name)"), str(error)))
     if not models:
-        first = f"; the first: line {rejected[0].line}: {rejected[0].reason}" if rejected else ""
+        first = f"; the first: {rejected[0]}" if rejected else ""
         raise ConfigError(f"{label}: no row can be used{first}")
     return ModelTable(Path(label).stem, _SOURCES.get(label, label), tuple(models.values()), tuple(rejected))
 

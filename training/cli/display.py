@@ -50,14 +50,7 @@ def percent(share: float, digits: int = 3) -> str:
 def table_of(
     columns: Iterable[str], rows: Iterable[Iterable[RenderableType]], title: str = "", *, numbers: bool = False
 ) -> Table:
-    """A table for the terminal.
-
-    Args:
-        columns: The names of the columns.
-        rows: Their cells.
-        title: The table's title.
-        numbers: Whether all columns but the first are aligned to the right.
-    """
+    """A table for the terminal; where they are `numbers`, all columns but the first are aligned to the right."""
     table = Table(title=title or None, title_justify="left", caption_justify="left")
     for k, column in enumerate(columns):
         table.add_column(column, justify="right" if numbers and k else "left", overflow="fold")
@@ -134,34 +127,34 @@ def held_out_table(held_out: HeldOut) -> Table:
 @contextmanager
 def training_progress(console: Console, title: str) -> Iterator[OnProgress]:
     """A progress bar for each stage of a training, with the current exact regret; yields what reports to it."""
-    with _progress(console, TaskProgressColumn()) as progress:
-        bars = {}
-
-        def update(stage: str, done: int, total: int, regret: float) -> None:
-            if stage not in bars:
-                bars[stage] = progress.add_task(f"{title}: {stage}", total=total, last="")
-            shown = "" if math.isnan(regret) else f"exact regret {percent(regret)}"
-            progress.update(bars[stage], completed=done, last=shown)
-
-        yield update
+    with _bars(console, TaskProgressColumn()) as update:
+        yield lambda stage, done, total, regret: update(
+            f"{title}: {stage}", done, total, "" if math.isnan(regret) else f"exact regret {percent(regret)}"
+        )
 
 
 @contextmanager
 def benchmark_progress(console: Console) -> Iterator[Callable[[dict[str, tuple[int, int]]], None]]:
     """A progress bar for each algorithm of a benchmark; yields what reports to it."""
-    with _progress(console, MofNCompleteColumn()) as progress:
-        bars: dict[str, TaskID] = {}
+    with _bars(console, MofNCompleteColumn()) as update:
 
         def show(done: dict[str, tuple[int, int]]) -> None:
             for algorithm, (finished, planned) in done.items():
-                if algorithm not in bars:
-                    bars[algorithm] = progress.add_task(algorithm, total=planned, last="")
-                progress.update(bars[algorithm], completed=finished)
+                update(algorithm, finished, planned)
 
         yield show
 
 
-def _progress(console: Console, done: ProgressColumn) -> Progress:
-    """Bars with a description, what is done, the time, and what was last."""
+@contextmanager
+def _bars(console: Console, column: ProgressColumn) -> Iterator[Callable[..., None]]:
+    """Bars by name, with what is done in a column, the time, and what was last."""
     description, last = (TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[last]}"))
-    return Progress(description, BarColumn(), done, TimeElapsedColumn(), last, console=console)
+    with Progress(description, BarColumn(), column, TimeElapsedColumn(), last, console=console) as progress:
+        bars: dict[str, TaskID] = {}
+
+        def update(name: str, done: int, total: int, last: str = "") -> None:
+            if name not in bars:
+                bars[name] = progress.add_task(name, total=total, last=last)
+            progress.update(bars[name], completed=done, last=last)
+
+        yield update

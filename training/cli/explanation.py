@@ -19,21 +19,11 @@ _EXACT = 1e-12
 def explain(config: GameConfig, throttling: bool) -> list[str]:
     """What theory recommends and predicts, one sentence or two for each question.
 
-    Args:
-        config: The game.
-        throttling: Whether delays are allowed.
-
-    Returns:
-        Which model to serve and whether to cascade, what users will do, whether they would prefer otherwise, and
-        whether slowing down would pay.
+    Which model to serve and whether to cascade, what users will do, whether they would prefer otherwise, and whether
+    slowing down would pay.
     """
-    equilibrium = solve(config.game, throttling=throttling)
-    return [
-        _serving(config, equilibrium),
-        _users(config, equilibrium),
-        _preference(config, equilibrium),
-        _slowing(config),
-    ]
+    best = solve(config.game, throttling=throttling)
+    return [_serving(config, best), _users(config, best), _preference(config, best), _slowing(config)]
 
 
 def _serving(config: GameConfig, equilibrium: Equilibrium) -> str:
@@ -129,12 +119,7 @@ def _throttling(config: GameConfig) -> ThrottlingGain | None:
 
 
 def as_json(config: GameConfig, throttling: bool) -> dict[str, Any]:
-    """Misalignment and throttling as JSON; an absent bound is null, and so is throttling without the paper's orders.
-
-    Args:
-        config: The game.
-        throttling: Whether delays are allowed at the equilibrium.
-    """
+    """Misalignment and throttling as JSON; an absent bound is null, and so is throttling without the paper's orders."""
     misaligned, gain = misalignment(config.game, throttling=throttling), _throttling(config)
     found = {"misalignment": {"preferred_model": int(misaligned.preferred_model), "gap": float(misaligned.gap)}}
     if gain is None:

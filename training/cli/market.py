@@ -93,7 +93,8 @@ def _write(market: Market, folder: Path) -> str:
     if importlib.util.find_spec("matplotlib"):
         from stackroute.training.market.picture import draw_market
 
-        picture = draw_market(market, folder / "market.png").name
+        picture = "market.png"
+        draw_market(market, folder / picture)
     write_text(folder / "report.md", report.as_markdown(market, picture))
     write_json(folder / "report.json", report.as_json(market))
     for config in report.game_configs(market):
@@ -115,11 +116,10 @@ def _show(market: Market) -> None:
     console.print(shown)
     for line in report.in_words(market):
         console.print(f"- {line}")
-    rejected = report.rejected_in_words(market.table)
-    if rejected:
-        console.print(f"{len(rejected)} rows were not used:")
-    for line in rejected:
-        console.print(f"- {line}")
+    if market.table.rejected:
+        console.print(f"{len(market.table.rejected)} rows were not used:")
+    for row in market.table.rejected:
+        console.print(f"- {row}")
 
 
 def _mapping(text: str | None) -> dict[str, str]:

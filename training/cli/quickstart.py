@@ -24,20 +24,7 @@ GAMES = ("gpt-4.1-o3-dev-low-p", "gpt-4.1-o3-dev")
 
 
 def quickstart(folder: Path, settings: TrainingSettings, *, seed: int, console: Console) -> list[Run]:
-    """Train on both games with delays allowed, show what was learned beside the equilibrium, and write the report.
-
-    Args:
-        folder: Where `report.json`, learning curves, policies and logs go.
-        settings: How to train.
-        seed: Fixes everything.
-        console: Where to show it.
-
-    Returns:
-        The two runs.
-
-    Raises:
-        OutputError: The folder cannot be written to.
-    """
+    """Train on both games with delays allowed, show what was learned beside the equilibrium, and write the report."""
     output_folder(folder)
     runs = []
     for name in GAMES:

@@ -29,14 +29,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
 def draw_figures(folder: Path) -> Iterator[Path]:
     """Draw the theory's pictures, each as PNG and SVG (Mahmood 2026, Theorems 1 to 5, Propositions 1 and 2).
 
-    Args:
-        folder: Where to write them; it is made if need be.
-
-    Yields:
-        Each file when it is complete.
-
-    Raises:
-        OutputError: The folder or a file cannot be written.
+    Yields each file when it is complete; OutputError where the folder cannot be made, or a file not be written.
     """
     output_folder(folder)
     for name, draw in PICTURES.items():

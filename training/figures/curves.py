@@ -24,14 +24,7 @@ _POINTS = 401
 
 
 def draw_run(folder: Path, out: Path) -> list[Path]:
-    """Draw the learning curves and the learned response of a finished run.
-
-    Args:
-        folder: The run's folder.
-        out: An existing folder.
-
-    Returns:
-        The files.
+    """Draw the learning curves and the learned response of a finished run, to an existing folder.
 
     Raises:
         RunError: The folder holds no finished run.
@@ -74,9 +67,9 @@ def _draw_response(folder: Path, path: Path) -> None:
     except FileNotFoundError as error:
         raise RunError(f"{folder / USER}: no such file; expected a finished run") from error
     cascade = np.linspace(0, 1, _POINTS)
-    delays = {"without delays": np.zeros(2), "under the learned delays": np.array(learned["delay"])}
-    if not any(learned["delay"]):
-        del delays["under the learned delays"]
+    delays = {"without delays": np.zeros(2)}
+    if any(learned["delay"]):
+        delays["under the learned delays"] = np.array(learned["delay"])
     with style():
         figure = new_figure(3.6, _headline(folder), width=5.2 * len(delays))
         for axes, (name, delay) in zip(figure.subplots(1, len(delays), squeeze=False)[0], delays.items(), strict=True):

@@ -37,12 +37,7 @@ _SECONDS_PER_HOUR = 3600.0
 
 
 class Pair(NamedTuple):
-    """Two models in the orders of the paper: the reasoning model is the better, dearer and slower one.
-
-    Attributes:
-        standard: The one.
-        reasoning: The other.
-    """
+    """Two models in the orders of the paper: the reasoning model is the better, dearer and slower one."""
 
     standard: MeasuredModel
     reasoning: MeasuredModel
@@ -194,13 +189,7 @@ def has_gap(game: Game, aligned: Misalignment) -> BoolArray:
 
 
 def route_in_words(route: int, cascade: float, stays: bool) -> str:
-    """What is served.
-
-    Args:
-        route: An index of `ROUTES`.
-        cascade: The probability of moving on in a cascade.
-        stays: Whether the user re-prompts.
-    """
+    """What is served, by an index of `ROUTES`, the cascade probability, and whether the user re-prompts."""
     if route == ANNOUNCED and not stays:
         return "standard, once: all re-prompts would go to reasoning"
     text = f"cascade, s = {cascade:.3g}" if route == CASCADE else ROUTES[route]

@@ -22,19 +22,8 @@ _VALUES = 120
 _AROUND = 8.0
 
 
-def draw_market(market: Market, path: Path) -> Path:
-    """Draw a strip over the value for each listed pair, at the middle waiting cost and churn penalty.
-
-    Args:
-        market: The market.
-        path: The PNG.
-
-    Returns:
-        The path.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+def draw_market(market: Market, path: Path) -> None:
+    """Draw a strip over the value for each listed pair, at the middle waiting cost and churn penalty."""
     middle, given, count = market.scenario.middle, market.scenario.values, len(market.listed)
     low, high = (given[0], given[-1]) if len(given) > 1 else (given[0] / _AROUND, given[0] * _AROUND)
     values = np.geomspace(low, high, _VALUES)
@@ -60,4 +49,3 @@ def draw_market(market: Market, path: Path) -> Path:
             handles.append(Patch(facecolor="grey", edgecolor="white", hatch=hatch, label=name))
         figure.legend(handles=handles, loc="outside lower center", ncols=3)
         save(figure, path)
-    return path

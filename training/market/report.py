@@ -13,20 +13,23 @@ import numpy as np
 import pandas as pd
 
 from stackroute.configs import GameConfig
-from stackroute.configs.games import Model, Units
+from stackroute.configs.games import Model
 from stackroute.training.market.market import REGIMES, ROUTES, Assessment, assess, games_of, route_in_words
 from stackroute.training.market.robustness import RATIOS, routes
 from stackroute.training.market.uncertainty import shares
+from stackroute.training.output import markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from stackroute.configs.tables import MeasuredModel, ModelTable
+    from stackroute.configs.tables import ModelTable
     from stackroute.training.market.market import Pair, Scenario
     from stackroute.training.market.robustness import Best
 
 _SIGNS = ("S", "R", "C", "A")
 """The routes in the table over ranges."""
+
+_SHARES = ["share in order", "share in regime", "share misaligned", "share throttling"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +37,10 @@ class Market:
     """A table of models as a market.
 
     Attributes:
-        table: The models.
-        scenario: Users and provider, over ranges.
         pairs: All pairs, those first whose users lose most by the provider's choice.
         found: What theory says about them in the middle scenario, arrays of shape (pairs,).
         listed: The pairs that are reported one by one, the first of all.
-        draws: From how many draws of the measurements the shares are.
-        seed: Fixes them.
+        draws: From how many draws of the measurements the shares are; the seed fixes them.
     """
 
     table: ModelTable
@@ -73,14 +73,7 @@ class Market:
                 self.listed, *self.found, strict=False
             )
         ]
-        return pd.DataFrame(rows).assign(
-            **{
-                "share in order": percent.in_order,
-                "share in regime": percent.in_regime,
-                "share misaligned": percent.misaligned,
-                "share throttling": percent.throttles,
-            }
-        )
+        return pd.DataFrame(rows).join(percent.set_axis(_SHARES, axis="columns"))
 
     @cached_property
     def over_ranges(self) -> Assessment:
@@ -119,16 +112,7 @@ class Market:
 def market_of(
     table: ModelTable, pairs: Sequence[Pair], scenario: Scenario, *, limit: int, draws: int, seed: int
 ) -> Market:
-    """A market that lists the pairs whose users lose most by the provider's choice.
-
-    Args:
-        table: The models.
-        pairs: Its pairs.
-        scenario: Users and provider.
-        limit: How many pairs are listed at most.
-        draws: How many draws of the measurements.
-        seed: Fixes them.
-    """
+    """A market that lists the pairs, `limit` at most, whose users lose most by the provider's choice."""
     found = assess(games_of(pairs, scenario.middle)[:, 0, 0, 0])
     order = np.argsort(-found.gap, kind="stable")
     by_loss = tuple(pairs[k] for k in order.tolist())
@@ -137,14 +121,9 @@ def market_of(
 
 
 def as_markdown(market: Market, picture: str | None = None) -> str:
-    """The report as Markdown.
-
-    Args:
-        market: The market.
-        picture: The name of the picture beside it.
-    """
+    """The report as Markdown, with the name of the picture beside it."""
     middle, money, everything = market.scenario.middle, market.scenario.money, len(market.listed) == len(market.pairs)
-    parts = [
+    parts: list[str | pd.DataFrame] = [
         f"# Market report: {market.table.name}",
         f"{len(market.table.models)} models, {len(market.pairs)} pairs in which the reasoning model is better, dearer "
         f"and slower. Source: {market.table.source}.",
@@ -156,21 +135,21 @@ def as_markdown(market: Market, picture: str | None = None) -> str:
         "## The pairs, by what users lose"
         if everything
         else f"## The {len(market.listed)} pairs whose users lose most",
-        _markdown(market.pair_table),
+        market.pair_table,
         "Worth: the models that are worth a pass to the user. P*: throttling pays only below this churn penalty. The "
         f"shares are of {market.draws:,} draws from what the measurements allow: that the pair is in the three orders, "
         "and, of those draws, that the regime is the one given, that the user would choose otherwise, and that "
         "throttling pays.",
         *_ranges(market),
         "## If later passes succeed more or less often",
-        _markdown(market.robustness_table),
+        market.robustness_table,
         "The theory takes attempts for independent. Here a later pass succeeds with the given ratio of the first one's "
         "probability; what differs from ratio 1 is in bold. Measured: with the success of the second try in the table, "
         "where it has one.",
     ]
     if market.table.rejected:
-        parts += ["## Rows that were not used", "\n".join(f"- {line}" for line in rejected_in_words(market.table))]
-    return "\n\n".join(part for part in parts if part) + "\n"
+        parts += ["## Rows that were not used", "\n".join(f"- {row}" for row in market.table.rejected)]
+    return markdown(parts)
 
 
 def in_words(market: Market) -> list[str]:
@@ -184,11 +163,6 @@ def in_words(market: Market) -> list[str]:
         f"In {found.misaligned.sum()} pairs ({found.misaligned.mean():.0%}) users would choose otherwise.",
         f"In {found.throttles.sum()} pairs ({found.throttles.mean():.0%}) throttling pays.",
     ]
-
-
-def rejected_in_words(table: ModelTable) -> list[str]:
-    """The rows that were not used, with the reason."""
-    return [f"line {row.line}, {row.label}: {row.reason}" for row in table.rejected]
 
 
 def as_json(market: Market) -> dict[str, Any]:
@@ -211,29 +185,28 @@ def game_configs(market: Market) -> list[GameConfig]:
     for pair in market.listed:
         name = re.sub(r"[^A-Za-z0-9._]+", "-", pair.label).strip("-._")
         names[name] += 1
-        configs.append(
-            GameConfig(
-                name=name if names[name] == 1 else f"{name}-{names[name]}",
-                description=f"{pair.label}, from a table of measured models",
-                units=Units.model_validate({"money": market.scenario.money, "latency": "seconds"}),
-                models=[_model(pair.standard), _model(pair.reasoning)],
-                value=middle.values[0],
-                churn_penalty=middle.churn_penalties[0],
-                waiting_cost_per_hour=middle.waiting_costs[0],
-                sources=[market.table.source, "Waiting cost, value and churn penalty: a scenario, not a measurement."],
-            )
-        )
+        content = {
+            "name": name if names[name] == 1 else f"{name}-{names[name]}",
+            "description": f"{pair.label}, from a table of measured models",
+            "units": {"money": market.scenario.money, "latency": "seconds"},
+            "models": [{key: getattr(model, key) for key in Model.model_fields} for model in pair],
+            "value": middle.values[0],
+            "churn_penalty": middle.churn_penalties[0],
+            "waiting_cost_per_hour": middle.waiting_costs[0],
+            "sources": [market.table.source, "Waiting cost, value and churn penalty: a scenario, not a measurement."],
+        }
+        configs.append(GameConfig.model_validate(content))
     return configs
 
 
-def _ranges(market: Market) -> list[str]:
+def _ranges(market: Market) -> list[str | pd.DataFrame]:
     found = market.over_ranges
     if found.route[0].size == 1:
         return []
     table = market.range_table
     return [
         "## Over ranges",
-        _markdown(table),
+        table,
         ("An hour: what one of waiting costs the user. " if "an hour" in table else "")
         + "S: the standard model; R: the reasoning model; C: a cascade; A: all re-prompts to the reasoning model. "
         "-: users leave after one pass. !: users would choose otherwise. t: throttling pays. Over all "
@@ -253,15 +226,7 @@ def _compared(found: list[Best]) -> list[str]:
     return [*cells, *[""] * (len(RATIOS) + 1 - len(cells))]
 
 
-def _markdown(table: pd.DataFrame) -> str:
-    return str(table.to_markdown(index=False, disable_numparse=True))
-
-
 def _counts(counts: Counter[str], names: Iterable[str]) -> str:
     return ", ".join(
         f"{name} in {counts[name]} ({counts[name] / counts.total():.0%})" for name in names if counts[name]
     )
-
-
-def _model(model: MeasuredModel) -> Model:
-    return Model(label=model.label, success=model.success, cost=model.cost, latency=model.latency)

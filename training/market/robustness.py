@@ -27,14 +27,7 @@ _SAME = 1e-9
 
 
 class Best(NamedTuple):
-    """The provider's best route.
-
-    Attributes:
-        route: An index of `stackroute.training.market.market.ROUTES`.
-        cascade: The cascade probability, on a grid of 51.
-        stays: Whether the user re-prompts.
-        cost: The provider's cost of a task, money.
-    """
+    """The best route, an index of `ROUTES`, the cascade probability, if the user re-prompts, and the cost of a task."""
 
     route: int
     cascade: float
@@ -43,18 +36,13 @@ class Best(NamedTuple):
 
 
 def routes(game: Game, ratios: npt.ArrayLike = RATIOS) -> list[Best]:
-    """The provider's best route without delays where later passes succeed more or less often.
+    """The provider's best route without delays in a game where later passes succeed more or less often.
 
     A game of four models, of which two serve first passes and two the later ones; the best of 51 cascade
     probabilities and of a start on the reasoning model, each against the user's exact best response.
 
-    Args:
-        game: A single game; its success is that of first passes.
-        ratios: Success of later passes relative to it, shape (k,), or (k, 2) with a ratio for each model; a success is
-            cut off at 0.999.
-
-    Returns:
-        For each ratio.
+    The ratios, shape (k,), or (k, 2) with one for each model, are of the success of later passes to that of first
+    passes, which is the game's; a success is cut off at 0.999.
     """
     first, s = game.success, _CASCADES
     asked = np.asarray(ratios, dtype=np.float64)

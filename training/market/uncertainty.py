@@ -20,18 +20,11 @@ _EDGE = 1e-9
 
 
 def draw_models(models: Sequence[MeasuredModel], draws: int, seed: int) -> dict[str, FloatArray]:
-    """Draw the numbers of models from what their measurements allow; those without an error stay as they are.
+    """Draw the "success", "cost" and "latency" of models, each of shape (draws, models), from what was measured.
 
     A success with a count has the posterior of Jeffreys' prior, Beta(k + 1/2, n - k + 1/2); one with a standard error a
     Beta distribution with that mean and standard deviation. Costs and latencies with a standard error are lognormal.
-
-    Args:
-        models: The models.
-        draws: How many.
-        seed: Fixes them.
-
-    Returns:
-        "success", "cost" and "latency", each of shape (draws, models).
+    Numbers without an error stay as they are.
     """
     generator = np.random.default_rng(seed)
     drawn = {
@@ -76,8 +69,7 @@ def shares(pairs: Sequence[Pair], scenario: Scenario, regime: IntArray, *, draws
 
     Returns:
         A row for each pair: `in_order`, the share of the draws in which the reasoning model is better, dearer and
-        slower; and, of these draws, `in_regime`, in which the regime is the given one, `misaligned`, in which the user
-        would choose otherwise, and `throttles`, in which throttling pays; NaN where no draw is in order.
+        slower; and, of these draws, `in_regime`, `misaligned` and `throttles`; NaN where no draw is in order.
     """
     models = list(dict.fromkeys(model for pair in pairs for model in pair))
     places = [[models.index(model) for model in pair] for pair in pairs]

@@ -153,6 +153,7 @@ def width(model: Any) -> float:
         ("provider", "ppo", {"minibatches": 32}, "provider: minibatches: 32 is not allowed; expected a divisor"),
         ("provider", "ppo", {"minibatches": 3}, "provider: minibatches: 3 is not allowed; expected a divisor"),
         ("provider", "ppo", {"hidden_layers": []}, "provider.hidden_layers: "),
+        ("user", "ppo", {"hidden_layers": [0]}, "user.hidden_layers.0: 0 is not allowed"),
         ("provider", "ppo", {"epoch": 3}, "provider.epoch: unknown key"),
     ],
 )

@@ -88,7 +88,7 @@ def test_one_bad_row_does_not_stop_the_rest(tmp_path: Path) -> None:
         ("model,success\n", "no column cost, latency; it has model, success; name them as in --columns cost=NAME"),
         (HEADER, "no row can be used"),
         (HEADER + 'one,"2,1,1', "not valid CSV"),
-        (HEADER + "one,2,1,1", "no row can be used; the first: line 2: success: 2 is not allowed"),
+        (HEADER + "one,2,1,1", "no row can be used; the first: line 2, one: success: 2 is not allowed"),
     ],
 )
 def test_a_broken_table_is_one_clear_error(tmp_path: Path, text: str, message: str) -> None:
