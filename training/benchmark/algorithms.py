@@ -15,7 +15,7 @@ from stackroute.configs.amortised import AmortisedSettings
 from stackroute.configs.benchmarks import TrainedAlgorithm
 from stackroute.configs.loading import packaged, read_settings
 from stackroute.configs.training import load_training_settings
-from stackroute.training.benchmark import references, search, stackelberg_gradient, tabular
+from stackroute.training.benchmark import search, stackelberg_gradient, tabular
 from stackroute.training.benchmark.problem import Solution
 from stackroute.training.learn.schemes import train
 from stackroute.training.learn.session import Session
@@ -60,10 +60,10 @@ class Entrant:
 _REGISTERED: dict[str, Entrant] = {
     name: Entrant(name, algorithm)
     for name, algorithm in {
-        "exact": references.exact,
-        "best_static": references.best_static,
-        "random": references.random_choice,
-        "grid_search": references.grid_search,
+        "exact": search.exact,
+        "best_static": search.best_static,
+        "random": search.random_choice,
+        "grid_search": search.grid_search,
         "cma_es": search.cma_es,
         "random_search": search.random_search,
         "tabular_q": tabular.tabular_q,

@@ -98,7 +98,7 @@ def figures_command(out: FolderOption = Path("figures")) -> None:
     Example: stackroute figures --out figures
     """
     require("plot")
-    from stackroute.training.figures.catalogue import draw_figures
+    from stackroute.training.figures.theory import draw_figures
 
     with console.status("drawing"):
         print_written(draw_figures(out))

@@ -15,8 +15,7 @@ import pandas as pd
 from stackroute.configs import GameConfig
 from stackroute.configs.games import Model
 from stackroute.training.market.market import REGIMES, ROUTES, Assessment, assess, games_of, route_in_words
-from stackroute.training.market.robustness import RATIOS, routes
-from stackroute.training.market.uncertainty import shares
+from stackroute.training.market.robustness import RATIOS, routes, shares
 from stackroute.training.output import markdown
 
 if TYPE_CHECKING:

@@ -115,7 +115,7 @@ def test_registered_algorithms_are_found() -> None:
 
 
 def test_entry_points_of_other_packages_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = "stackroute.training.benchmark.references:random_choice"
+    place = "stackroute.training.benchmark.search:random_choice"
     theirs = metadata.EntryPoints([metadata.EntryPoint("theirs", place, ENTRY_POINTS)])
     monkeypatch.setattr(metadata, "entry_points", lambda **selection: theirs.select(**selection))
     assert "theirs" in algorithm_names()

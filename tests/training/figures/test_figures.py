@@ -9,8 +9,8 @@ import pytest
 
 from stackroute.analytic import Game, Regime, Route, misalignment, regime, throttling_gain
 from stackroute.configs import load_game
-from stackroute.training.figures import catalogue as figures
 from stackroute.training.figures import planes, style
+from stackroute.training.figures import theory as figures
 from stackroute.training.figures.planes import (
     DEVELOPER,
     REASONING_CHEAPER,
@@ -20,9 +20,8 @@ from stackroute.training.figures.planes import (
     money,
     net_value_plane,
 )
-from stackroute.training.figures.policy import LOOKS, Policy, policies
-from stackroute.training.figures.response import NAMES
 from stackroute.training.figures.style import widest_place
+from stackroute.training.figures.theory import LOOKS, NAMES, Policy, policies
 from stackroute.training.figures.throttling import how_it_pays
 
 if TYPE_CHECKING:

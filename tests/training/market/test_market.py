@@ -24,8 +24,7 @@ from stackroute.training.market.market import (
     pairs_of,
 )
 from stackroute.training.market.report import as_json, as_markdown, game_configs, market_of
-from stackroute.training.market.robustness import RATIOS, routes
-from stackroute.training.market.uncertainty import draw_models, shares
+from stackroute.training.market.robustness import RATIOS, draw_models, routes, shares
 
 DEV = Scenario((64.0,), (5.0,), (0.1,), "USD")
 RANGES = Scenario((12.0, 64.0), (1.0, 5.0, 15.0), (0.05, 0.1), "USD")
