@@ -37,14 +37,7 @@ _CHOOSING = ("provider", "both players")
 
 @dataclass(frozen=True)
 class Entrant:
-    """An algorithm and what it is.
-
-    Attributes:
-        name: Of the algorithm.
-        algorithm: The algorithm.
-        summary: What it is, in a line; the first line of its docstring if not given.
-        settings: The settings of training, where it is a scheme of training; else None.
-    """
+    """An algorithm, what it is in a line (else its docstring says so), and the settings of a scheme of training."""
 
     name: str
     algorithm: Algorithm
@@ -126,10 +119,7 @@ def find_algorithm(name: str) -> Entrant:
 
 
 def trained(settings: TrainingSettings) -> Algorithm:
-    """The algorithm that trains with given settings; it records the exact regret after each stage.
-
-    It also records whether the end is certified.
-    """
+    """The algorithm that trains with given settings, and records the exact regret by stages and if it is certified."""
 
     def algorithm(problem: Problem) -> Solution:
         def on_progress(stage: str, done: int, total: int, regret: float) -> None:

@@ -21,13 +21,7 @@ RESULTS, CURVES, MARL_EVAL = "results.parquet", "curves.parquet", "marl-eval.jso
 
 
 class Plan(Settings):
-    """What a folder is to hold.
-
-    Attributes:
-        suite: The suite.
-        versions: Of Python and of the packages that results depend on.
-        units: The fingerprint of each unit, by name.
-    """
+    """What a folder is to hold: a suite, the versions of all that results depend on, and its units' fingerprints."""
 
     suite: Suite
     versions: dict[str, str]
@@ -38,15 +32,9 @@ class Result(BaseModel):
     """What came of a unit, as in its file.
 
     Attributes:
-        fingerprint: Of the unit.
-        task: The name of its task.
-        game: The name of the task's game.
         penalty_ratio: The game's churn penalty as a multiple of P*, where it is not the game's own.
-        algorithm: The name of its algorithm.
         summary: What the algorithm is, in a line.
-        seed: Its seed.
         error: What the algorithm raised, or None.
-        traceback: Where it did.
         groups: The mean metrics in each group of games.
         totals: What was measured of the whole.
         curve: The regret curve.

@@ -46,11 +46,9 @@ class Ranked:
     """An algorithm's place in the ranking.
 
     Attributes:
-        algorithm: Its name.
         regret: The interquartile mean of its regret, with a stratified bootstrap interval.
         tier: 1 for the best. A tier ends where an algorithm's interval lies wholly above that of the tier's first.
-        better_than_next: How likely its run has a lower regret than one of the next algorithm on the same task, with
-            an interval; None for the last.
+        better_than_next: How likely its run has a lower regret than one of the next algorithm on the same task.
     """
 
     algorithm: str
