@@ -167,8 +167,11 @@ def test_all_blocks_are_found() -> None:
 
 @pytest.mark.parametrize("name", NAMED)
 def test_links_lead_to_files(name: str) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)[)#]", NAMED[name].read_text()):
+    text = NAMED[name].read_text()
+    for target in re.findall(r"\]\(([^)#:]+)[)#]", text):
         assert (NAMED[name].parent / target).exists(), target
+    for target in re.findall(r"`(tests/\S+\.py)`", text):
+        assert (ROOT / target).exists(), target
 
 
 @pytest.mark.parametrize("name", NAMED)

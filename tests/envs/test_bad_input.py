@@ -302,30 +302,21 @@ def test_steps_out_of_order_are_errors() -> None:
 
 
 class Says:
-    """A user whose answer can be set."""
+    """A user or provider whose answer can be set."""
 
     answer: Any = 0.5
 
-    def patience(self, game: Game, commitment: Commitment | None, random_numbers: np.ndarray) -> Any:
+    def patience(self, *_: Any) -> Any:
         return self.answer
+
+    commit = patience
 
 
 class SaysByModel:
     """The same for a user that tells the models apart."""
 
     answer: Any = 0.5
-
-    def patience_by_model(self, game: Game, commitment: Commitment | None, random_numbers: np.ndarray) -> Any:
-        return self.answer
-
-
-class Commits:
-    """A provider whose commitment can be set."""
-
-    answer: Any = Commitment.static(0)
-
-    def commit(self, game: Game, random_numbers: np.ndarray) -> Any:
-        return self.answer
+    patience_by_model = Says.patience
 
 
 @pytest.mark.parametrize("user", [Says, SaysByModel])
@@ -344,12 +335,14 @@ def test_an_episode_survives_an_impossible_patience(make: Any, user: Any) -> Non
 
 
 def test_users_survive_a_provider_that_fails() -> None:
-    vector = begun(UserVectorEnv(SIZE, HOPELESS, Commits(), lookahead=1))
+    provider = Says()
+    provider.answer = Commitment.static(0)
+    vector = begun(UserVectorEnv(SIZE, HOPELESS, provider, lookahead=1))
     twin = copy.deepcopy(vector)
-    vector.provider.answer = Commitment.static([0, 1, 0])
+    provider.answer = Commitment.static([0, 1, 0])
     with pytest.raises(ValueError, match=r"provider: commitments of shape \(3,\) are not allowed"):
         vector.step([1, 1])
-    vector.provider.answer = Commitment.static(0)
+    provider.answer = Commitment.static(0)
     assert plain(vector.reset(seed=3)) == plain(twin.reset(seed=3))
     assert plain(vector.step([0, 1])) == plain(twin.step([0, 1]))
 
