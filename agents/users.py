@@ -49,8 +49,7 @@ class InformedUser:
     """The user that sees which model served it: optimal stopping (beyond the paper).
 
     Args:
-        tie_breaking: How it chooses where it is indifferent: for (`"strong"`) or against (`"pessimistic"`) the
-            provider.
+        tie_breaking: As for `RationalUser`.
     """
 
     def __init__(self, tie_breaking: TieBreaking = "strong") -> None:

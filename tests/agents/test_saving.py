@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
+from sb3_contrib import TQC
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 
@@ -25,34 +26,21 @@ from stackroute.agents import (
     save_policy,
 )
 from stackroute.agents.errors import PolicyFileError, UntrustedFileError
-from stackroute.envs import ProviderVectorEnv, UserEnv, UserVectorEnv
+from stackroute.envs import PATIENCE_LEVELS, ProviderVectorEnv, UserEnv, UserVectorEnv
 from stackroute.envs.sb3 import VecEnv
 
 COMMITMENTS = Commitment.cascade([0, 0, 1], [0.0, 0.7, 0.0], [[0, 0], [0.1, 0.5], [0, 0.2]])
 TRUSTED = pytest.mark.filterwarnings("ignore:.*runs code of whoever made this file")
 
 
-def tqc() -> type[BaseAlgorithm]:
-    from sb3_contrib import TQC
-
-    return TQC
-
-
-PROVIDERS: dict[str, Callable[[], type[BaseAlgorithm]]] = {
-    "ppo": lambda: PPO,
-    "a2c": lambda: A2C,
-    "sac": lambda: SAC,
-    "td3": lambda: TD3,
-    "tqc": tqc,
-    "dqn": lambda: DQN,
-}
+PROVIDERS = {"ppo": PPO, "a2c": A2C, "sac": SAC, "td3": TD3, "tqc": TQC, "dqn": DQN}
 
 
 def provider_model(game: Game, name: str, **options: Any) -> BaseAlgorithm:
     env = ProviderVectorEnv(2, game, RationalUser(), action="grid" if name == "dqn" else "box")
     if name not in ("ppo", "a2c"):
         options |= {"buffer_size": 10}
-    return PROVIDERS[name]()("MlpPolicy", VecEnv(env), seed=6, device="cpu", **options)
+    return PROVIDERS[name]("MlpPolicy", VecEnv(env), seed=6, device="cpu", **options)
 
 
 def assert_commits_alike(one: Any, other: Any, games: Game) -> None:
@@ -66,39 +54,57 @@ def choosing(game: Game, **options: Any) -> VecEnv:
     return VecEnv(UserVectorEnv(4, game, RandomProvider(), decision="task", **options))
 
 
+@TRUSTED
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_every_class_of_network_survives_saving(random_games: Game, tmp_path: Path, name: str) -> None:
-    provider = LearnedProvider(provider_model(random_games[0], name, policy_kwargs={"net_arch": [7, 5]}).policy)
+    model = provider_model(random_games[0], name, policy_kwargs={"net_arch": [7, 5]})
+    provider = LearnedProvider(model.policy)
+    model.save(tmp_path / "model.zip")
     save_policy(provider, tmp_path / "provider.npz")
-    loaded = load_provider(tmp_path / "provider.npz")
-    assert isinstance(loaded, LearnedProvider)
-    assert type(loaded.policy) is type(provider.policy)
-    assert not loaded.policy.training
-    assert_commits_alike(provider, loaded, random_games)
+    for loaded in (load_provider(tmp_path / "provider.npz"), load_provider(tmp_path / "model.zip", trust=True)):
+        assert isinstance(loaded, LearnedProvider)
+        assert type(loaded.policy) is type(provider.policy)
+        assert not loaded.policy.training
+        assert_commits_alike(provider, loaded, random_games)
+
+
+USERS: dict[str, Callable[[Game], Any]] = {
+    "grid": lambda game: choosing(game, action="grid"),
+    "box": choosing,
+    "blind": lambda game: choosing(game, observe={"user": ["game"]}),
+    "pass by pass": UserEnv,
+}
 
 
 @TRUSTED
-@pytest.mark.parametrize("name", PROVIDERS)
-def test_models_of_stable_baselines3_are_loaded_where_they_are_trusted(
-    random_games: Game, tmp_path: Path, name: str
-) -> None:
-    model = provider_model(random_games[0], name)
+@pytest.mark.parametrize("kind", USERS)
+def test_users_of_every_kind_survive_saving(cascade_game: Game, tmp_path: Path, kind: str) -> None:
+    model = PPO("MlpPolicy", USERS[kind](cascade_game), seed=1, device="cpu")
+    user = LearnedUser(model.policy)
     model.save(tmp_path / "model.zip")
-    loaded = load_provider(tmp_path / "model.zip", trust=True)
-    assert_commits_alike(LearnedProvider(model.policy), loaded, random_games)
+    save_policy(user, tmp_path / "user.npz")
+    patience = user.patience(cascade_game, COMMITMENTS, np.zeros(3))
+    for loaded in (load_user(tmp_path / "user.npz"), load_user(tmp_path / "model.zip", trust=True)):
+        assert (loaded.view, loaded.policy.action_space) == (user.view, user.policy.action_space)
+        np.testing.assert_array_equal(loaded.patience(cascade_game, COMMITMENTS, np.zeros(3)), patience)
+    assert user.view.blocks == (("game",) if kind == "blind" else ("game", "commitment"))
+    assert bool(np.ptp(patience) < 1e-6) is (kind == "blind")
+    assert kind != "grid" or set(patience) <= set(PATIENCE_LEVELS)
+    assert kind != "pass by pass" or ((patience > 0.3) & (patience < 0.7)).all()
+    single = user.patience(cascade_game, COMMITMENTS[1], np.zeros(()))
+    assert single.shape == ()
+    assert single == pytest.approx(patience[1], rel=1e-6)
 
 
-@TRUSTED
-@pytest.mark.parametrize("action", ["grid", "box"])
-def test_users_of_stable_baselines3_are_loaded_where_they_are_trusted(
-    cascade_game: Game, tmp_path: Path, action: Any
-) -> None:
-    model = PPO("MlpPolicy", choosing(cascade_game, action=action), seed=1, device="cpu")
-    model.save(tmp_path / "model.zip")
-    user = load_user(tmp_path / "model.zip", trust=True)
-    assert isinstance(user, LearnedUser)
-    expected = LearnedUser(model.policy).patience(cascade_game, COMMITMENTS, np.zeros(3))
-    np.testing.assert_array_equal(user.patience(cascade_game, COMMITMENTS, np.zeros(3)), expected)
+def test_a_patience_in_0_to_1_survives_saving(cascade_game: Game, tmp_path: Path) -> None:
+    env = choosing(cascade_game)
+    env.action_space = spaces.Box(0.0, 1.0, (1,), dtype=np.float64)
+    user = LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy)
+    save_policy(user, tmp_path / "user.npz")
+    loaded = load_user(tmp_path / "user.npz")
+    assert loaded.policy.action_space == env.action_space
+    expected = user.patience(cascade_game, COMMITMENTS, np.zeros(3))
+    np.testing.assert_array_equal(loaded.patience(cascade_game, COMMITMENTS, np.zeros(3)), expected)
 
 
 def test_trusting_a_file_is_warned_about(cascade_game: Game, tmp_path: Path) -> None:
@@ -165,32 +171,6 @@ def test_fixed_commitments_survive_saving(cascade_game: Game, tmp_path: Path) ->
     assert_commits_alike(provider, loaded, cascade_game)
     with pytest.raises(PolicyFileError, match="holds a provider; expected a user"):
         load_user(tmp_path / "provider.npz")
-
-
-@pytest.mark.parametrize("blind", [False, True])
-def test_a_blind_user_stays_blind(cascade_game: Game, tmp_path: Path, blind: bool) -> None:
-    env = choosing(cascade_game, observe={"user": ["game"] if blind else ["game", "commitment"]})
-    user = LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy)
-    save_policy(user, tmp_path / "user.npz")
-    loaded = load_user(tmp_path / "user.npz")
-    assert isinstance(loaded, LearnedUser)
-    assert loaded.view.blocks == (("game",) if blind else ("game", "commitment"))
-    expected = user.patience(cascade_game, COMMITMENTS, np.zeros(3))
-    assert bool(np.ptp(expected) < 1e-6) is blind
-    np.testing.assert_array_equal(loaded.patience(cascade_game, COMMITMENTS, np.zeros(3)), expected)
-
-
-@pytest.mark.parametrize("low", [0.0, -1.0])
-def test_boxes_of_both_kinds_survive_saving(cascade_game: Game, tmp_path: Path, low: float) -> None:
-    env = choosing(cascade_game)
-    dtype = np.float64 if low == 0 else env.action_space.dtype
-    env.action_space = spaces.Box(low, 1.0, (1,), dtype=dtype)  # type: ignore[arg-type]
-    user = LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy)
-    save_policy(user, tmp_path / "user.npz")
-    loaded = load_user(tmp_path / "user.npz")
-    assert loaded.policy.action_space == env.action_space
-    expected = user.patience(cascade_game, COMMITMENTS, np.zeros(3))
-    np.testing.assert_array_equal(loaded.patience(cascade_game, COMMITMENTS, np.zeros(3)), expected)
 
 
 def rewritten(path: Path, change: dict[str, Any]) -> None:

@@ -1,56 +1,29 @@
-"""Settings with budgets too small to learn anything, for tests of the machinery."""
+"""Settings with budgets too small to learn anything, for tests of the machinery: those of tiny.yaml and their like."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from stackroute.configs.training import TrainingSettings, settings_from
 
 Content = dict[str, Any]
-LearnerContent = Callable[..., Content]
-TinyContent = Callable[..., Content]
-TinySettings = Callable[..., TrainingSettings]
 
-LEARNER = {
-    "steps": 64,
-    "rounds": 2,
-    "batch_size": 16,
-    "tasks_per_commitment": 4,
-    "learning_rate": 0.003,
-    "final_learning_rate": 0.0003,
-    "hidden_layers": [8],
-    "activation": "tanh",
-}
-ON_POLICY = {"rollout_length": 2, "entropy_bonus": 0.01}
+TINY: Content = YAML(typ="safe").load(Path(__file__).with_name("tiny.yaml"))
+ON_POLICY, PPO_ALONE = ("rollout_length", "entropy_bonus"), ("minibatches", "epochs")
 OFF_POLICY = {"buffer_size": 48, "minibatch_size": 16, "gradient_steps": 2}
-OWN_KEYS = {
-    "ppo": ON_POLICY | {"minibatches": 2, "epochs": 2},
-    "a2c": ON_POLICY,
-    "sac": OFF_POLICY,
-    "td3": OFF_POLICY,
-    "tqc": OFF_POLICY,
-    "dqn": OFF_POLICY,
-}
-
-
-def learner(algorithm: str, **changes: object) -> Content:
-    return LEARNER | {"algorithm": algorithm} | OWN_KEYS[algorithm] | changes
-
-
-def provider(algorithm: str, **changes: object) -> Content:
-    width = {} if algorithm in ("sac", "tqc") else {"exploration": 1.0, "final_exploration": 0.1}
-    return learner(algorithm, **(width | changes))
-
-
-def user(algorithm: str, action: str | None = "grid", **changes: object) -> Content:
-    chosen = {"decision": "task", "action": action} if action else {"decision": "pass", "tasks_per_commitment": 1}
-    width = {"exploration": 1.0, "final_exploration": 0.1} if algorithm == "td3" else {}
-    return learner(algorithm, **(chosen | width | changes))
-
-
-OVERVIEW = {"provider": provider("dqn"), "cascades": 5, "contenders": 1.0}
+EXPLORATION = {"exploration": 1.0, "final_exploration": 0.1}
 CERTIFICATE = {"tolerance": 0.002, "standard_errors": 4.0, "tasks": 10_000}
+
+
+def learner(player: str, algorithm: str) -> Content:
+    left_out = {"ppo": (), "a2c": PPO_ALONE}.get(algorithm, (*ON_POLICY, *PPO_ALONE))
+    made = {key: value for key, value in TINY[player].items() if key not in left_out and key not in EXPLORATION}
+    made |= {"algorithm": algorithm} | (OFF_POLICY if len(left_out) > len(PPO_ALONE) else {})
+    explores = algorithm == "td3" or (player == "provider" and algorithm not in ("sac", "tqc"))
+    return made | (EXPLORATION if explores else {})
 
 
 def content(
@@ -62,39 +35,28 @@ def content(
     refined: bool = False,
     features: str = "raw",
 ) -> Content:
-    players: Content = {
-        "scheme": scheme,
-        "features": features,
-        "user": user(user_algorithm, user_action),
-        "provider": provider(provider_algorithm),
-    }
+    user, provider = learner("user", user_algorithm), learner("provider", provider_algorithm)
+    if user_action is None:
+        del user["action"]
+        user |= {"decision": "pass", "tasks_per_commitment": 1}
+    else:
+        user["action"] = user_action
     if scheme != "follower_first":
         longer = {"steps": 128, "rounds": 4}
-        return players | {name: players[name] | longer for name in ("user", "provider")}
-    return players | {"overview": OVERVIEW if refined else None, "certificate": CERTIFICATE if refined else None}
+        return {"scheme": scheme, "features": features, "user": user | longer, "provider": provider | longer}
+    made = TINY | {"features": features, "user": user, "provider": provider}
+    overview = {"provider": learner("provider", "dqn"), "cascades": 5, "contenders": 1.0}
+    return made | ({"overview": overview, "certificate": CERTIFICATE} if refined else {})
 
 
 @pytest.fixture
-def user_content() -> LearnerContent:
-    return user
-
-
-@pytest.fixture
-def provider_content() -> LearnerContent:
-    return provider
-
-
-@pytest.fixture
-def tiny_content() -> TinyContent:
+def tiny_content() -> Callable[..., Content]:
     return content
 
 
 @pytest.fixture
-def tiny_settings() -> TinySettings:
-    def made(*arguments: Any, **options: Any) -> TrainingSettings:
-        return settings_from(content(*arguments, **options), "tiny.yaml")
-
-    return made
+def tiny_settings() -> Callable[..., TrainingSettings]:
+    return lambda *arguments, **options: settings_from(content(*arguments, **options), "tiny.yaml")
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy.typing as npt
-    from stable_baselines3.common.logger import Logger
 
     from stackroute.analytic.game import FloatArray
     from stackroute.configs.amortised import AllActionSettings
@@ -33,13 +32,13 @@ _MOST_LOST = 1.0
 
 @dataclass(frozen=True)
 class Played:
-    """What sampled play gave each option of a list in each of n situations.
+    """What sampled play gave each of k options in each of n situations.
 
     Attributes:
-        observations: What the player sees, float32, shape (n, width).
+        observations: What the player sees, shape (n, width).
         rewards: The mean reward of each option, shape (n, k).
-        exact_regret: What each option loses in truth in the first m situations, shape (m, k). These are kept from the
-            fit, and the regret is never shown to the learner.
+        exact_regret: What each option loses in truth in the first m situations, shape (m, k); never shown to the
+            learner, from which these situations are kept.
         weights: How often each situation is chosen, relative to the others, shape (n,); None for equally often.
     """
 
@@ -142,6 +141,3 @@ class AllActionLearner:
         rows = np.arange(len(played.exact_regret))
         chosen, _ = self.policy.predict(played.observations[rows], deterministic=True)
         return float(played.exact_regret[rows, chosen].mean()), float(played.rewards[rows, chosen].mean())
-
-    def set_logger(self, logger: Logger) -> None:
-        """It records nothing itself."""

@@ -126,15 +126,9 @@ def training_games(settings: GamesSettings, seed: int) -> Game:
 
 
 def provider_options(mixtures: int, throttling: bool) -> FloatArray:
-    """The commitments among which the provider chooses, as actions of Provider-v0 in [0, 1].
+    """The commitments among which the provider chooses, as actions of Provider-v0 in [0, 1], shape (k, width).
 
-    Args:
-        mixtures: How many cascade probabilities above 0.
-        throttling: Whether a model can be delayed, by the value.
-
-    Returns:
-        Each model alone, with throttling each model alone and delayed, then the mixtures; shape (k, 4), or (k, 2)
-        without throttling.
+    Each model alone, with throttling each model alone and delayed by the value, then so many cascade probabilities.
     """
     alone = [(0.0, 0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0)]
     delayed = [(0.0, 0.0, 1.0, 0.0), (1.0, 0.0, 0.0, 1.0)] if throttling else []
@@ -143,17 +137,10 @@ def provider_options(mixtures: int, throttling: bool) -> FloatArray:
 
 
 def learn_user(problem: Problem, settings: AllActionSettings) -> tuple[LearnedUser, Curve]:
-    """The user learns to answer any commitment in any game.
-
-    Args:
-        problem: The games; half of the commitments are from its list, the others all over.
-        settings: How the user learns.
+    """The user learns to answer any commitment in any game; half of them are options, the others all over.
 
     Returns:
         The learned user, and its mean exact regret where it has not learned against the gradient steps.
-
-    Raises:
-        OutputError: A stage's file cannot be written.
     """
     games, levels = problem.games, np.array(PATIENCE_LEVELS)
     view = View(2, PAPER, problem.training.features)

@@ -83,10 +83,6 @@ def train(training: Training, settings: FollowerFirstSettings) -> TrainedPair:
 def learn_user(training: Training, settings: UserSettings) -> tuple[LearnedUser, Curve]:
     """The user learns to answer random commitments.
 
-    Args:
-        training: The game and all else that is given.
-        settings: How the user learns.
-
     Returns:
         The learned user, and its mean exact regret over 1,000 random commitments against the steps.
     """
@@ -142,11 +138,6 @@ def user_environment(
 
 def learn_provider(training: Training, user: UserPolicy, settings: ProviderSettings) -> tuple[LearnedProvider, Curve]:
     """The provider learns to commit, against a user that no longer changes.
-
-    Args:
-        training: The game and all else that is given.
-        user: The user that answers.
-        settings: How the provider learns.
 
     Returns:
         The learned provider, and its exact regret against the steps.

@@ -99,7 +99,7 @@ class Learner:
         self.planned, self.plateau = settings.rounds, settings.plateau
         self._seed = seed
         self.model = make_model(environment, settings, seed=derived_seed(seed, "networks"), done=self._done)
-        self.set_logger(Logger(None, []))
+        self.model.set_logger(Logger(None, []))
         self._callback = make_exploration(settings, self._done)
 
     @property
@@ -130,10 +130,6 @@ class Learner:
             reset_num_timesteps=False,
         )
         self.rounds += 1
-
-    def set_logger(self, logger: Logger) -> None:
-        """Where the model writes what it records."""
-        self.model.set_logger(logger)
 
     def _done(self) -> float:
         steps = self.model.num_timesteps if hasattr(self, "model") else 0
@@ -176,7 +172,8 @@ def learn_in_rounds(
         for name, learner in learners.items():
             folder = session.logs(name)
             loggers[name] = configure(str(folder), ["tensorboard"]) if folder else Logger(None, [])
-            learner.set_logger(loggers[name])
+            if isinstance(learner, Learner):
+                learner.model.set_logger(loggers[name])
         for done in range(rounds + 1):
             if done > 0:
                 for learner in learners.values():

@@ -51,9 +51,6 @@ def find_contenders(
 
     Returns:
         Those that are worth following, the cheapest in play first, and the curve of the learner.
-
-    Raises:
-        OutputError: The stage's file cannot be written.
     """
     listed = _listed(training, choice, settings.cascades)
     play = SampledGame(training.game, derived_seed(training.seed, "comparison"))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import Field, TypeAdapter
 
 from stackroute._version import __version__
 from stackroute.agents.saving import load_provider, load_user, save_policy
 from stackroute.configs import ConfigError, GameConfig
 from stackroute.configs.loading import validated
-from stackroute.configs.training import settings_from
+from stackroute.configs.training import TrainingSettings
 from stackroute.training.learn.evaluation import evaluate
 from stackroute.training.learn.learning import no_random_numbers
 from stackroute.training.learn.schemes import train
@@ -23,7 +24,6 @@ from stackroute.training.output import OutputError, RunError, output_folder, rep
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stackroute.configs.training import TrainingSettings
     from stackroute.training.learn.evaluation import Evaluation
     from stackroute.training.learn.result import TrainedPair
     from stackroute.training.learn.session import OnProgress
@@ -35,29 +35,22 @@ STAGES, LOGS = "stages", "tensorboard"
 
 @dataclass(frozen=True)
 class RunSpec:
-    """All that determines a run's result.
+    """All that determines a run's result, as `run.json` keeps it.
 
     Attributes:
-        config: The game.
+        config: The game; "game" in the file.
         settings: How to train.
         throttling: Whether the provider can delay.
         seed: Fixes everything.
     """
 
-    config: GameConfig
+    config: Annotated[GameConfig, Field(alias="game")]
     settings: TrainingSettings
     throttling: bool
     seed: int
 
-    def as_json(self) -> dict[str, Any]:
-        """The specification for `run.json`."""
-        return {
-            "version": __version__,
-            "game": self.config.model_dump(),
-            "settings": self.settings.model_dump(),
-            "throttling": self.throttling,
-            "seed": self.seed,
-        }
+
+_SPEC = TypeAdapter(RunSpec)
 
 
 @dataclass(frozen=True)
@@ -102,13 +95,8 @@ def read_spec(folder: Path) -> RunSpec:
     """
     content = read_json(folder / RUN)
     try:
-        return RunSpec(
-            validated(dict(content["game"]), "game", GameConfig),
-            settings_from(dict(content["settings"]), "settings"),
-            bool(content["throttling"]),
-            int(content["seed"]),
-        )
-    except (ConfigError, KeyError, TypeError, ValueError) as error:
+        return validated(content, "run", _SPEC)
+    except ConfigError as error:
         raise RunError(f"{folder / RUN}: is no specification of a run ({error})") from None
 
 
@@ -173,7 +161,7 @@ def start(spec: RunSpec, folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: an earlier run cannot be removed ({error.strerror})") from None
-    write_json(folder / RUN, spec.as_json())
+    write_json(folder / RUN, {"version": __version__, **_SPEC.dump_python(spec, by_alias=True)})
 
 
 def evaluate_run(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stackroute import Commitment, Game, load_game
-from stackroute.agents import FixedPatienceUser, LearnedProvider, LearnedUser, load_policy, save_policy
+from stackroute.agents import FixedPatienceUser, load_policy, save_policy
 from stackroute.configs import ConfigError
 from stackroute.configs.learners import PROVIDER, USER
 from stackroute.configs.training import load_training_settings
@@ -18,7 +18,6 @@ from stackroute.envs import PATIENCE_LEVELS
 from stackroute.training.learn.follower_first import learn_provider, learn_user, provider_environment
 from stackroute.training.learn.learning import Learner, Training, one_thread
 
-LearnerContent = Callable[..., dict[str, Any]]
 TinyContent = Callable[..., dict[str, Any]]
 
 PROVIDERS = ("ppo", "a2c", "sac", "td3", "tqc", "dqn")
@@ -39,52 +38,46 @@ def game() -> Game:
     return load_game("g4b").game
 
 
-def commitments(game: Game) -> Commitment:
-    generator = np.random.default_rng(5)
-    return Commitment.cascade(generator.integers(2, size=40), generator.random(40), generator.random((40, 2)))
-
-
-@pytest.mark.parametrize(("features", "throttling"), [(False, True), (True, False)])
-@pytest.mark.parametrize("algorithm", PROVIDERS)
-def test_every_algorithm_can_be_the_provider(
-    provider_content: LearnerContent, game: Game, tmp_path: Path, algorithm: str, throttling: bool, features: bool
-) -> None:
-    settings = PROVIDER.validate_python(provider_content(algorithm))
-    training = Training(game, throttling, seed=3, features=features)
+def learned_twice(learn: Callable[[], tuple[Any, Any]], folder: Path) -> list[Any]:
+    """A player, the same learned again, and the first as it is loaded from a file."""
     with one_thread():
-        (provider, curve), (again, _) = (learn_provider(training, FixedPatienceUser(0.5), settings) for _ in range(2))
+        (player, curve), (again, _) = learn(), learn()
     assert curve.steps == [0, 32, 64]
     assert np.isfinite([curve.regret, curve.reward]).all()
-    save_policy(provider, tmp_path / "provider.npz")
-    loaded = load_policy(tmp_path / "provider.npz")
-    assert isinstance(loaded, LearnedProvider)
+    save_policy(player, folder / "player.npz")
+    return [player, again, load_policy(folder / "player.npz")]
+
+
+@pytest.mark.parametrize("features", [False, True])
+@pytest.mark.parametrize("algorithm", PROVIDERS)
+def test_every_algorithm_can_be_the_provider(
+    tiny_content: TinyContent, game: Game, tmp_path: Path, algorithm: str, features: bool
+) -> None:
+    settings = PROVIDER.validate_python(tiny_content(provider_algorithm=algorithm)["provider"])
+    training = Training(game, throttling=not features, seed=3, features=features)
+    players = learned_twice(lambda: learn_provider(training, FixedPatienceUser(0.5), settings), tmp_path)
     games = Game.stack([game, load_game("g1").game])
-    made = provider.commit(games, np.zeros((2, 5)))
-    for other in (loaded, again):
+    made, *others = (player.commit(games, np.zeros((2, 5))) for player in players)
+    for other in others:
         for name in ("start", "transition", "delay"):
-            np.testing.assert_array_equal(getattr(other.commit(games, np.zeros((2, 5))), name), getattr(made, name))
-    assert throttling or not made.delay.any()
+            np.testing.assert_array_equal(getattr(other, name), getattr(made, name))
+    assert training.throttling or not made.delay.any()
 
 
 @pytest.mark.parametrize("features", [False, True])
 @pytest.mark.parametrize(("algorithm", "action"), USERS)
 def test_every_algorithm_that_fits_can_be_the_user(
-    user_content: LearnerContent, game: Game, tmp_path: Path, algorithm: str, action: str | None, features: bool
+    tiny_content: TinyContent, game: Game, tmp_path: Path, algorithm: str, action: str | None, features: bool
 ) -> None:
-    settings = USER.validate_python(user_content(algorithm, action))
+    settings = USER.validate_python(tiny_content(user_algorithm=algorithm, user_action=action)["user"])
     training = Training(game, throttling=True, seed=3, features=features)
-    with one_thread():
-        (user, curve), (again, _) = (learn_user(training, settings) for _ in range(2))
-    assert curve.steps == [0, 32, 64]
-    assert np.isfinite([curve.regret, curve.reward]).all()
-    save_policy(user, tmp_path / "user.npz")
-    loaded = load_policy(tmp_path / "user.npz")
-    assert isinstance(loaded, LearnedUser)
-    made = commitments(game)
-    patience = user.patience(game, made, np.zeros(40))
+    players = learned_twice(lambda: learn_user(training, settings), tmp_path)
+    generator = np.random.default_rng(5)
+    made = Commitment.cascade(generator.integers(2, size=40), generator.random(40), generator.random((40, 2)))
+    patience, *others = (player.patience(game, made, np.zeros(40)) for player in players)
     assert patience.shape == (40,)
-    for other in (loaded, again):
-        np.testing.assert_array_equal(other.patience(game, made, np.zeros(40)), patience)
+    for other in others:
+        np.testing.assert_array_equal(other, patience)
     if action == "grid":
         assert set(patience) <= set(PATIENCE_LEVELS)
     elif algorithm == "dqn":
@@ -95,11 +88,10 @@ def test_every_algorithm_that_fits_can_be_the_user(
 
 @pytest.mark.parametrize("algorithm", ["ppo", "a2c", "td3", "dqn"])
 def test_exploration_narrows_from_the_first_to_the_last_width(
-    provider_content: LearnerContent, game: Game, algorithm: str
+    tiny_content: TinyContent, game: Game, algorithm: str
 ) -> None:
-    settings = PROVIDER.validate_python(
-        provider_content(algorithm, steps=640, rounds=20, exploration=0.8, final_exploration=0.2)
-    )
+    longer = {"steps": 640, "rounds": 20, "exploration": 0.8, "final_exploration": 0.2}
+    settings = PROVIDER.validate_python(tiny_content(provider_algorithm=algorithm)["provider"] | longer)
     environment = provider_environment(Training(game, throttling=False), FixedPatienceUser(0.5), settings)
     learner = Learner(environment, settings, seed=2)
     widths = []
@@ -155,22 +147,16 @@ def width(model: Any) -> float:
         ("provider", "ppo", {"hidden_layers": []}, "provider.hidden_layers: "),
         ("user", "ppo", {"hidden_layers": [0]}, "user.hidden_layers.0: 0 is not allowed"),
         ("provider", "ppo", {"epoch": 3}, "provider.epoch: unknown key"),
+        ("user", "ppo", {"steps": 0}, "user.steps: 0 is not allowed"),
+        ("user", "ppo", {"learning_rate": "0.1"}, "user.learning_rate: '0.1' is not allowed"),
     ],
 )
 def test_wrong_keys_are_one_line_that_names_them(
-    tiny_content: TinyContent,
-    user_content: LearnerContent,
-    provider_content: LearnerContent,
-    tmp_path: Path,
-    player: str,
-    algorithm: str,
-    change: dict[str, object],
-    message: str,
+    tiny_content: TinyContent, tmp_path: Path, player: str, algorithm: str, change: dict[str, object], message: str
 ) -> None:
     path = tmp_path / "mine.yaml"
-    made = provider_content if player == "provider" else user_content
-    options = {"action": "box"} if player == "user" and algorithm == "sac" else {}
-    good = tiny_content() | {player: made(algorithm, **options)}
+    action = "box" if algorithm == "sac" else "grid"
+    good = tiny_content(**{f"{player}_algorithm": algorithm}, user_action=action if player == "user" else "grid")
     path.write_text(json.dumps(good))
     assert getattr(load_training_settings(path), player).algorithm == algorithm
     changed = {name: value for name, value in (good[player] | change).items() if value is not None}
@@ -187,10 +173,7 @@ def test_wrong_keys_are_one_line_that_names_them(
         (["provider=provider_sacc"], "'provider_sacc' is not a packaged name"),
         (["scheme=simultaneous"], "scheme"),
         (["overview.cascades=2"], "overview.cascades: 2"),
-        (
-            ["overview.provider=provider_sac"],
-            "overview.provider: provider_sac: algorithm: 'sac' is not allowed",
-        ),
+        (["overview.provider=provider_sac"], "overview.provider: provider_sac: algorithm: 'sac' is not allowed"),
         (["user.rounds"], "expected KEY=VALUE"),
     ],
 )

@@ -10,12 +10,11 @@ from rich.console import Console
 
 from stackroute import load_game
 from stackroute.agents import load_provider, load_user
-from stackroute.configs import ConfigError
-from stackroute.configs.training import FollowerFirstSettings, load_training_settings
+from stackroute.configs.training import FollowerFirstSettings
 from stackroute.training.cli.quickstart import GAMES, quickstart
 from stackroute.training.learn.runs import RunSpec, run_game
 from stackroute.training.learn.schemes import train
-from stackroute.training.learn.session import Curve, Session
+from stackroute.training.learn.session import Curve
 
 OUTCOME = {"first_model", "cascade", "delay", "patience", "provider_cost", "user_utility", "throttled"}
 REPORT = {
@@ -54,19 +53,15 @@ def test_the_same_seed_gives_the_same_pair(tiny: FollowerFirstSettings, throttli
         assert pairs[0].evaluation.learned.delay == [0, 0]
 
 
-def test_progress_is_reported_for_both_stages(tiny: FollowerFirstSettings) -> None:
-    reported = []
-    session = Session(on_progress=lambda *args: reported.append(args))
-    train(load_game("g1").game, tiny, throttling=False, session=session)
-    for stage in ("user", "provider"):
-        assert [done for name, done, *_ in reported if name == stage] == [0, 1, 2]
-    assert all(total == 2 for _, _, total, _ in reported)
-    assert all(np.isfinite(regret) for *_, regret in reported)
-
-
 def test_a_run_writes_report_policies_and_logs(tiny: FollowerFirstSettings, tmp_path: Path) -> None:
     config = load_game("gpt-4.1-o3-dev")
-    run = run_game(RunSpec(config, tiny, throttling=True, seed=5), tmp_path)
+    reported = []
+    spec = RunSpec(config, tiny, throttling=True, seed=5)
+    run = run_game(spec, tmp_path, on_progress=lambda *args: reported.append(args))
+    assert [entry[:3] for entry in reported] == [
+        (stage, done, 2) for stage in ("user", "provider") for done in range(3)
+    ]
+    assert all(np.isfinite(regret) for *_, regret in reported)
     report = json.loads((tmp_path / "report.json").read_text())
     assert set(report) == REPORT
     assert json.loads((tmp_path / "times.json").read_text()).keys() == {"seconds", "cpu_seconds"}
@@ -96,21 +91,3 @@ def test_the_quickstart_writes_what_it_promises(tiny: FollowerFirstSettings, tmp
     low, high = (text.split(". ")[0] for text in shown.split("In theory the provider ")[1:])
     assert low == "throttles and serves gpt-4.1, although the user would rather have gpt-4.1 at full speed"
     assert high == "does not throttle and serves o3, although the user would rather have gpt-4.1"
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"steps": 0}, "user.steps: 0 is not allowed"),
-        ({"hidden_layers": []}, "user.hidden_layers: "),
-        ({"learning_rate": "0.1"}, "user.learning_rate: '0.1' is not allowed"),
-        ({"learning_rte": 0.1}, "user.learning_rte: unknown key"),
-    ],
-)
-def test_bad_settings_are_errors(tmp_path: Path, change: dict[str, object], message: str) -> None:
-    content = load_training_settings().model_dump()
-    content["user"].update(change)
-    (tmp_path / "mine.yaml").write_text(json.dumps(content))
-    with pytest.raises(ConfigError, match=message) as caught:
-        load_training_settings(tmp_path / "mine.yaml")
-    assert "mine.yaml" in str(caught.value)

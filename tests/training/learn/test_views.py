@@ -42,10 +42,7 @@ def test_features_say_which_models_are_worth_the_wait_and_what_churn_costs() -> 
     assert resolved.mean() > 0.8
     np.testing.assert_allclose(seen[:, 13:][resolved], np.clip(ratio, -1, 1)[resolved], atol=1e-4)
     assert all(feature_space().contains(row) for row in seen)
-
-
-def test_features_of_a_game_alone_are_those_before_any_delay() -> None:
-    games = stratified_games(60, seed=11)
+    # Those of a game alone are those before any delay.
     alone = with_features(observe(games, blocks=["game"]))
     np.testing.assert_array_equal(alone[:, 7:], with_features(observe(games))[:, 11:])
     assert all(feature_space(2, ["game"]).contains(row) for row in alone)
@@ -85,27 +82,26 @@ def test_a_blind_user_sees_the_game_alone(game: Game, blind: bool, features: boo
     assert venv.observation_space == space(2, blocks)
 
 
-def test_a_provider_learns_from_the_logarithm_of_its_cost(game: Game) -> None:
-    settings = read_settings("provider_ppo", "learners", PROVIDER)
-    venv = provider_environment(Training(game, throttling=True), FixedPatienceUser(0.5), settings)
-    venv.seed(1)
-    venv.reset()
-    _, rewards, _, _ = venv.step(np.zeros((settings.batch_size, 4)))
-    infos = venv.unwrapped.env.step_infos
-    np.testing.assert_allclose(rewards, -np.log(infos["service_cost"] + infos["churn_penalty"]), rtol=1e-5, atol=1e-6)
-    assert rewards.std() > 0.01
-
-
-def test_a_user_learns_from_its_scaled_gain(game: Game) -> None:
-    settings = read_settings("user_ppo", "learners", USER)
-    venv = user_environment(Training(game, throttling=True), RandomProvider(), settings)
-    venv.seed(1)
-    venv.reset()
-    _, rewards, _, _ = venv.step(np.arange(settings.batch_size) % len(PATIENCE_LEVELS))
-    # The environment's unit of utility is the value already.
-    gain = venv.unwrapped.env.step_infos["utility"]
-    np.testing.assert_allclose(rewards, np.arcsinh(20 * gain), rtol=1e-5, atol=1e-6)
-    assert rewards.std() > 0.1
+def test_rewards_are_the_logarithm_of_the_cost_and_the_scaled_gain(game: Game) -> None:
+    training, batch = Training(game, throttling=True), {"batch_size": 256}
+    provider = read_settings("provider_ppo", "learners", PROVIDER).model_copy(update=batch)
+    user = read_settings("user_ppo", "learners", USER).model_copy(update=batch)
+    levels = np.arange(256) % len(PATIENCE_LEVELS)
+    for venv, actions, expected in (
+        (
+            provider_environment(training, FixedPatienceUser(0.5), provider),
+            np.zeros((256, 4)),
+            lambda infos: -np.log(infos["service_cost"] + infos["churn_penalty"]),
+        ),
+        # The environment's unit of utility is the value already.
+        (user_environment(training, RandomProvider(), user), levels, lambda infos: np.arcsinh(20 * infos["utility"])),
+    ):
+        venv.seed(1)
+        venv.reset()
+        _, rewards, _, _ = venv.step(actions)
+        infos = venv.unwrapped.env.step_infos  # type: ignore[attr-defined]
+        np.testing.assert_allclose(rewards, expected(infos), rtol=1e-5, atol=1e-6)
+        assert rewards.std() > 0.01
 
 
 class Recording(RationalUser):
