@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import enum
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from stackroute.training.cli.console import app, console, fail, print_written, require, resumable
-
-
-class BackendName(enum.StrEnum):
-    """Where the runs of a benchmark are made."""
-
-    LOKY = "loky"
-    RAY = "ray"
 
 
 @app.command("benchmark")
@@ -30,8 +22,9 @@ def benchmark_command(
     seeds: Annotated[int | None, typer.Option(min=1, help="Only so many of the suite's seeds.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
     backend: Annotated[
-        BackendName, typer.Option(help="Processes of this machine, or a cluster of Ray (needs the cluster extra).")
-    ] = BackendName.LOKY,
+        Literal["loky", "ray"],
+        typer.Option(help="Processes of this machine, or a cluster of Ray (needs the cluster extra)."),
+    ] = "loky",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the results in the output folder.")] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Output folder; benchmarks/SUITE if not given.")
@@ -54,7 +47,7 @@ def benchmark_command(
     stackroute benchmark full --backend ray --jobs 64 --resume
     """
     require("train", "plot", "benchmark")
-    if backend is BackendName.RAY:
+    if backend == "ray":
         require("cluster")
     from stackroute.configs.benchmarks import Suite, load_suite, suite_names
     from stackroute.configs.loading import ConfigError, validated
@@ -85,7 +78,7 @@ def benchmark_command(
     plan = validated(chosen, suite, Suite)
     folder = out if out is not None else Path("benchmarks") / Path(suite).stem
     with resumable("the same command with --resume goes on"), benchmark_progress(console) as on_progress:
-        results = run_suite(plan, folder, jobs=jobs, backend=backend.value, resume=resume, on_progress=on_progress)
+        results = run_suite(plan, folder, jobs=jobs, backend=backend, resume=resume, on_progress=on_progress)
     failed = [result for result in results if result.error is not None]
     for result in failed:
         print(f"{result.algorithm} on {result.task}, seed {result.seed}: {result.error}", file=sys.stderr)

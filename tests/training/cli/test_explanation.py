@@ -11,10 +11,11 @@ from stackroute.training.cli.explanation import as_json, explain
 
 
 @pytest.mark.parametrize(
-    ("name", "throttling", "sentences"),
+    ("name", "changes", "throttling", "sentences"),
     [
         (
             "gpt-4.1-o3-dev-low-p",
+            "",
             True,
             [
                 "Start with gpt-4.1 and announce that every re-prompt goes to o3. Slow down o3 by 51.09 s, or a little",
@@ -25,6 +26,7 @@ from stackroute.training.cli.explanation import as_json, explain
         ),
         (
             "gpt-4.1-o3-dev",
+            "",
             False,
             [
                 "Serve o3 to every prompt. A task then costs you 0.09394 USD",
@@ -35,6 +37,7 @@ from stackroute.training.cli.explanation import as_json, explain
         ),
         (
             "g4b",
+            "",
             True,
             [
                 "Cascade: start with standard and move each re-prompt to reasoning with probability 0.3077, or a",
@@ -44,14 +47,32 @@ from stackroute.training.cli.explanation import as_json, explain
                 "Slowing down would never pay, whatever the churn penalty.",
             ],
         ),
-        ("g1", False, ["Serve standard to every prompt, and never move a task to reasoning."]),
+        ("g1", "", False, ["Serve standard to every prompt, and never move a task to reasoning."]),
+        ("g7", "", True, ["Slow down"]),
+        ("claude-3.7-sonnet-thinking-dev", "", False, ["Users would choose the same."]),
+        (
+            "g1",
+            "models.0.latency=0.01 models.1.success=0.9 models.0.cost=0.3 models.1.cost=0.35 models.1.latency=1.5 "
+            "churn_penalty=0.1",
+            True,
+            ["In the kindest way users gain 0.6567 by it; in the cruellest"],
+        ),
+        (
+            "g4b",
+            "models.0.cost=0.5 models.1.cost=0.6 churn_penalty=0.6",
+            True,
+            ["Slowing down pays below a churn penalty of 0.75 and above 0.3333 (now 0.6)"],
+        ),
     ],
 )
-def test_the_equilibrium_in_words(name: str, throttling: bool, sentences: list[str]) -> None:
-    said = explain(load_game(name), throttling)
+def test_the_equilibrium_in_words(name: str, changes: str, throttling: bool, sentences: list[str]) -> None:
+    config = with_changes(load_game(name), changes.split())
+    said = explain(config, throttling)
     assert len(said) == 4
     for text in sentences:
         assert any(text in sentence for sentence in said), said
+    # The same for programs, without an infinity.
+    json.dumps(as_json(config, throttling), allow_nan=False)
 
 
 @pytest.mark.parametrize("name", [name for name in game_names() if name not in ("g1", "g2", "g3", "g6", "g8")])
@@ -70,28 +91,6 @@ def test_the_advice_works_at_the_digits_that_are_printed(name: str) -> None:
     assert response == pytest.approx(float(exact.patience), abs=1e-9)
     cost = provider_cost(config.game, followed, response)
     assert cost == pytest.approx(float(exact.provider_cost), rel=2e-3)
-
-
-def test_users_can_gain_from_slowing_down() -> None:
-    changes = ["models.0.latency=0.01", "models.1.success=0.9", "models.0.cost=0.3"]
-    changes += ["models.1.cost=0.35", "models.1.latency=1.5", "churn_penalty=0.1"]
-    said = explain(with_changes(load_game("g1"), changes), throttling=True)[-1]
-    assert "In the kindest way users gain 0.6567 by it; in the cruellest" in said
-
-
-def test_users_who_agree_are_said_to() -> None:
-    assert "Users would choose the same." in explain(load_game("claude-3.7-sonnet-thinking-dev"), throttling=False)
-
-
-def test_two_bounds_where_only_the_reasoning_model_is_worth_it() -> None:
-    config = with_changes(load_game("g4b"), ["models.0.cost=0.5", "models.1.cost=0.6", "churn_penalty=0.6"])
-    said = explain(config, throttling=True)[-1]
-    assert said.startswith("Slowing down pays below a churn penalty of 0.75 and above 0.3333 (now 0.6)")
-
-
-@pytest.mark.parametrize("name", ["g4b", "g7", "gpt-4.1-o3-dev"])
-def test_json_holds_no_infinity(name: str) -> None:
-    json.dumps(as_json(load_game(name), throttling=True), allow_nan=False)
 
 
 def test_changes_replace_values_at_any_depth() -> None:
