@@ -579,6 +579,7 @@ APIS: dict[str, Callable[[World, int, Random], None]] = {
 }
 
 ONE: Numbers = ((0.3, 0.6), (0.1, 0.8), (0.65, 0.7), 1.1, 5.0)
+HOPELESS: Numbers = ((1e-9, 2e-9), (0.1, 0.8), (0.65, 0.7), 1.1, 5.0)
 SEVERAL: tuple[Numbers, ...] = (
     ONE,
     ((0.2, 0.7), (0.0, 30.0), (0.04, 7.0), 0.64, 0.0),
@@ -604,7 +605,8 @@ WORLDS: dict[str, World] = {
     "hidden commitments": World(SEVERAL, {"observe": {"user": ["history", "game"], "provider": ["commitment"]}}),
     "only history": World(SEVERAL, {"observe": {"user": ["history"]}, "routing": "lottery"}),
     "one pass": World((ONE,), {"max_passes": 1, "observe": EVERYTHING}),
-    "three passes": World((ONE,), {"max_passes": 3}),
+    "three passes": World((HOPELESS,), {"max_passes": 3}),
+    "three passes, pass": World((HOPELESS,), {"routing": "pass", "max_passes": 3}),
     "grid": World(SEVERAL, {"action": "grid"}),
     "grid, pass": World((ONE,), {"action": "grid", "routing": "pass"}),
     "lottery": World((ONE,), {"routing": "lottery"}),
