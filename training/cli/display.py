@@ -113,13 +113,15 @@ def held_out_table(held_out: HeldOut) -> Table:
     table = table_of(
         ("", "games", "median", "within 1 %", "95th percentile"),
         [
-            (row.games, str(row.count), *(percent(x, 2) for x in (row.median, row.within_one_percent, row.p95)))
-            for row in held_out.regrets
+            (row["games"], str(row["count"]), *(percent(row[x], 2) for x in ("median", "within_one_percent", "p95")))
+            for row in held_out["regrets"]
         ],
         "Provider's exact regret in held-out games",
         numbers=True,
     )
-    agreements = ", ".join(f"{percent(row.right, 1)} of {row.count} games ({row.games})" for row in held_out.throttling)
+    agreements = ", ".join(
+        f"{percent(row['right'], 1)} of {row['count']} games ({row['games']})" for row in held_out["throttling"]
+    )
     table.caption = f"Throttles exactly if the equilibrium does: {agreements}." if agreements else None
     return table
 

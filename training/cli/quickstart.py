@@ -8,7 +8,7 @@ from stackroute.analytic import misalignment
 from stackroute.configs import load_game
 from stackroute.training.cli.display import evaluation_table, training_progress
 from stackroute.training.figures.curves import draw_learning_curves
-from stackroute.training.learn.runs import REPORT, RunSpec, run_game
+from stackroute.training.learn.runs import REPORT, RunSpec, report, run_game
 from stackroute.training.market.market import has_gap
 from stackroute.training.output import output_folder, write_json
 
@@ -17,36 +17,35 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from stackroute.configs import GameConfig
     from stackroute.configs.training import TrainingSettings
-    from stackroute.training.learn.runs import Run
+    from stackroute.training.learn.evaluation import Evaluation
 
 GAMES = ("gpt-4.1-o3-dev-low-p", "gpt-4.1-o3-dev")
 
 
-def quickstart(folder: Path, settings: TrainingSettings, *, seed: int, console: Console) -> list[Run]:
+def quickstart(folder: Path, settings: TrainingSettings, *, seed: int, console: Console) -> None:
     """Train on both games with delays allowed, show what was learned beside the equilibrium, and write the report."""
     output_folder(folder)
-    runs = []
+    reports = []
     for name in GAMES:
         config = load_game(name)
         with training_progress(console, name) as on_progress:
             spec = RunSpec(config, settings, throttling=True, seed=seed)
-            run = run_game(spec, folder / name, on_progress=on_progress)
+            pair = run_game(spec, folder / name, on_progress=on_progress)
         draw_learning_curves(folder / name, folder / f"{name}.png")
-        console.print(evaluation_table(config, run.pair.evaluation, f"{name}: {config.description}"))
-        console.print(_in_words(run), "")
-        runs.append(run)
-    write_json(folder / REPORT, {"games": [run.report() for run in runs]})
+        console.print(evaluation_table(config, pair.evaluation, f"{name}: {config.description}"))
+        console.print(_in_words(config, pair.evaluation), "")
+        reports.append(report(spec, pair))
+    write_json(folder / REPORT, {"games": reports})
     console.print(f"Wrote {folder / REPORT} and the learning curves beside it.")
-    return runs
 
 
-def _in_words(run: Run) -> str:
-    config, evaluation = run.spec.config, run.pair.evaluation
+def _in_words(config: GameConfig, evaluation: Evaluation) -> str:
     learned, predicted = evaluation.learned, evaluation.equilibrium
     theory = "throttles" if predicted.throttled else "does not throttle"
     same = (learned.first_model, learned.throttled) == (predicted.first_model, predicted.throttled)
-    misaligned = misalignment(config.game, throttling=run.spec.throttling)
+    misaligned = misalignment(config.game, throttling=True)
     served, liked = (config.labels[model] for model in (predicted.first_model, int(misaligned.preferred_model)))
     wish = "as the user would choose"
     if has_gap(config.game, misaligned):

@@ -89,11 +89,11 @@ def train_command(
             fail(f"{folder}: holds a run already; go on with --resume {folder}, or choose another folder by --out")
     advice = f"go on with: stackroute train --resume {folder}"
     with resumable(advice), training_progress(console, spec.config.name) as on_progress:
-        run = run_game(spec, folder, resume=resume is not None, on_progress=on_progress)
-    console.print(evaluation_table(spec.config, run.pair.evaluation, f"{spec.config.name}, seed {spec.seed}"))
-    console.print(stages_in_words(run.pair))
-    if run.pair.held_out:
-        console.print(held_out_table(run.pair.held_out))
+        pair = run_game(spec, folder, resume=resume is not None, on_progress=on_progress)
+    console.print(evaluation_table(spec.config, pair.evaluation, f"{spec.config.name}, seed {spec.seed}"))
+    console.print(stages_in_words(pair))
+    if pair.held_out:
+        console.print(held_out_table(pair.held_out))
     draw_learning_curves(folder, folder / "learning_curves.png")
     print_written([folder / REPORT])
 

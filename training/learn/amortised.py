@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -106,19 +106,14 @@ def training_games(settings: GamesSettings, seed: int) -> Game:
     """The games of a distribution, shape (count,)."""
     ranges = list(itertools.product(settings.values, settings.churn_penalties))
     whole, left = divmod(settings.count, len(ranges))
-
-    def pair(given: list[float]) -> tuple[float, float]:
-        return given[0], given[1]
-
+    shared: dict[str, Any] = {name: tuple(getattr(settings, name)) for name in ("success", "cost", "latency")}
     parts = [
         random_games(
             whole + (number < left),
             derived_seed(seed, number),
-            success=pair(settings.success),
-            cost=pair(settings.cost),
-            latency=pair(settings.latency),
-            value=pair(value),
-            churn_penalty=pair(penalty),
+            value=(value[0], value[1]),
+            churn_penalty=(penalty[0], penalty[1]),
+            **shared,
         )
         for number, (value, penalty) in enumerate(ranges)
     ]

@@ -110,15 +110,7 @@ def user_environment(
     blind: bool = False,
     lookahead: int = LOOKAHEAD,
 ) -> LearnerView:
-    """The environment on which a user with these settings learns, against a provider.
-
-    Args:
-        training: The game and all else that is given.
-        provider: The provider.
-        settings: How the user learns.
-        blind: Whether the user does not see the commitment.
-        lookahead: As for `stackroute.envs.UserVectorEnv`.
-    """
+    """The environment on which a user with these settings learns, against a provider; a blind one sees the game."""
     blocks = GAME if blind else PAPER
     by_task = settings.decision == "task"
     env = UserVectorEnv(

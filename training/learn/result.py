@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from stackroute.training.learn.evaluation import provider_regret, throttled
 if TYPE_CHECKING:
     from stackroute.agents.learned import LearnedProvider, LearnedUser
     from stackroute.agents.providers import StaticProvider
-    from stackroute.analytic.game import FloatArray
     from stackroute.envs.policies import ProviderPolicy
     from stackroute.training.learn.evaluation import Evaluation
     from stackroute.training.learn.session import Curve
@@ -28,67 +27,49 @@ HELD_OUT_SEED = 2026
 _NEAR = 0.05
 
 
-@dataclass(frozen=True)
-class Regrets:
-    """A provider's exact relative regret over so many games: median, share of at most 1 %, and 95 % quantile."""
-
-    games: str
-    count: int
-    median: float
-    within_one_percent: float
-    p95: float
-
-    @classmethod
-    def of(cls, games: str, regret: FloatArray) -> Regrets:
-        """From the regrets, shape (n,), of games called so."""
-        near = float(np.mean(regret <= 0.01))
-        return cls(games, len(regret), float(np.median(regret)), near, float(np.quantile(regret, 0.95)))
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """In which share of so many games a provider throttles exactly if the equilibrium does."""
-
-    games: str
-    count: int
-    right: float
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """A provider in games on which nobody learned or was tuned.
-
-    Attributes:
-        regrets: In each stratum, and in all strata whose optimum is no true cascade.
-        throttling: The agreement on throttling over games that have a threshold P* of the churn penalty and lie at
-            least 5 % of P* from it, and over these and the games that have none, since throttling pays at no churn
-            penalty; empty without throttling.
-    """
-
-    regrets: tuple[Regrets, ...]
-    throttling: tuple[Agreement, ...]
+HeldOut = dict[str, list[dict[str, Any]]]
 
 
 def evaluate_held_out(provider: ProviderPolicy, *, throttling: bool) -> HeldOut:
-    """Evaluate a deterministic provider exactly in games stratified by regime, without any play."""
+    """Evaluate a deterministic provider exactly in games stratified by regime, without any play.
+
+    Returns:
+        Each with "games" in words and their "count":
+
+        - "regrets": "median", the share "within_one_percent" and the 95 % quantile "p95" of the regret, in each
+          stratum and in all strata whose optimum is no true cascade;
+        - "throttling": the share "right" in which it throttles exactly if the equilibrium does, over games that have a
+          threshold P* of the churn penalty and lie at least 5 % of P* from it, and over these and the games that have
+          none, since throttling pays at no churn penalty; empty without throttling.
+    """
     game = stratified_games(HELD_OUT_GAMES, seed=HELD_OUT_SEED)
     stratum, equilibrium = strata(game), solve(game, throttling=throttling)
     commitment = provider.commit(game, np.zeros((HELD_OUT_GAMES, 5)))
     regret = provider_regret(game, commitment, equilibrium.provider_cost)
     cascades = [Stratum.ONLY_REASONING_WORTH_CASCADE, Stratum.ONLY_STANDARD_WORTH_CASCADE]
-    groups = {kind.label: stratum == kind for kind in Stratum}
-    groups["all but the cascades"] = ~np.isin(stratum, cascades)
+    groups = {kind.label: regret[stratum == kind] for kind in Stratum}
+    groups["all but the cascades"] = regret[~np.isin(stratum, cascades)]
     threshold = throttling_gain(game).churn_penalty_high
-    has_none = np.isnan(threshold)
     away = np.abs(game.churn_penalty - threshold) > _NEAR * threshold
     right = throttled(game, commitment) == throttled(game, equilibrium.commitment)
-    agreements = {"with a threshold": away, "with and without one": away | has_none} if throttling else {}
-    return HeldOut(
-        regrets=tuple(Regrets.of(name, regret[those]) for name, those in groups.items()),
-        throttling=tuple(
-            Agreement(name, int(those.sum()), float(right[those].mean())) for name, those in agreements.items()
-        ),
-    )
+    agreements = {"with a threshold": right[away], "with and without one": right[away | np.isnan(threshold)]}
+    return {
+        "regrets": [
+            {
+                "games": name,
+                "count": len(those),
+                "median": float(np.median(those)),
+                "within_one_percent": float(np.mean(those <= 0.01)),
+                "p95": float(np.quantile(those, 0.95)),
+            }
+            for name, those in groups.items()
+        ],
+        "throttling": [
+            {"games": name, "count": len(those), "right": float(those.mean())}
+            for name, those in agreements.items()
+            if throttling
+        ],
+    }
 
 
 @dataclass(frozen=True)
@@ -102,7 +83,8 @@ class TrainedPair:
         stages: The pair after each part of the training, beside the exact equilibrium, by name; the final one last.
         curves: The curve of each stage of learning, by name.
         certified: Whether sampled play confirmed the final commitment; None where that was not asked for.
-        held_out: The provider in held-out games, where it learned a distribution of games; None where one game.
+        held_out: The provider in held-out games, as of `evaluate_held_out`, where it learned a distribution of games;
+            None where one game.
     """
 
     user: LearnedUser

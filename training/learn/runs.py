@@ -53,38 +53,26 @@ class RunSpec:
 _SPEC = TypeAdapter(RunSpec)
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished run.
-
-    Attributes:
-        spec: What determined it.
-        pair: The trained pair and everything measured about it.
-    """
-
-    spec: RunSpec
-    pair: TrainedPair
-
-    def report(self) -> dict[str, Any]:
-        """The run as JSON: what was learned beside the equilibrium, and both regrets, after each part."""
-        return {
-            "game": self.spec.config.name,
-            "throttling": self.spec.throttling,
-            "seed": self.spec.seed,
-            "scheme": self.spec.settings.scheme,
-            **asdict(self.pair.evaluation),
-            "certified": self.pair.certified,
-            "stages": [
-                {
-                    "stage": name,
-                    "provider_regret": evaluation.provider_regret,
-                    "user_regret": evaluation.user_regret,
-                    "learned": asdict(evaluation.learned),
-                }
-                for name, evaluation in self.pair.stages.items()
-            ],
-            **({"held_out": asdict(self.pair.held_out)} if self.pair.held_out else {}),
-        }
+def report(spec: RunSpec, pair: TrainedPair) -> dict[str, Any]:
+    """A run as JSON: what was learned beside the equilibrium, and both regrets, after each part."""
+    return {
+        "game": spec.config.name,
+        "throttling": spec.throttling,
+        "seed": spec.seed,
+        "scheme": spec.settings.scheme,
+        **asdict(pair.evaluation),
+        "certified": pair.certified,
+        "stages": [
+            {
+                "stage": name,
+                "provider_regret": evaluation.provider_regret,
+                "user_regret": evaluation.user_regret,
+                "learned": asdict(evaluation.learned),
+            }
+            for name, evaluation in pair.stages.items()
+        ],
+        **({"held_out": pair.held_out} if pair.held_out else {}),
+    }
 
 
 def read_spec(folder: Path) -> RunSpec:
@@ -116,7 +104,7 @@ def read_json(path: Path) -> Any:
 
 def run_game(
     spec: RunSpec, folder: Path, *, resume: bool = False, on_progress: OnProgress | None = None, logs: bool = True
-) -> Run:
+) -> TrainedPair:
     """Train on a game and write the report, the curves, the policies and the times to a folder.
 
     Args:
@@ -128,7 +116,7 @@ def run_game(
         logs: Whether to write TensorBoard logs.
 
     Returns:
-        The run.
+        The trained pair and everything measured about it.
 
     Raises:
         OutputError: The folder or a file cannot be written.
@@ -137,14 +125,13 @@ def run_game(
         start(spec, folder)
     session = Session(folder / STAGES, log_folder=folder / LOGS if logs else None, on_progress=on_progress)
     pair = train(spec.config.game, spec.settings, throttling=spec.throttling, seed=spec.seed, session=session)
-    run = Run(spec, pair)
     for name, player in ((USER, pair.user), (PROVIDER, pair.provider), (NETWORK, pair.network)):
         with replacing(folder / name) as unfinished:
             save_policy(player, unfinished)
     write_json(folder / CURVES, {name: asdict(curve) for name, curve in pair.curves.items()})
     write_json(folder / TIMES, {unit: round(spent, 2) for unit, spent in session.spent().items()})
-    write_json(folder / REPORT, run.report())
-    return run
+    write_json(folder / REPORT, report(spec, pair))
+    return pair
 
 
 def start(spec: RunSpec, folder: Path) -> None:

@@ -111,7 +111,7 @@ def test_without_throttling_nothing_is_delayed() -> None:
     commitment = made.provider.commit(random_games(300, seed=5), np.zeros((300, 5)))
     assert not commitment.delay.any()
     assert made.held_out is not None
-    assert made.held_out.throttling == ()
+    assert made.held_out["throttling"] == []
 
 
 def test_the_options_are_each_model_alone_delayed_and_mixed() -> None:
@@ -130,8 +130,8 @@ def test_games_come_in_equal_parts() -> None:
 
 
 def test_a_run_reports_the_held_out_games_by_stratum(pair: TrainedPair, tmp_path: Path) -> None:
-    run = run_game(RunSpec(load_game(NAME), settings(), throttling=True, seed=3), tmp_path)
-    assert_same(run.pair, pair)
+    made = run_game(RunSpec(load_game(NAME), settings(), throttling=True, seed=3), tmp_path)
+    assert_same(made, pair)
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["scheme"] == "joint_amortised"
     regrets = report["held_out"]["regrets"]
@@ -140,7 +140,7 @@ def test_a_run_reports_the_held_out_games_by_stratum(pair: TrainedPair, tmp_path
     finite, everything = report["held_out"]["throttling"]
     assert 0 < finite["count"] < everything["count"] <= 500
     assert 0 <= finite["right"] <= 1
-    assert evaluate_run(tmp_path) == run.pair.evaluation
+    assert evaluate_run(tmp_path) == made.evaluation
     assert len(list((tmp_path / "tensorboard").rglob("events.out.tfevents*"))) == 2
 
 

@@ -41,21 +41,21 @@ def test_at_the_cliff_the_two_tie_breakings_differ(cascade_game: Game) -> None:
 
 
 @pytest.mark.parametrize(
-    ("commitment", "expected"),
+    ("name", "commitment", "expected"),
     [
-        (Commitment.static(0), False),
-        (Commitment.cascade(0, 0.0, [0.5, 2.0]), False),
-        (Commitment.cascade(0, 0.0, [1.0, 0.0]), True),
-        (Commitment.cascade(0, 1.0, [0.0, 1.5]), True),
-        (Commitment.static(1, [2.0, 1.0]), False),
+        ("g7", Commitment.static(0), False),
+        ("g7", Commitment.cascade(0, 0.0, [0.5, 2.0]), False),
+        ("g7", Commitment.cascade(0, 0.0, [1.0, 0.0]), True),
+        ("g7", Commitment.cascade(0, 1.0, [0.0, 1.5]), True),
+        ("g7", Commitment.static(1, [2.0, 1.0]), False),
+        # Leaving anyway is not throttled.
+        ("g3", Commitment.cascade(0, 0.0, [1.0, 1.0]), False),
     ],
 )
-def test_throttled_means_that_delays_turn_staying_into_leaving(commitment: Commitment, expected: bool) -> None:
-    assert bool(throttled(load_game("g7").game, commitment)) is expected
-
-
-def test_leaving_anyway_is_not_throttled() -> None:
-    assert not throttled(load_game("g3").game, Commitment.cascade(0, 0.0, [1.0, 1.0]))
+def test_throttled_means_that_delays_turn_staying_into_leaving(
+    name: str, commitment: Commitment, expected: bool
+) -> None:
+    assert bool(throttled(load_game(name).game, commitment)) is expected
 
 
 def test_exploration_meets_every_kind_of_commitment(cascade_game: Game) -> None:

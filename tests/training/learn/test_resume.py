@@ -82,13 +82,11 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(
 
 
 def test_starting_again_forgets_the_earlier_run(tiny_settings: TinySettings, tmp_path: Path) -> None:
-    run_game(RunSpec(load_game("g1"), tiny_settings(), throttling=False, seed=5), tmp_path / "run")
-    other = RunSpec(load_game("g1"), tiny_settings(), throttling=False, seed=6)
-    start(other, tmp_path / "run")
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
-    run_game(other, tmp_path / "run", resume=True)
-    run_game(other, tmp_path / "other")
-    assert_same(tmp_path / "run", tmp_path / "other")
+    run_game(RunSpec(load_game("g1"), tiny_settings(), throttling=False, seed=5), tmp_path)
+    assert {"run.json", "report.json", "stages", "tensorboard", *PLAYERS} < {path.name for path in tmp_path.iterdir()}
+    start(RunSpec(load_game("g1"), tiny_settings(), throttling=False, seed=6), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    assert read_spec(tmp_path).seed == 6
 
 
 @pytest.mark.parametrize(
