@@ -23,9 +23,7 @@ app = typer.Typer(
     "train both players, and compare what they learned with the Stackelberg equilibrium.",
 )
 
-GameArgument = Annotated[
-    str, typer.Argument(metavar="GAME", help="A packaged name (see 'stackroute games') or the path of a .yaml file.")
-]
+GAME = typer.Argument(metavar="GAME", help="A packaged name (see 'stackroute games') or the path of a .yaml file.")
 SeedOption = Annotated[int, typer.Option(min=0, help="Fixes everything; the same seed gives the same result.")]
 ThrottlingOption = Annotated[bool, typer.Option("--throttling/--no-throttling", help="Allow delays.")]
 FolderOption = Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")]

@@ -16,8 +16,8 @@ from stackroute.training.cli import benchmark as benchmark
 from stackroute.training.cli import market as market
 from stackroute.training.cli import training as training
 from stackroute.training.cli.console import (
+    GAME,
     FolderOption,
-    GameArgument,
     JsonOption,
     ThrottlingOption,
     app,
@@ -31,7 +31,7 @@ from stackroute.training.cli.console import (
 
 @app.command("solve")
 def solve_command(
-    game: GameArgument,
+    game: Annotated[str, GAME],
     throttling: ThrottlingOption = False,
     changes: Annotated[
         list[str] | None,

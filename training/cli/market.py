@@ -107,9 +107,8 @@ def _show(market: Market) -> None:
     from stackroute.training.cli.display import table_of
     from stackroute.training.market import report
 
-    names = [pair.label for pair in market.listed]
     cells = market.pair_table[list(_SHOWN)].itertuples(index=False)
-    rows = [(name, *row) for name, row in zip(names, cells, strict=True)]
+    rows = [(pair.label, *row) for pair, row in zip(market.listed, cells, strict=True)]
     title = f"{market.table.name}: {len(market.table.models)} models, {len(market.pairs)} pairs"
     shown = table_of(("standard / reasoning", *_SHOWN), rows, title)
     shown.caption = f"The shares are of {market.draws:,} draws from what the measurements allow."

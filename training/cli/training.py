@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stackroute.training.cli.console import (
+    GAME,
     FolderOption,
     JsonOption,
     SeedOption,
@@ -28,31 +29,26 @@ if TYPE_CHECKING:
 _DEFAULT_SETTINGS = "follower_first"
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run of 'stackroute train'.")]
-SettingsOption = Annotated[
-    str, typer.Option(metavar="SETTINGS", help="Packaged training settings or the path of a .yaml file.")
-]
-SettingChanges = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Replace a setting, as in --set provider=provider_sac; repeatable."
-    ),
-]
 
 
 @app.command("train")
 def train_command(
-    game: Annotated[
-        str | None,
-        typer.Argument(metavar="GAME", help="A packaged name (see 'stackroute games') or the path of a .yaml file."),
-    ] = None,
+    game: Annotated[str | None, GAME] = None,
     throttling: ThrottlingOption = False,
     seed: SeedOption = 0,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Output folder; if not given, in runs/, named by what is trained."),
     ] = None,
-    settings: SettingsOption = _DEFAULT_SETTINGS,
-    changes: SettingChanges = None,
+    settings: Annotated[
+        str, typer.Option(metavar="SETTINGS", help="Packaged training settings or the path of a .yaml file.")
+    ] = _DEFAULT_SETTINGS,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Replace a setting, as in --set provider=provider_sac; repeatable."
+        ),
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Go on with the run in a folder; all else is as it was.")
     ] = None,
