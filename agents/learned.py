@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
 from stackroute.envs.actions import PATIENCE_LEVELS, PATIENCE_SPACE, ProviderActions, from_symmetric, listed
 from stackroute.envs.actions import symmetric_space as symmetric
@@ -17,6 +18,7 @@ from stackroute.envs.observations import PAPER, feature_space, observation_space
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    from stable_baselines3.common.base_class import BaseAlgorithm
 
     from stackroute.analytic import Commitment, Game
     from stackroute.analytic.game import FloatArray
@@ -43,7 +45,10 @@ class View:
             ValueError: Its observations are none of these.
         """
         if not isinstance(policy, BasePolicy):
-            raise TypeError(f"policy: {type(policy).__name__} is not allowed; expected a policy of stable-baselines3")
+            raise TypeError(
+                f"policy: {type(policy).__name__} is not allowed; expected a policy of stable-baselines3 (models of it "
+                "go into from_sb3)"
+            )
         space = policy.observation_space
         # A block of the game has more numbers than three times the models.
         most = max(sum(space.shape or ()) // 3, 1)
@@ -68,14 +73,117 @@ class View:
         observation = observe(game, commitment, blocks=self.blocks)
         return with_features(observation) if self.features else observation
 
+    def holds(self, observations: npt.NDArray[Any]) -> bool:
+        """Whether these are observations of games, shape (k, width), and nothing that was made of them."""
+        n = self.models
+        # Costs and penalty are divided by the largest cost plus the penalty.
+        money = observations[:, 2 * n : 3 * n].max(axis=-1) + observations[:, 3 * n]
+        in_space = (self.space.low <= observations) & (observations <= self.space.high)
+        return bool(in_space.all() and (np.isclose(money, 1.0) | (money == 0.0)).all())
 
-def _predicted(policy: BasePolicy, observation: npt.NDArray[np.float32], *, explores: bool = False) -> np.ndarray:
-    """The policy's actions, shape (..., *action shape)."""
-    action, _ = policy.predict(observation.reshape(-1, observation.shape[-1]), deterministic=not explores)
-    return np.asarray(action).reshape((*observation.shape[:-1], *(policy.action_space.shape or ())))
+
+@dataclass(frozen=True)
+class Normalisation:
+    """What `VecNormalize` of stable-baselines3 makes of observations: (x - mean) / sqrt(variance + epsilon), clipped.
+
+    Attributes:
+        mean: Shape (width,).
+        variance: Shape (width,).
+        epsilon: Added to the variance.
+        clip: The largest size of what comes out.
+    """
+
+    mean: tuple[float, ...]
+    variance: tuple[float, ...]
+    epsilon: float
+    clip: float
+
+    @classmethod
+    def of(cls, env: VecEnv | None) -> Self | None:
+        """The statistics as they are now of the `VecNormalize` that an environment is or is wrapped around."""
+        if env is not None and not isinstance(env, VecEnv):
+            raise TypeError(f"vec_normalize: {env!r} is not allowed; expected a VecNormalize, as of VecNormalize.load")
+        found = None if env is None else unwrap_vec_normalize(env)
+        if env is not None and found is None:
+            raise ValueError(f"vec_normalize: {env!r} is not allowed; expected a VecNormalize")
+        if found is None or not found.norm_obs:
+            return None
+        statistics: Any = found.obs_rms
+        mean, variance = statistics.mean.tolist(), statistics.var.tolist()
+        return cls(tuple(mean), tuple(variance), float(found.epsilon), float(found.clip_obs))
+
+    def __call__(self, observation: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The observations as the policy has seen them, shape (..., width)."""
+        scaled = (observation - np.array(self.mean)) / np.sqrt(np.array(self.variance) + self.epsilon)
+        shown: npt.NDArray[np.float32] = np.clip(scaled, -self.clip, self.clip).astype(np.float32)
+        return shown
 
 
-class LearnedUser:
+class _Learned:
+    """What both learned players are: a policy and what it observes."""
+
+    _blocks: tuple[tuple[Block, ...], ...]
+
+    def __init__(self, policy: BasePolicy, normalisation: Normalisation | None, explores: bool) -> None:
+        self.view = View.of(policy, *self._blocks)
+        self.policy, self.normalisation, self.explores = policy, normalisation, explores
+        if normalisation is not None and (len(normalisation.mean),) != self.view.space.shape:
+            raise ValueError(
+                f"normalisation: statistics of {len(normalisation.mean)} numbers are not allowed; expected those of "
+                f"observations of shape {self.view.space.shape}"
+            )
+
+    @classmethod
+    def from_sb3(cls, model: BaseAlgorithm, *, vec_normalize: VecEnv | None = None, **options: Any) -> Self:
+        """The player that a model of stable-baselines3 has learned, also one that was trained under `VecNormalize`.
+
+        Args:
+            model: The model.
+            vec_normalize: The `VecNormalize` whose statistics it was trained with, as of `VecNormalize.load`; None for
+                that of the model's own environment, where it has one.
+            **options: As for the class.
+
+        Returns:
+            The player, with the statistics as they are now.
+
+        Raises:
+            TypeError: It is no model of stable-baselines3, or no `VecNormalize`.
+            ValueError: The policy has other observations or actions, or what the model saw last was no observation of a
+                game: it was normalised, and the statistics are missing.
+        """
+        if not hasattr(model, "get_vec_normalize_env"):
+            raise TypeError(f"model: {type(model).__name__} is not allowed; expected a model of stable-baselines3")
+        envs = model.get_vec_normalize_env() if vec_normalize is None else vec_normalize
+        normalisation = Normalisation.of(envs)
+        player = cls(model.policy, normalisation=normalisation, **options)
+        if vec_normalize is None and normalisation is None:
+            player.check_trained_on(model._last_obs)
+        return player
+
+    def check_trained_on(self, observations: Any) -> None:
+        """Refuse what a model saw last, None or shape (k, width), where it cannot be what the environment gave.
+
+        Raises:
+            ValueError: Something was made of the observations, as `VecNormalize` does.
+        """
+        if observations is not None and not self.view.holds(np.asarray(observations)):
+            raise ValueError(
+                "model: it was trained on observations that were normalised or changed, as by VecNormalize; expected "
+                "from_sb3(model, vec_normalize=...) with its statistics"
+            )
+
+    def _observed(self, game: Game, commitment: Commitment | None = None) -> npt.NDArray[np.float32]:
+        observation = self.view.observe(game, commitment)
+        return observation if self.normalisation is None else self.normalisation(observation)
+
+    def _predicted(self, observation: npt.NDArray[np.float32]) -> np.ndarray:
+        """The policy's actions, shape (..., *action shape)."""
+        flat = observation.reshape(-1, observation.shape[-1])
+        action, _ = self.policy.predict(flat, deterministic=not self.explores)
+        return np.asarray(action).reshape((*observation.shape[:-1], *(self.policy.action_space.shape or ())))
+
+
+class LearnedUser(_Learned):
     """A user whose patience a policy has learned.
 
     Args:
@@ -83,6 +191,8 @@ class LearnedUser:
             with or without features. Its actions are Discrete(10), each one of `stackroute.envs.PATIENCE_LEVELS`; or a
             patience in [-1, 1], as of `stackroute.envs.sb3.VecEnv`, or in [0, 1]; or Discrete(2) as in User-v0, where
             the patience is the probability of re-prompting (for a value-based policy 0 or 1).
+        normalisation: What is made of observations before the policy sees them; `from_sb3` takes it from a model that
+            was trained under `VecNormalize`. A policy alone does not tell.
         explores: Whether its actions are drawn from its policy, as a learner draws them, with PyTorch's generator.
 
     Attributes:
@@ -93,9 +203,12 @@ class LearnedUser:
         ValueError: The policy has other observations or actions.
     """
 
-    def __init__(self, policy: BasePolicy, *, explores: bool = False) -> None:
-        self.view = View.of(policy, PAPER, GAME)
-        self.policy, self.explores = policy, explores
+    _blocks = (PAPER, GAME)
+
+    def __init__(
+        self, policy: BasePolicy, *, normalisation: Normalisation | None = None, explores: bool = False
+    ) -> None:
+        super().__init__(policy, normalisation, explores)
         choices = spaces.Discrete(len(PATIENCE_LEVELS))
         if policy.action_space not in (spaces.Discrete(2), choices, PATIENCE_SPACE, symmetric(PATIENCE_SPACE)):
             expected = f"Discrete(2), {choices} or a patience"
@@ -103,14 +216,14 @@ class LearnedUser:
 
     def patience(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
         """The learned patience, shape (...)."""
-        policy, actions, observation = self.policy, self.policy.action_space, self.view.observe(game, commitment)
+        policy, actions, observation = self.policy, self.policy.action_space, self._observed(game, commitment)
         if actions == spaces.Discrete(2) and isinstance(policy, ActorCriticPolicy):
             flat = torch.tensor(observation.reshape(-1, observation.shape[-1]), device=policy.device)
             with torch.no_grad():
                 distribution: Any = policy.get_distribution(flat).distribution
             re_prompts: FloatArray = distribution.probs[:, 0].cpu().numpy().astype(np.float64)
             return re_prompts.reshape(observation.shape[:-1])[()]
-        chosen = _predicted(policy, observation, explores=self.explores)
+        chosen = self._predicted(observation)
         if actions == spaces.Discrete(2):
             return 1.0 - chosen
         if isinstance(actions, spaces.Discrete):
@@ -132,7 +245,7 @@ def _checked_commitments(commitments: npt.ArrayLike, policy: BasePolicy) -> Floa
     return entries
 
 
-class LearnedProvider:
+class LearnedProvider(_Learned):
     """A provider whose commitment a policy has learned.
 
     Args:
@@ -141,6 +254,7 @@ class LearnedProvider:
             discrete; it plays the mean of its actions.
         commitments: The actions in [0, 1] that its discrete actions stand for, shape (k, width), as of
             `stackroute.envs.ProviderActions`; None for the grid with as many.
+        normalisation: As for `LearnedUser`.
         explores: Whether its actions are drawn from its policy instead, with PyTorch's generator.
 
     Attributes:
@@ -151,9 +265,17 @@ class LearnedProvider:
         ValueError: The policy has other observations or actions.
     """
 
-    def __init__(self, policy: BasePolicy, *, commitments: npt.ArrayLike | None = None, explores: bool = False) -> None:
-        self.view = View.of(policy, GAME)
-        self.policy, self.explores = policy, explores
+    _blocks = (GAME,)
+
+    def __init__(
+        self,
+        policy: BasePolicy,
+        *,
+        commitments: npt.ArrayLike | None = None,
+        normalisation: Normalisation | None = None,
+        explores: bool = False,
+    ) -> None:
+        super().__init__(policy, normalisation, explores)
         self.commitments = None if commitments is None else _checked_commitments(commitments, policy)
         self._actions = self._actions_of(policy.action_space)
         self._listed = self.commitments
@@ -179,11 +301,11 @@ class LearnedProvider:
 
     def commit(self, game: Game, random_numbers: FloatArray) -> Commitment:
         """The learned commitment, shape (...)."""
-        observation = self.view.observe(game)
+        observation = self._observed(game)
         if self.explores:
             shape = np.broadcast_shapes(game.shape, np.shape(random_numbers)[:-1])
             observation = np.broadcast_to(observation, (*shape, observation.shape[-1]))
-        action = _predicted(self.policy, observation, explores=self.explores)
+        action = self._predicted(observation)
         if self._listed is not None:
             action = listed(action, self._listed)
         elif self.policy.action_space == symmetric(self._actions.box):

@@ -85,8 +85,8 @@ def rebuild(
     return policy
 
 
-def load_sb3_policy(path: Path, *, trust: bool = False) -> BasePolicy:
-    """The policy of a model that stable-baselines3 saved as a .zip file.
+def load_sb3_policy(path: Path, *, trust: bool = False) -> tuple[BasePolicy, Any]:
+    """The policy of a model that stable-baselines3 saved as a .zip file, and the observations that it saw last.
 
     Such a file holds pickled objects: loading it runs whatever code its author put there.
 
@@ -95,7 +95,7 @@ def load_sb3_policy(path: Path, *, trust: bool = False) -> BasePolicy:
         trust: Whether the caller trusts its author.
 
     Returns:
-        The policy with its weights.
+        The policy with its weights, and the observations, None or shape (k, width).
 
     Raises:
         UntrustedFileError: `trust` is not given.
@@ -122,4 +122,4 @@ def load_sb3_policy(path: Path, *, trust: bool = False) -> BasePolicy:
     except Exception as error:
         raise PolicyFileError(f"{path}: not a model saved by stable-baselines3: {error}") from error
     policy.set_training_mode(False)
-    return policy
+    return policy, data.get("_last_obs")

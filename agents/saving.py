@@ -12,16 +12,12 @@ import numpy as np
 from gymnasium import spaces
 
 from stackroute.agents.errors import PolicyFileError
-from stackroute.agents.learned import LearnedProvider, LearnedUser, View
+from stackroute.agents.learned import LearnedProvider, LearnedUser, Normalisation, View
 from stackroute.agents.networks import describe, load_sb3_policy, rebuild
 from stackroute.agents.providers import StaticProvider
 from stackroute.analytic import Commitment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from stable_baselines3.common.policies import BasePolicy
-
     from stackroute.agents.networks import Weights
 
 Player = LearnedUser | LearnedProvider | StaticProvider
@@ -96,12 +92,14 @@ def load_provider(path: str | Path, *, trust: bool = False) -> LearnedProvider |
     return player
 
 
-def _player(path: Path, trust: bool, of: Callable[[BasePolicy], Player]) -> Player:
+def _player(path: Path, trust: bool, of: type[LearnedUser | LearnedProvider]) -> Player:
     if path.suffix != ".zip":
         return load_policy(path)
-    policy = load_sb3_policy(path, trust=trust)
+    policy, seen_last = load_sb3_policy(path, trust=trust)
     try:
-        return of(policy)
+        player = of(policy)
+        player.check_trained_on(seen_last)
+        return player
     except ValueError as error:
         raise PolicyFileError(f"{path}: {error}") from error
 
@@ -120,7 +118,10 @@ def _specified(player: Player) -> tuple[dict[str, Any], Weights]:
         raise TypeError(f"player: {player!r} is not allowed; expected a learned player or a StaticProvider")
     actions = _space_as_json(player.policy.action_space)
     network = {"view": asdict(player.view), "actions": actions, "network": describe(player.policy)}
-    return own | network, {name: tensor.cpu().numpy() for name, tensor in player.policy.state_dict().items()}
+    statistics = player.normalisation and asdict(player.normalisation)
+    return own | network | {"normalisation": statistics}, {
+        name: tensor.cpu().numpy() for name, tensor in player.policy.state_dict().items()
+    }
 
 
 def _built(content: dict[str, Any], weights: Weights) -> Player:
@@ -132,7 +133,11 @@ def _built(content: dict[str, Any], weights: Weights) -> Player:
     seen = content["view"]
     view = View(seen["models"], tuple(seen["blocks"]), seen["features"])
     policy = rebuild(content["network"], weights, view.space, _space_from_json(content["actions"]))
-    return LearnedUser(policy) if kind == "user" else LearnedProvider(policy, commitments=content["commitments"])
+    statistics = content.get("normalisation")
+    normalisation = Normalisation(**statistics) if statistics else None
+    if kind == "user":
+        return LearnedUser(policy, normalisation=normalisation)
+    return LearnedProvider(policy, commitments=content["commitments"], normalisation=normalisation)
 
 
 def _space_as_json(space: spaces.Space[Any]) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -5,6 +6,9 @@ import numpy as np
 import pytest
 
 from stackroute import Game
+
+# Read when PyTorch is first imported: its threads only wait for each other with networks as small as these.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
 from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 from stackroute import Commitment, Game
 from stackroute.agents import (
@@ -29,8 +31,10 @@ from stackroute.envs import (
     UserVectorEnv,
     observe,
 )
+from stackroute.envs.actions import from_symmetric
 from stackroute.envs.sb3 import VecEnv
 
+TRUSTED = pytest.mark.filterwarnings("ignore:.*runs code of whoever made this file")
 COMMITMENTS = Commitment.cascade([0, 0, 1], [0.0, 0.7, 0.0], [[0, 0], [0.1, 0.5], [0, 0.2]])
 
 
@@ -161,3 +165,81 @@ def test_players_of_any_number_of_models(tmp_path: Path, models: int, options: d
     patience = user.patience(game, made, np.zeros(()))
     assert load_user(tmp_path / "LearnedUser.npz").patience(game, made, np.zeros(())) == patience
     assert 0 <= patience <= 1
+
+
+def trained_under_normalisation(players: Any, **options: Any) -> tuple[PPO, VecNormalize]:
+    """A model whose policy is far from indifferent, and the statistics that it was trained with."""
+    envs = VecNormalize(VecEnv(players, seed=0), **options)
+    model = PPO("MlpPolicy", envs, n_steps=16, n_epochs=2, learning_rate=0.03, seed=0, device="cpu")
+    return model.learn(4 * 32), envs
+
+
+@TRUSTED
+@pytest.mark.parametrize("side", ["user", "provider"])
+def test_a_policy_sees_what_it_was_trained_on(random_games: Game, tmp_path: Path, side: str) -> None:
+    games = random_games[:20]
+    players: dict[str, Any] = {
+        "user": lambda: UserVectorEnv(4, games, "random", decision="task"),
+        "provider": lambda: ProviderVectorEnv(4, games, RationalUser()),
+    }
+    kind: Any = LearnedUser if side == "user" else LearnedProvider
+    model, envs = trained_under_normalisation(players[side](), clip_obs=1.5)
+
+    def played(player: Any) -> Any:
+        if side == "user":
+            return player.patience(games, COMMITMENTS[1], np.zeros(20))
+        return player.commit(games, np.zeros((20, 5))).transition
+
+    raw = observe(games, COMMITMENTS[1] if side == "user" else None, blocks=kind(model.policy).view.blocks)
+    expected, _ = model.predict(envs.normalize_obs(raw), deterministic=True)
+    player = kind.from_sb3(model)
+    if side == "user":
+        np.testing.assert_allclose(played(player), from_symmetric(expected[:, 0]), atol=1e-6)
+    assert np.abs(played(player) - played(kind(model.policy))).max() > 0.01
+
+    save_policy(player, tmp_path / "player.npz")
+    envs.save(str(tmp_path / "statistics.pkl"))
+    model.save(tmp_path / "model.zip")
+    alone = PPO.load(tmp_path / "model.zip")
+    statistics = VecNormalize.load(str(tmp_path / "statistics.pkl"), VecEnv(players[side]()))
+    loaded = (load_user if side == "user" else load_provider)(tmp_path / "player.npz")
+    for same in (loaded, kind.from_sb3(alone, vec_normalize=VecMonitor(statistics))):
+        np.testing.assert_array_equal(played(same), played(player))
+    with pytest.raises(ValueError, match=r"normalised or changed, .* expected from_sb3\(model, vec_normalize=\.\.\.\)"):
+        kind.from_sb3(alone)
+    with pytest.raises(PolicyFileError, match=r"model\.zip: .* normalised or changed"):
+        (load_user if side == "user" else load_provider)(tmp_path / "model.zip", trust=True)
+
+
+@TRUSTED
+def test_normalised_observations_are_noticed_in_one_game_and_rewards_do_not_matter(
+    cascade_game: Game, tmp_path: Path
+) -> None:
+    for options, refused in (({}, True), ({"norm_obs": False}, False)):
+        model, _ = trained_under_normalisation(ProviderVectorEnv(4, cascade_game, RationalUser()), **options)
+        model.save(tmp_path / "model.zip")
+        if refused:
+            with pytest.raises(PolicyFileError, match="normalised or changed"):
+                load_provider(tmp_path / "model.zip", trust=True)
+        else:
+            loaded = load_provider(tmp_path / "model.zip", trust=True)
+            numbers = np.zeros(5)
+            expected = LearnedProvider.from_sb3(model).commit(cascade_game, numbers)
+            np.testing.assert_array_equal(loaded.commit(cascade_game, numbers).transition, expected.transition)
+
+
+def test_statistics_of_something_else_are_errors(cascade_game: Game) -> None:
+    model, envs = trained_under_normalisation(choosing(cascade_game).env)
+    other = VecNormalize(VecEnv(ProviderVectorEnv(4, cascade_game, RationalUser())))
+    with pytest.raises(ValueError, match=r"statistics of 7 numbers .* expected those of observations of shape \(11,\)"):
+        LearnedUser.from_sb3(model, vec_normalize=other)
+    with pytest.raises(ValueError, match=r"vec_normalize: .* expected a VecNormalize"):
+        LearnedUser.from_sb3(model, vec_normalize=envs.venv)
+    for wrong in ("statistics.pkl", cascade_game):
+        with pytest.raises(TypeError, match=r"vec_normalize: .* expected a VecNormalize"):
+            LearnedUser.from_sb3(model, vec_normalize=wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"model: .* expected a model of stable-baselines3"):
+        LearnedUser.from_sb3(model.policy)  # type: ignore[arg-type]
+    wrapped = gymnasium.wrappers.NormalizeObservation(UserEnv(cascade_game))
+    with pytest.raises(ValueError, match=r"policy: observations Box\(-inf, inf"):
+        LearnedUser.from_sb3(PPO("MlpPolicy", wrapped, device="cpu"))
