@@ -35,7 +35,8 @@ def mean(scores: np.ndarray) -> np.ndarray:
 def percent(runs: pd.DataFrame, metric: str, statistic: Callable[..., np.ndarray], most: float = np.inf) -> str:
     """A statistic in percent with its interval."""
     found = estimate(statistic, by_task(runs, metric, most))
-    return f"{100 * found.value:.3g} [{100 * found.low:.3g}, {100 * found.high:.3g}]"
+    interval = "" if np.isnan(found.low) else f" [{100 * found.low:.3g}, {100 * found.high:.3g}]"
+    return f"{100 * found.value:.3g}{interval}"
 
 
 def share(true: pd.Series) -> str:

@@ -76,11 +76,13 @@ def _curves(suite: Suite, order: list[str], results: list[Result]) -> Figure:
     """The median regret against the tasks played."""
     figure = new_figure(4.4)
     axes = figure.subplots()
-    tasks = np.geomspace(1e4, max(suite.horizon, 2e4), 200)
+    played = as_table(results).groupby("algorithm")["tasks"].max()
+    tasks = np.geomspace(1e4, max(suite.horizon, 2e4, played.max()), 200)
     curves = median_curves(results, tasks)
     for name, look in _looks(order):
         if name in curves:
-            axes.plot(tasks, 100 * np.maximum(curves[name], _LEAST), **look)
+            label = name if played.get(name, 0) else f"{name} (no tasks counted)"
+            axes.plot(tasks, 100 * np.maximum(curves[name], _LEAST), **look | {"label": label})
     axes.set(title="Median regret over all runs", xscale="log", yscale="log")
     axes.set(xlabel="tasks played", ylabel="provider's exact regret, % (0 drawn as 0.01)")
     _legend(axes)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from stackroute.training.benchmark.algorithms import STAGE
 from stackroute.training.benchmark.results import as_table, read_plan, read_results, write_files
-from stackroute.training.benchmark.statistics import by_group, ranking, regrets_of
+from stackroute.training.benchmark.statistics import LEAST_RUNS, by_group, ranking, regrets_of
 from stackroute.training.output import RunError, markdown, output_folder, write_text
 
 if TYPE_CHECKING:
@@ -64,9 +64,8 @@ def as_markdown(
         f"{missing if planned > len(results) or failed else ''}Seeds {', '.join(map(str, plan.suite.seeds))}.",
         performance,
         "Regret is the provider's exact relative excess cost against the exact best response, in percent, cut off at "
-        "100 but for the worst. IQM: the interquartile mean over all runs, with a 95 % interval by bootstrap within "
-        "each task. A tier ends where an algorithm's interval lies wholly above that of the tier's first. P(better): "
-        "how likely a run beats one of the next algorithm on the same task.",
+        f"100 but for the worst. IQM: the interquartile mean over all runs, {_uncertainty(plan)} P(better): how likely "
+        "a run beats one of the next algorithm on the same task.",
         behaviour,
         "Means over finished runs but for the last three columns. On path: the regret with the learned answer in place "
         "of the exact one; exploitation is the difference. User loss: what the user gets less than at the equilibrium, "
@@ -84,6 +83,16 @@ def as_markdown(
     return markdown(parts)
 
 
+def _uncertainty(plan: Plan) -> str:
+    seeds = len(plan.suite.seeds)
+    if seeds < LEAST_RUNS:
+        return f"without intervals and tiers, for which {LEAST_RUNS} seeds are the least and {seeds} too few."
+    return (
+        "with a 95 % interval by bootstrap within each task. A tier ends where an algorithm's interval lies wholly "
+        "above that of the tier's first."
+    )
+
+
 def _by_algorithm(
     ranked: list[Ranked], regrets: pd.DataFrame, table: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -96,9 +105,10 @@ def _by_algorithm(
     performance, behaviour = [], []
     for one in ranked:
         regret, mine = regrets.loc[one.algorithm].to_numpy(), table[table["algorithm"] == one.algorithm]
+        played = mine["tasks"].median() / _MILLION
         performance.append(
             {
-                "tier": str(one.tier),
+                "tier": "" if one.tier is None else str(one.tier),
                 "algorithm": one.algorithm,
                 "regret, IQM [95 %]": _interval(one.regret, _percent),
                 "median": _percent(float(np.median(regret))),
@@ -106,7 +116,7 @@ def _by_algorithm(
                 "within 1 %": f"{(regret <= _NEAR).mean():.0%}",
                 "P(better than next)": _interval(one.better_than_next, "{:.2f}".format),
                 "area": _number(mine["area"].mean(), ".3f"),
-                "tasks played, millions": _number(mine["tasks"].median() / _MILLION, ".3g"),
+                "tasks played, millions": _number(played, ".3g") if played else "none",
                 "processor seconds": _number(mine["seconds"].median(), ".0f"),
             }
         )
@@ -184,4 +194,4 @@ def _interval(one: Estimate | None, text: Callable[[float], str]) -> str:
     if one is None:
         return ""
     value, low, high = (text(float(number)) for number in (one.value, one.low, one.high))
-    return f"{value} [{low}, {high}]"
+    return value if np.isnan(one.low) else f"{value} [{low}, {high}]"

@@ -29,12 +29,18 @@ RESAMPLES = 2_000
 WORST = 1.0
 """A regret counts at most as much, and a run that failed or is missing counts as much."""
 
+LEAST_RUNS = 3
+"""With fewer runs there are no intervals: a bootstrap of one has no width, and of two nearly none."""
+
 _PAIR_RESAMPLES = 500
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic of the scores themselves, with the ends of its 95 % confidence interval, each of shape () or (k,)."""
+    """A statistic of the scores themselves, with the ends of its 95 % confidence interval, each of shape () or (k,).
+
+    The ends are NaN where there are fewer than `LEAST_RUNS` runs.
+    """
 
     value: FloatArray
     low: FloatArray
@@ -47,13 +53,14 @@ class Ranked:
 
     Attributes:
         regret: The interquartile mean of its regret, with a stratified bootstrap interval.
-        tier: 1 for the best. A tier ends where an algorithm's interval lies wholly above that of the tier's first.
+        tier: 1 for the best. A tier ends where an algorithm's interval lies wholly above that of the tier's first; None
+            without intervals.
         better_than_next: How likely its run has a lower regret than one of the next algorithm on the same task.
     """
 
     algorithm: str
     regret: Estimate
-    tier: int
+    tier: int | None
     better_than_next: Estimate | None
 
 
@@ -81,11 +88,12 @@ def estimate(
         seed: Fixes them.
 
     Returns:
-        The estimate; where there is but one run both ends are the statistic itself.
+        The estimate.
     """
     value = statistic(*scores)
-    if len(scores[0]) == 1:
-        return Estimate(value, value, value)
+    if min(map(len, scores)) < LEAST_RUNS:
+        none = np.full_like(value, np.nan)
+        return Estimate(value, none, none)
     samples = [sample for one in scores for sample in ([one.T] if together else list(one.T))]
 
     def of_samples(*drawn: FloatArray, axis: int) -> FloatArray:
@@ -151,7 +159,7 @@ def ranking(regrets: pd.DataFrame, *, together: bool) -> list[Ranked]:
         if following is not None:
             lower = -scores[name], -scores[following]
             better = estimate(probability_of_improvement, *lower, together=together, resamples=_PAIR_RESAMPLES)
-        ranked.append(Ranked(name, mine, tier, better))
+        ranked.append(Ranked(name, mine, None if np.isnan(mine.low) else tier, better))
     return ranked
 
 

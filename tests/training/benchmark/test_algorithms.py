@@ -5,12 +5,14 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 
 from stackroute import Commitment, load_game, solve
 from stackroute.analytic import best_response, provider_cost, stratified_games
 from stackroute.configs import ConfigError
+from stackroute.envs import env, parallel_env
 from stackroute.training import Problem, Solution, register_algorithm
 from stackroute.training.benchmark.algorithms import ENTRY_POINTS, algorithm_names, find_algorithm
 from stackroute.training.benchmark.metrics import measure
@@ -75,6 +77,49 @@ def test_the_same_seed_gives_the_same_solution(name: str, monkeypatch: pytest.Mo
 
     assert learned(4) == learned(4)
     assert learned(4) != learned(5)
+
+
+def played_by(play: Callable[[], object]) -> int:
+    problem = Problem(load_game("g4b").game.reshape(1), throttling=False, seed=0)
+    play()
+    problem.add(0.0)
+    return problem.record.tasks[-1]
+
+
+def in_turns() -> None:
+    played = env("g4b")
+    for seed in range(3):
+        played.reset(seed=seed)
+        for agent in played.agent_iter():
+            over = played.terminations[agent] or played.truncations[agent]
+            played.step(None if over else played.action_space(agent).sample())
+
+
+def at_once() -> None:
+    played = parallel_env("g4b")
+    for seed in range(3):
+        played.reset(seed=seed)
+        while played.agents:
+            played.step({agent: played.action_space(agent).sample() for agent in played.agents})
+
+
+def one_by_one(name: str) -> None:
+    played = gymnasium.make(f"stackroute/{name}-v0", game="g4b")
+    for seed in range(3):
+        played.reset(seed=seed)
+        over = False
+        while not over:
+            _, _, terminated, truncated, _ = played.step(played.action_space.sample())
+            over = terminated or truncated
+
+
+@pytest.mark.parametrize(
+    "play",
+    [in_turns, at_once, lambda: one_by_one("Provider"), lambda: one_by_one("User")],
+    ids=["aec", "parallel", "provider", "user"],
+)
+def test_tasks_count_whichever_api_plays_them(play: Callable[[], object]) -> None:
+    assert played_by(play) == 3
 
 
 def test_a_table_holds_means() -> None:

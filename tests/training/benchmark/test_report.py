@@ -16,6 +16,8 @@ from stackroute.configs.benchmarks import Suite, load_suite
 from stackroute.training import Problem, Solution, register_algorithm
 from stackroute.training.benchmark import algorithms
 from stackroute.training.benchmark.metrics import measure
+from stackroute.training.benchmark.plots import _curves
+from stackroute.training.benchmark.problem import Record
 from stackroute.training.benchmark.report import as_markdown, write_report
 from stackroute.training.benchmark.results import Plan, Result, as_table, marl_eval
 from stackroute.training.benchmark.running import run_suite
@@ -55,74 +57,102 @@ def result(task: str, algorithm: str, seed: int, regret: float, **changes: objec
     return Result.model_validate(content | changes)
 
 
-REGRETS = {"poor": [0.5, 0.6, 0.7, 3.0], "good": [0.0, 0.0, 0.0, 0.0], "fair": [0.02, 0.01, 0.0, 0.03]}
+REGRETS = {
+    "poor": [0.5, 0.6, 0.55, 0.7, 3.0, 0.8],
+    "good": [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    "fair": [0.02, 0.01, 0.015, 0.0, 0.03, 0.02],
+}
 
 
 def made_up(regrets: dict[str, list[float]] = REGRETS) -> list[Result]:
-    """Results on the tasks "a" and "b" with seeds 0 and 1: the regrets in the order a0, a1, b0, b1."""
+    """Results on the tasks "a" and "b" with seeds 0, 1 and 2: the regrets in the order a0, a1, a2, b0, b1, b2."""
     return [
-        result(task, algorithm, seed, values[2 * k + seed])
+        result(task, algorithm, seed, values[3 * k + seed])
         for algorithm, values in regrets.items()
         for k, task in enumerate("ab")
-        for seed in (0, 1)
+        for seed in range(3)
     ]
 
 
 @pytest.fixture
 def suite(small_suite: SmallSuite) -> Suite:
-    return small_suite(algorithms=list(REGRETS))
+    return small_suite(algorithms=list(REGRETS), seeds=[0, 1, 2])
 
 
 def test_algorithms_are_ranked_in_tiers(suite: Suite) -> None:
     regrets = regrets_of(suite, as_table(made_up()))
     # A regret counts as 1 at most.
-    assert regrets.loc["poor"].to_numpy().tolist() == [[0.5, 0.7], [0.6, 1.0]]
+    assert regrets.loc["poor"].to_numpy().tolist() == [[0.5, 0.7], [0.6, 1.0], [0.55, 0.8]]
     ranked = ranking(regrets, together=False)
     assert [one.algorithm for one in ranked] == ["good", "fair", "poor"]
     poor = ranked[2]
-    assert poor.regret.value == interquartile_mean([[0.5, 0.6], [0.7, 1.0]])
+    assert poor.regret.value == interquartile_mean([[0.5, 0.6, 0.55], [0.7, 1.0, 0.8]])
     assert 0.5 <= poor.regret.low <= poor.regret.value <= poor.regret.high <= 1
     assert poor.tier == ranked[1].tier + 1
     assert ranked[0].better_than_next is not None
-    # All of good's four zeros beat fair but for the tie with its zero: on task b 1/2 of 2 x 2 pairs are ties.
-    assert ranked[0].better_than_next.value == pytest.approx((1 + (0.5 + 1) / 2) / 2)
+    # All of good's zeros beat fair but for the tie with its zero: on task b 1/3 of 3 x 3 pairs are ties.
+    assert ranked[0].better_than_next.value == pytest.approx((1 + (0.5 + 2) / 3) / 2)
     assert ranked[2].better_than_next is None
 
 
 def test_a_failed_run_counts_as_the_worst(suite: Suite) -> None:
     results = made_up()
-    results[4] = result("a", "good", 0, 0.0, error="it failed", groups={}, curve={})
+    results[6] = result("a", "good", 0, 0.0, error="it failed", groups={}, curve={})
     regrets = regrets_of(suite, as_table(results))
-    assert sorted(regrets.loc["good"].to_numpy().ravel()) == [0, 0, 0, 1]
-    assert by_group(regrets).loc["good"].tolist() == [0.5, 0.0]
-    assert median_curves(results[4:5], np.array([2_000.0]))["good"].tolist() == [1.0]
+    assert sorted(regrets.loc["good"].to_numpy().ravel()) == [0, 0, 0, 0, 0, 1]
+    assert by_group(regrets).loc["good"].tolist() == [0.0, 0.0]
+    assert median_curves(results[6:7], np.array([2_000.0]))["good"].tolist() == [1.0]
 
 
 def test_groups_and_curves(suite: Suite) -> None:
     medians = by_group(regrets_of(suite, as_table(made_up())))
     assert medians.columns.tolist() == ["a", "b"]
-    np.testing.assert_allclose(medians.loc[list(REGRETS)], [[0.55, 0.85], [0, 0], [0.015, 0.015]])
+    np.testing.assert_allclose(medians.loc[list(REGRETS)], [[0.55, 0.8], [0, 0], [0.015, 0.02]])
     curves = median_curves(made_up(), np.array([1.0, 10.0, 999.0, 1_000.0, 1e6]))
-    np.testing.assert_allclose(curves["fair"], [1, 1, 1, 0.015, 0.015])
+    np.testing.assert_allclose(curves["fair"], [1, 1, 1, 0.0175, 0.0175])
 
 
 def test_the_report_says_what_was_measured(suite: Suite) -> None:
     results = made_up({"exact": REGRETS["good"], "random": REGRETS["poor"]})
-    results[7] = result("b", "random", 1, 0.0, error="OverflowError: too much", groups={}, curve={})
+    results[10] = result("b", "random", 1, 0.0, error="OverflowError: too much", groups={}, curve={})
     asked = suite.model_copy(update={"algorithms": ["exact", "random"]})
-    plan = Plan(suite=asked, versions={"python": "3.99"}, units=dict.fromkeys("abcdefgh", ""))
+    plan = Plan(suite=asked, versions={"python": "3.99"}, units=dict.fromkeys("abcdefghijkl", ""))
     regrets = regrets_of(asked, as_table(results))
     text = as_markdown(plan, ranking(regrets, together=False), regrets, results, ["heat-map.png"])
     words = " ".join(text.split())
-    assert "7 of 8 runs are finished, 1 failed" in words
+    assert "11 of 12 runs are finished, 1 failed" in words
     assert "| 1 | exact | 0 [0, 0] | 0 | 0 | 100% |" in words
     assert "| 7 (100%) | never |" in words
+    assert "with a 95 % interval" in words
     assert "- failed: random, b, seed 1: OverflowError: too much" in words
     assert "![heat-map](heat-map.png)" in words
     assert "A run that failed or is missing counts as a regret of 100 %." in words
     assert "- `random`: About random." in words
     assert "Versions: python 3.99." in words
     assert "nan" not in words
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_seeds_give_no_intervals_and_no_tiers(suite: Suite, seeds: int) -> None:
+    results = [one for one in made_up() if one.seed < seeds]
+    asked = suite.model_copy(update={"seeds": list(range(seeds))})
+    regrets = regrets_of(asked, as_table(results))
+    ranked = ranking(regrets, together=False)
+    assert [one.tier for one in ranked] == [None] * 3
+    text = as_markdown(Plan(suite=asked, versions={}, units={}), ranked, regrets, results)
+    assert f"without intervals and tiers, for which 3 seeds are the least and {seeds} too few" in text
+    assert "[0" not in text
+    assert "nan" not in text
+
+
+def test_curves_go_as_far_as_the_longest_and_say_what_was_not_counted(suite: Suite) -> None:
+    results = [
+        result(task, algorithm, 0, 0.1, totals={"tasks": played}, curve=Record([played], [1.0], [0.1]))
+        for task, algorithm, played in (("a", "long", 10**7), ("b", "long", 10**5), ("a", "given", 0))
+    ]
+    (axes,) = _curves(suite, ["long", "given"], results).axes
+    assert axes.lines[0].get_xdata().max() == pytest.approx(10**7)
+    assert [line.get_label() for line in axes.lines] == ["long", "given (no tasks counted)"]
 
 
 def test_marl_eval_has_its_layout() -> None:
@@ -171,7 +201,7 @@ def test_the_commands(small_suite: SmallSuite, tmp_path: Path, stackroute: Stack
         assert f"Wrote benchmarks/mine/{name}" in shown
     assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
     text = " ".join((folder / "report.md").read_text().split())
-    assert "| 1 | exact | 0 [0, 0] |" in text
+    assert "| | exact | 0 |" in text
     assert "4 of 4 runs are finished" in text
     assert set(json.loads((folder / "marl-eval.json").read_text())["stackroute"]["static-g1"]["guess"]) == {"seed_0"}
     code, _, errors = stackroute(*command)
@@ -228,6 +258,6 @@ def test_the_tables_of_the_findings(tmp_path: Path) -> None:
     ]
     table = pd.read_parquet(tmp_path / "results.parquet").set_index(["algorithm", "game"])
     excess = f"{100 * table.loc[('best_static', 'g5b'), 'provider_regret'].iloc[0]:.3g}"
-    assert rows[0][4] == f"{excess} [{excess}, {excess}]"
+    assert rows[0][4] == excess
     # Two of two: the lower end is that of Clopper and Pearson, (0.025)^(1/2).
     assert rows[0][3] == "2 of 2 [16%, 100%]"

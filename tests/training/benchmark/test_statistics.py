@@ -66,28 +66,33 @@ def test_runs_are_resampled_within_each_task_and_together_if_asked() -> None:
     constant = np.tile([0.0, 1.0, 5.0], (4, 1))
     assert estimate(mean, constant) == Estimate(2.0, 2.0, 2.0)
     # The sum of two runs that mirror each other is fixed only where both are resampled at once.
-    mirrored = np.array([[0.0, 1.0], [1.0, 0.0]])
+    mirrored = np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]])
     assert estimate(mean, mirrored, together=True) == Estimate(0.5, 0.5, 0.5)
-    assert estimate(mean, mirrored) == Estimate(0.5, 0.0, 1.0)
+    found = estimate(mean, mirrored)
+    assert found.low < found.value < found.high
 
 
 def test_algorithms_are_resampled_independently() -> None:
-    scores = np.array([[0.0], [1.0]])
+    scores = np.array([[0.0], [1.0], [1.0]])
 
     def difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         return mean(one) - mean(other)
 
     for together in (False, True):
-        assert estimate(difference, scores, scores, together=together) == Estimate(0.0, -1.0, 1.0)
+        found = estimate(difference, scores, scores, together=together)
+        assert found.low < found.value == 0 < found.high
 
 
-def test_a_statistic_may_have_several_values_and_one_run_has_no_width() -> None:
+def test_a_statistic_may_have_several_values_and_few_runs_have_no_interval() -> None:
     scores = np.random.default_rng(5).random((6, 2))
     found = estimate(lambda drawn: share_within(drawn, [-0.1, 0.5, 1.0]), scores)
     assert found.low.shape == found.high.shape == (3,)
     assert (found.low[0], found.high[0], found.low[2], found.high[2]) == (0, 0, 1, 1)
     assert found.low[1] < found.value[1] < found.high[1]
-    assert estimate(interquartile_mean, scores[:1]).low == interquartile_mean(scores[:1])
+    for runs in (1, 2):
+        found = estimate(mean, scores[:runs])
+        assert found.value == scores[:runs].mean()
+        assert np.isnan([found.low, found.high]).all()
 
 
 def test_an_interval_covers_the_truth() -> None:
