@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stackroute.envs.tasks import Seeds
     from stackroute.envs.variant import Variant
 
-LOOKAHEAD = 16
+LOOKAHEAD = 4
 """Tasks of a slot for which a provider's policy is asked to commit at once."""
 
 _REDRAWN = 2**40
