@@ -11,7 +11,7 @@ import tempfile
 from contextlib import contextmanager, nullcontext
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -50,13 +50,17 @@ def cache_folder() -> Path | None:
 
 @contextmanager
 def _caching() -> Iterator[bool]:
-    """Set numba's folder while a function is decorated; gives whether there is one."""
-    folder, others = cache_folder(), _numba.config.CACHE_DIR
-    _numba.config.CACHE_DIR = str(folder or "")
+    """Set numba's folder while a function is decorated or compiled; gives whether there is one.
+
+    NUMBA_DISABLE_JIT is for the functions of others: Python cannot run these, on records and words of 64 bits.
+    """
+    folder, config = cache_folder(), _numba.config
+    others = config.CACHE_DIR, config.DISABLE_JIT
+    config.CACHE_DIR, config.DISABLE_JIT = str(folder or ""), 0
     try:
         yield folder is not None
     finally:
-        _numba.config.CACHE_DIR = others
+        config.CACHE_DIR, config.DISABLE_JIT = others
 
 
 def compiled(**options: Any) -> Callable[[_Function], _Function]:
@@ -71,8 +75,10 @@ def compiled(**options: Any) -> Callable[[_Function], _Function]:
 
     def decorate(function: _Function) -> _Function:
         with _caching() as cached:
-            made: _Function = numba.njit(cache=cached, **options)(function)
-        return made
+            made: Any = numba.njit(cache=cached, **options)(function)
+        # It compiles when it is called.
+        made._compile_for_args = _caching()(made._compile_for_args)
+        return cast("_Function", made)
 
     return decorate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from dataclasses import dataclass
 from functools import cached_property
@@ -247,7 +248,8 @@ def answers_from(actions: npt.ArrayLike, shape: tuple[int, ...]) -> npt.NDArray[
 
 def patience_space(kind: ActionKind) -> spaces.Box | spaces.Discrete[Any]:
     """The actions of a user that chooses its patience once for a task."""
-    return spaces.Discrete(len(PATIENCE_LEVELS)) if kind == "grid" else PATIENCE_SPACE
+    # Every environment has its own: a space has random numbers.
+    return spaces.Discrete(len(PATIENCE_LEVELS)) if kind == "grid" else copy.deepcopy(PATIENCE_SPACE)
 
 
 def patience_from(actions: npt.ArrayLike, kind: ActionKind, shape: tuple[int, ...]) -> FloatArray:

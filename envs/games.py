@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, Self, SupportsIndex
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, SupportsIndex
 
 import numpy as np
 
 from stackroute.analytic import Game
 from stackroute.configs import GameConfig, load_game
+from stackroute.configs.loading import validated
 from stackroute.envs.observations import unit_of_money
 
-GameLike = Game | GameConfig | str | Path
-"""A game, one that was loaded, the name of a packaged one, or the path of a YAML file."""
+if TYPE_CHECKING:
+    from gymnasium.envs.registration import EnvSpec
+
+GameLike = Game | GameConfig | Mapping[str, Any] | str | Path
+"""A game, one that was loaded, their numbers by name, the name of a packaged one, or the path of a YAML file."""
 
 GamesLike = GameLike | Sequence[GameLike]
 """What tasks are drawn from: one game, a batch of games, or a list of what stands for a game."""
@@ -58,8 +63,8 @@ def find_games(game: GamesLike) -> tuple[Game, list[Labels], list[DisplayUnits]]
     """The games that an environment draws its tasks from.
 
     Args:
-        game: A game or a batch of shape (m,), one that was loaded, the name of a packaged one, the path of a YAML
-            file, or a list of these.
+        game: A game or a batch of shape (m,), one that was loaded, either of them as `plain` gives it, the name of a
+            packaged one, the path of a YAML file, or a list of these.
 
     Returns:
         A batch of shape (m,), what the models of each are called, and its units.
@@ -77,6 +82,8 @@ def find_games(game: GamesLike) -> tuple[Game, list[Labels], list[DisplayUnits]]
         if len(sizes) > 1:
             raise ValueError(f"game: games of {sizes} models are not allowed together; expected one number of models")
         return Game.concatenate(games_each), list(chain(*labels_each)), list(chain(*units_each))
+    if isinstance(game, Mapping):
+        game = validated(dict(game), "game", GameConfig) if "models" in game else Game(**game)
     config = load_game(game) if isinstance(game, str | Path) else game
     found = config.game if isinstance(config, GameConfig) else config
     if not isinstance(found, Game):
@@ -88,6 +95,36 @@ def find_games(game: GamesLike) -> tuple[Game, list[Labels], list[DisplayUnits]]
         raise ValueError(f"game: a batch of shape {found.shape} is not allowed; expected one game, or one axis of them")
     games = found if found.shape else found.reshape(1)
     return games, [labels] * len(games), [units] * len(games)
+
+
+def plain(value: Any) -> Any:
+    """Arguments of an environment as data that JSON can hold, from which the same environment can be made."""
+    if isinstance(value, Game):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, GameConfig):
+        return value.model_dump(exclude_none=True)
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {name: plain(one) for name, one in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+class Specified:
+    """An environment whose specification in Gymnasium's registry can be written as JSON, with its games in it."""
+
+    _spec: EnvSpec | None = None
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """How `gymnasium.make` or `make_vec` made it."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = spec and replace(spec, kwargs=plain(spec.kwargs))
 
 
 def in_relative_units(games: Game) -> Game:

@@ -11,7 +11,7 @@ from stackroute.envs import rendering, rules
 from stackroute.envs.games import count
 from stackroute.envs.policies import StatefulUserPolicy, find_user, patience_by_model
 from stackroute.envs.single import SingleTask
-from stackroute.envs.tasks import Rollouts, Tasks, UserTurns
+from stackroute.envs.tasks import OUTCOMES, Rollouts, Tasks, UserTurns
 from stackroute.envs.variant import Variant
 from stackroute.envs.vector import TaskVectorEnv
 
@@ -89,8 +89,7 @@ class _ServedTasks:
             if k == 0:
                 first_rows = tasks.rows.copy()
         tasks.rows[:] = first_rows
-        names = (*rules.PARTS, "passes", "solved", "abandoned")
-        return {name: totals[:, k] / self.each for k, name in enumerate(names)}
+        return {name: totals[:, k] / self.each for k, name in enumerate(OUTCOMES)}
 
     def choose(self, actions: FloatArray, after_step: Callable[[], None] | None = None) -> Infos:
         """Serve the next pass of every task; where it fails, the user answers."""
@@ -103,6 +102,16 @@ class _ServedTasks:
         parts += tasks.parts
         where = {"pass": tasks.rows["passes"].astype(np.int64), "model": tasks.rows["model"].astype(np.int64)}
         return {**dict(zip(rules.PARTS, parts.T, strict=True)), **where}
+
+    def begun(self) -> Infos:
+        """The infos before the first move, under the names of all other infos."""
+        zero = np.zeros(self.tasks.size)
+        if self.by_pass:
+            return dict.fromkeys(rules.PARTS, zero) | {
+                "pass": zero.astype(np.int64),
+                "model": zero.astype(np.int64) - 1,
+            }
+        return dict.fromkeys(OUTCOMES, zero)
 
 
 class ProviderEnv(SingleTask, gymnasium.Env[Any, Any]):
@@ -185,7 +194,7 @@ class ProviderEnv(SingleTask, gymnasium.Env[Any, Any]):
         self._seed(seed)
         self._served.begin(None, reseeded=reseeded)
         self._show()
-        return self._observed(), {}
+        return self._observed(), {name: array[0].item() for name, array in self._served.begun().items()}
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Commit, and serve the tasks or the pass.
@@ -222,6 +231,7 @@ class ProviderVectorEnv(TaskVectorEnv):
         game: As for `ProviderEnv`.
         user: As for `ProviderEnv`.
         tasks_per_commitment: As for `ProviderEnv`.
+        max_episode_steps: As for `UserVectorEnv`.
         render_mode: None: many slots have no picture.
         **options: As for `ProviderEnv`.
     """
@@ -233,13 +243,14 @@ class ProviderVectorEnv(TaskVectorEnv):
         user: str | AnyUserPolicy = "rational",
         *,
         tasks_per_commitment: int = 1,
+        max_episode_steps: int | None = None,
         render_mode: None = None,
         **options: Unpack[Options],
     ) -> None:
         variant = Variant.of(game, **options)
         self.user = find_user(user)
         self._served = _ServedTasks(variant, count("num_envs", num_envs), self.user, tasks_per_commitment)
-        self._set_up(self._served.tasks, "provider", variant.actions.space, render_mode)
+        self._set_up(self._served.tasks, "provider", variant.actions.space, max_episode_steps, render_mode)
 
     def _advance(self, actions: Any) -> tuple[FloatArray, BoolArray, BoolArray]:
         rows = self.variant.actions.rows(actions, (self.num_envs,))
@@ -247,12 +258,13 @@ class ProviderVectorEnv(TaskVectorEnv):
             self.step_infos = self._served.choose(rows)
             terminated, truncated = self._ends()
         else:
-            self.final_observation = self.observation
+            observed = self.observation
             self.step_infos = self._served.commit(rows)
-            terminated = np.ones(self.num_envs, dtype=bool)
-            truncated = ~terminated
-            self._begin(None)
+            terminated, truncated = self._ends_at_once(observed)
         return -(self.step_infos["service_cost"] + self.step_infos["churn_penalty"]), terminated, truncated
 
     def _begin(self, slots: npt.NDArray[np.int64] | None, *, reseeded: bool = False) -> None:
         self._served.begin(slots, reseeded=reseeded)
+
+    def _reset_infos(self) -> Infos:
+        return self._served.begun()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.error import ResetNeeded
 
 from stackroute.envs import rules
+from stackroute.envs.games import Specified
 from stackroute.envs.rendering import Episode, Pass, Rendered
 from stackroute.envs.tasks import task_seed
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _STATUS: dict[int, Status] = {rules.SOLVED: "solved", rules.ABANDONED: "abandoned", rules.TRUNCATED: "truncated"}
 
 
-class SingleTask(Rendered):
+class SingleTask(Specified, Rendered):
     """Base of the environments of a single task.
 
     Attributes:

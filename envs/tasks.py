@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     Seeds = int | Sequence[int] | IntArray
 
+OUTCOMES = (*rules.PARTS, "passes", "solved", "abandoned")
+"""What is known of the tasks of a commitment: means over them."""
+
 tasks_played = 0
 """How many tasks this process has begun in any API; one that is played with several patiences counts once."""
 
@@ -325,8 +328,7 @@ class Rollouts(NamedTuple):
             "solved" and "abandoned".
         """
         outcome = self._run(rules.roll_out, patience)
-        names = (*rules.PARTS, "passes", "solved", "abandoned")
-        return {name: outcome[:, k] for k, name in enumerate(names)}
+        return {name: outcome[:, k] for k, name in enumerate(OUTCOMES)}
 
     def compare(self, patience: FloatArray) -> FloatArray:
         """What patiences are worth to the user after a failed first pass, all on the same tasks.

@@ -76,8 +76,18 @@ class _AskedUsers:
             "value": tasks.parts[:, VALUE].copy(),
             "pass": tasks.rows["passes"].astype(np.int64),
             "model": tasks.rows["model"].astype(np.int64),
+            "first_latency": tasks.first_latency,
         }
         return tasks.rewards[1].copy(), infos
+
+    def begun(self) -> dict[str, npt.NDArray[Any]]:
+        """The infos of tasks whose first pass has failed, under the names of all other infos."""
+        tasks = self.tasks
+        names = ("latency", "value") if self.decision == "pass" else ("utility", "utility_of_staying")
+        infos: dict[str, npt.NDArray[Any]] = {name: np.zeros(tasks.size) for name in names}
+        if self.decision == "pass":
+            infos |= {"pass": tasks.rows["passes"].astype(np.int64), "model": tasks.rows["model"].astype(np.int64)}
+        return infos | {"first_latency": tasks.first_latency}
 
     def settle(self, patience: FloatArray) -> tuple[FloatArray, dict[str, npt.NDArray[Any]]]:
         """Play all tasks with a patience, shape (n,); returns the users' rewards and the infos."""
@@ -86,7 +96,8 @@ class _AskedUsers:
         utility = Rollouts(
             tasks.variant, rows["seed"], rows["number"], self.each, rows["game"], tasks.commitment(), begun=1
         ).compare(compared)
-        return utility[:, 0], {"utility": utility[:, 0], "utility_of_staying": utility[:, 1]}
+        infos = {"utility": utility[:, 0], "utility_of_staying": utility[:, 1], "first_latency": tasks.first_latency}
+        return utility[:, 0], infos
 
 
 class UserEnv(SingleTask, gymnasium.Env[Any, Any]):
@@ -119,8 +130,8 @@ class UserEnv(SingleTask, gymnasium.Env[Any, Any]):
     out.
 
     ## Starting State
-    A task whose first pass has failed; `info` of `reset` holds that pass's latency (`first_latency`). The game is the
-    one given, or drawn from those given: equally often where the user observes the game and the commitment. Where one
+    A task whose first pass has failed; `info` has that pass's latency (`first_latency`). The game is the one given,
+     or drawn from those given: equally often where the user observes the game and the commitment. Where one
     of them is hidden, games and commitments come up in proportion to how often their first pass fails.
 
     ## Episode End
@@ -176,7 +187,7 @@ class UserEnv(SingleTask, gymnasium.Env[Any, Any]):
         self.tasks.begin()
         self._record()
         self._show()
-        return self._observed(), {"first_latency": self.tasks.first_latency[0].item()}
+        return self._observed(), {name: array[0].item() for name, array in self._asked.begun().items()}
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Answer the failed pass, or all of the task's with `decision="task"`.
@@ -220,6 +231,7 @@ class UserVectorEnv(TaskVectorEnv):
         decision: As for `UserEnv`.
         tasks_per_commitment: As for `UserEnv`.
         lookahead: Tasks of a slot for which the provider commits at once; 1 where it learns meanwhile.
+        max_episode_steps: Steps after which an episode is truncated, as by Gymnasium's `TimeLimit`; None for no limit.
         render_mode: None: many slots have no picture.
         **options: As for `UserEnv`.
     """
@@ -235,6 +247,7 @@ class UserVectorEnv(TaskVectorEnv):
         decision: Decision = "pass",
         tasks_per_commitment: int = 1,
         lookahead: int = LOOKAHEAD,
+        max_episode_steps: int | None = None,
         render_mode: None = None,
         **options: Unpack[Options],
     ) -> None:
@@ -242,7 +255,7 @@ class UserVectorEnv(TaskVectorEnv):
         self.provider = find_provider(provider, variant.actions)
         size = count("num_envs", num_envs)
         self._asked = _AskedUsers(variant, size, self.provider, decision, tasks_per_commitment, lookahead)
-        self._set_up(self._asked.tasks, "user", self._asked.action_space, render_mode)
+        self._set_up(self._asked.tasks, "user", self._asked.action_space, max_episode_steps, render_mode)
 
     def _advance(self, actions: Any) -> tuple[FloatArray, BoolArray, BoolArray]:
         shape = (self.num_envs,)
@@ -251,13 +264,10 @@ class UserVectorEnv(TaskVectorEnv):
             return rewards, *self._ends()
         patience = patience_from(actions, self.variant.actions.kind, shape)
         rewards, self.step_infos = self._asked.settle(patience)
-        self.final_observation = self.observation
-        self._begin(None)
-        terminated = np.ones(self.num_envs, dtype=bool)
-        return rewards, terminated, ~terminated
+        return rewards, *self._ends_at_once(self.observation)
 
     def _begin(self, slots: npt.NDArray[np.int64] | None, *, reseeded: bool = False) -> None:
         self.tasks.begin(slots)
 
     def _reset_infos(self) -> dict[str, npt.NDArray[Any]]:
-        return {"first_latency": self.tasks.first_latency}
+        return self._asked.begun()

@@ -111,7 +111,8 @@ class Variant:
             known = [*Options.__annotations__, *_ARGUMENTS]
             close = difflib.get_close_matches(unknown[0], known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(Options.__annotations__)}"
-            raise TypeError(f"{unknown[0]}: no such option; {hint}")
+            # In Python's own words: TorchRL and others look for them.
+            raise TypeError(f"got an unexpected keyword argument {unknown[0]!r}; {hint}")
         throttling = options.get("throttling", True)
         if not isinstance(throttling, bool | np.bool_):
             raise ValueError(f"throttling: {throttling!r} is not allowed; expected True or False")

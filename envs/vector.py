@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from stackroute.envs.games import Specified, count
 from stackroute.envs.tasks import task_seed
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     Step = tuple[Observations, FloatArray, BoolArray, BoolArray, dict[str, Any]]
 
 
-class TaskVectorEnv(VectorEnv[Any, Any, Any]):
+class TaskVectorEnv(Specified, VectorEnv[Any, Any, Any]):
     """Base of the vector environments: a slot whose episode ends begins the next in the same step.
 
     Attributes:
@@ -39,7 +41,14 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
 
     metadata = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012
 
-    def _set_up(self, tasks: Tasks, player: Player, action_space: spaces.Space[Any], render_mode: str | None) -> None:
+    def _set_up(
+        self,
+        tasks: Tasks,
+        player: Player,
+        action_space: spaces.Space[Any],
+        max_episode_steps: int | None,
+        render_mode: str | None,
+    ) -> None:
         if render_mode is not None:
             raise ValueError(
                 f"render_mode: {render_mode!r} is not allowed; expected None: only single environments render"
@@ -51,8 +60,13 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         self.single_action_space = action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(action_space, self.num_envs)
-        self.step_infos: dict[str, npt.NDArray[Any]] = {}
         self._columns = self.variant.columns[player]
+        self.step_infos: dict[str, npt.NDArray[Any]] = {}
+        self.final_observation = np.zeros_like(self.observation)
+        # Gymnasium's -1 is no limit either.
+        unlimited = max_episode_steps is None or max_episode_steps == -1
+        self._most_steps = math.inf if unlimited else count("max_episode_steps", max_episode_steps or 0)
+        self._steps = np.zeros(self.num_envs, dtype=np.int64)
         self._ready = False
 
     @property
@@ -83,6 +97,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         if seeds is not None:
             self.tasks.seed(seeds)
         super().reset(seed=seed if isinstance(seed, int) else None)
+        self._steps[:] = 0
         self._begin(None, reseeded=seeds is not None)
         self._ready = True
         return self.observation, _masked(self._reset_infos(), np.ones(self.num_envs, dtype=bool))
@@ -103,12 +118,15 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         """
         rewards, terminated, truncated = self.advance(actions)
         over = terminated | truncated
-        infos = _masked(self.step_infos, ~over)
+        infos: dict[str, Any] = _masked(self.step_infos, ~over)
         if over.any():
+            begun = self._reset_infos()
+            infos = {name: np.where(over, begun[name], array) for name, array in self.step_infos.items()}
+            infos = _masked(infos, np.ones_like(over))
             last = np.full(self.num_envs, None, dtype=object)
             last[over] = np.fromiter(self.final_observation[over], dtype=object)
             infos |= {"final_obs": last, "_final_obs": over, "final_info": _masked(self.step_infos, over)}
-            infos |= {"_final_info": over, **_masked(self._reset_infos(), over)}
+            infos |= {"_final_info": over}
         return self.observation, rewards, terminated, truncated, infos
 
     def advance(self, actions: Any) -> tuple[FloatArray, BoolArray, BoolArray]:
@@ -126,17 +144,27 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         raise NotImplementedError
 
     def _reset_infos(self) -> dict[str, npt.NDArray[Any]]:
-        """The infos of episodes that begin, shape (n,) each."""
-        return {}
+        """The infos of episodes that begin, shape (n,) each, under the names of `step_infos`."""
+        raise NotImplementedError
 
     def _ends(self) -> tuple[BoolArray, BoolArray]:
-        """Keep what was observed last, begin anew where a task is over; returns terminations and truncations."""
+        """Keep what was observed last, begin anew where an episode is over; returns terminations and truncations."""
         terminated, truncated = self.tasks.ends.copy()
         self.final_observation = self.observation
-        over = self.tasks.over
+        self._steps += 1
+        truncated |= self._steps >= self._most_steps
+        over = np.flatnonzero(terminated | truncated)
         if len(over):
-            self._begin(over.copy())
+            self._steps[over] = 0
+            self._begin(over)
         return terminated, truncated
+
+    def _ends_at_once(self, observation: Observations) -> tuple[BoolArray, BoolArray]:
+        """The same where every episode is over after one step."""
+        self.final_observation = observation
+        self._begin(None)
+        terminated = np.ones(self.num_envs, dtype=bool)
+        return terminated, np.full_like(terminated, self._most_steps == 1)
 
 
 def _masked(values: Mapping[str, npt.NDArray[Any]], where: BoolArray) -> dict[str, Any]:

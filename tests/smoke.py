@@ -1,5 +1,6 @@
 """Checks an installed wheel outside the checkout, with the core dependencies only; not collected by pytest."""
 
+import importlib.metadata
 import importlib.util
 from pathlib import Path
 
@@ -24,6 +25,9 @@ assert "pass 1 on" in pair.render()
 many = gymnasium.make_vec("stackroute/Provider-v0", num_envs=4, game=["g1", "g4b"])
 many.reset(seed=1)
 many.step(many.action_space.sample())
+
+(plugin,) = importlib.metadata.entry_points(group="gymnasium.envs", name="stackroute")
+plugin.load()()
 
 user = gymnasium.make("stackroute/User-v0", game="g4b", provider="equilibrium")
 user.reset(seed=1)

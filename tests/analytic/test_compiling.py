@@ -59,6 +59,23 @@ def test_machine_code_follows_the_sources_and_stays_out_of_the_package(package: 
     assert files(package) == sources
 
 
+def test_kernels_are_compiled_where_numba_is_to_compile_nothing_else() -> None:
+    play = """
+import numba, numpy
+import stackroute
+print(stackroute.envs.RoutingBatch("g1", size=3, seed=3, throttling=False).step([[0.0, 0.5]] * 3, [0] * 3).terminated)
+print(numba.config.DISABLE_JIT, isinstance(numba.njit(lambda x: x), numba.core.dispatcher.Dispatcher))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", play],
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "[False  True False]\n1 False\n"
+
+
 def test_numba_s_own_setting_is_honoured_and_kept(package: Path, tmp_path: Path) -> None:
     cache = tmp_path / "numba"
     assert run(package, NUMBA_CACHE_DIR=str(cache), XDG_CACHE_HOME=str(tmp_path / "no")) == [

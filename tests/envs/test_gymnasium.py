@@ -3,6 +3,8 @@
 import copy
 import json
 import pickle
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,63 @@ def test_a_spec_is_a_text() -> None:
     np.testing.assert_equal(play(gymnasium.make(EnvSpec.from_json(made.spec.to_json())), 3, 20), play(made, 3, 20))
 
 
+@pytest.mark.parametrize(
+    ("name", "game"),
+    [
+        ("User", Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5)),
+        ("Provider", Game([[0.1, 0.8], [1 / 3, 0.6]], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5)),
+        ("User", GAMES[2]),
+        ("Provider", [GAMES[0], GAMES[1].game, "g5"]),
+    ],
+)
+def test_a_spec_with_its_games_is_a_text(name: str, game: Any) -> None:
+    made = make(name, game=game, max_passes=np.int64(9))
+    again = gymnasium.make(EnvSpec.from_json(made.spec.to_json()))
+    np.testing.assert_equal(play(again, 3, 12), play(made, 3, 12))
+    assert again.unwrapped.variant.labels == made.unwrapped.variant.labels
+    assert (
+        json.loads(gymnasium.make_vec(f"stackroute/{name}-v0", 2, game=game).spec.to_json())["kwargs"]["num_envs"] == 2
+    )
+
+
+def test_numbers_of_no_game_are_errors() -> None:
+    for numbers, message in (({"success": [0.5]}, "cost"), ({"models": []}, r"game: .* missing key|expected|at least")):
+        with pytest.raises((TypeError, ValueError), match=message):
+            make("User", game=numbers)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("Provider", {}),
+        ("Provider", {"routing": "pass"}),
+        ("Provider", {"user": CountingUser(3), "tasks_per_commitment": 2}),
+        ("User", {}),
+        ("User", {"decision": "task"}),
+    ],
+)
+def test_infos_have_the_same_names_and_types_after_reset_and_step(name: str, options: dict[str, Any]) -> None:
+    returned = play(make(name, **options), 3, 12)
+    kinds = [{key: type(value) for key, value in parts[-1].items()} for parts in returned]
+    assert {len(parts) for parts in returned} == {2, 5}
+    assert all(kind == kinds[0] for kind in kinds)
+
+
+def test_every_environment_has_spaces_of_its_own() -> None:
+    one, other = make("User", decision="task"), make("User", decision="task")
+    other.action_space.seed(1)
+    expected = [other.action_space.sample() for _ in range(3)]
+    other.action_space.seed(1)
+    one.action_space.seed(2)
+    np.testing.assert_array_equal([other.action_space.sample() for _ in range(3)], expected)
+
+
+def test_processes_that_have_not_imported_the_package_find_it_by_its_name() -> None:
+    ask = "import gymnasium; print(gymnasium.make('stackroute:stackroute/User-v0').spec.id)"
+    ran = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True, timeout=100)
+    assert ran.stdout == "stackroute/User-v0\n"
+
+
 def test_a_time_limit_truncates_and_the_next_episode_is_a_new_task(hopeless: Game) -> None:
     limited = TimeLimit(UserEnv(hopeless), 3)
     limited.reset(seed=0)
@@ -162,7 +221,7 @@ def test_a_first_pass_that_never_fails_has_failed_all_the_same() -> None:
     single = UserEnv(certain, "equilibrium")
     observation, info = single.reset(seed=0)
     assert single.observation_space.contains(observation)
-    assert info == {"first_latency": 0.1}
+    assert info["first_latency"] == 0.1
     assert single.step(RE_PROMPT)[1:4] == (0.9, True, False)
 
 

@@ -119,6 +119,28 @@ def test_hundreds_of_steps_are_the_same_for_the_policies_of_the_package(
     assert assert_same_play(vector, reference, 150) > 50
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "limit"),
+    [
+        ("User", {}, 3),
+        ("User", {"provider": "equilibrium", "max_passes": 3}, 2),
+        ("Provider", {"routing": "pass", "user": FixedPatienceUser(0.9)}, 2),
+        ("Provider", {}, 1),
+        ("Provider", {}, 3),
+        ("User", {"decision": "task"}, 1),
+        ("User", {}, -1),
+    ],
+)
+def test_a_time_limit_is_that_of_gymnasium(name: str, options: dict[str, Any], limit: int) -> None:
+    options |= {"game": GAMES, "max_episode_steps": limit}
+    own = {"vector_kwargs": {"autoreset_mode": AutoresetMode.SAME_STEP}, **options}
+    native = gymnasium.make_vec(f"stackroute/{name}-v0", SLOTS, **options)
+    reference = gymnasium.make_vec(f"stackroute/{name}-v0", SLOTS, vectorization_mode="sync", **own)
+    assert_same_play(native, reference, 45)
+    with pytest.raises(ValueError, match="max_episode_steps: 0 is not allowed"):
+        gymnasium.make_vec(f"stackroute/{name}-v0", SLOTS, max_episode_steps=0)
+
+
 @pytest.mark.parametrize(("name", "native"), [("Provider", ProviderVectorEnv), ("User", UserVectorEnv)])
 def test_make_vec_gives_the_native_vector_and_gymnasium_s_own(name: str, native: type) -> None:
     identifier, routing = f"stackroute/{name}-v0", "pass" if name == "Provider" else "lottery"
