@@ -38,14 +38,25 @@ class InvalidGameError(ValueError):
         return f"{self.field}: {self.value} is not allowed; expected {self.allowed}"
 
 
+def as_array(value: npt.ArrayLike) -> npt.NDArray[Any]:
+    """A value as an array; ValueError, with what is expected, where it is a ragged list or has masked entries."""
+    parts = value if isinstance(value, list | tuple) else (value,)
+    if any(isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part) for part in parts):
+        raise ValueError("an array without masked entries")
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError("a regular array") from None
+
+
 def as_floats(name: str, value: npt.ArrayLike) -> FloatArray:
     """Convert a value to a float64 array of its own."""
     try:
-        array = np.asarray(value)
-    except ValueError:
-        raise InvalidGameError(name, repr(value), "numbers in a regular array") from None
+        array = as_array(value)
+    except ValueError as error:
+        raise InvalidGameError(name, " ".join(repr(value).split()), f"numbers in {error}") from None
     if array.dtype.kind not in "fiu":
-        raise InvalidGameError(name, repr(value), "a real number or an array of real numbers")
+        raise InvalidGameError(name, " ".join(repr(value).split()), "a real number or an array of real numbers")
     return array.astype(np.float64)
 
 

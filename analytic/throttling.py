@@ -24,7 +24,8 @@ class ThrottlingGain:
         provider_gain: J* without delays minus J* with them, money, >= 0, shape (...).
         user_loss: U* without delays minus U* with them, utility, shape (...), at the equilibrium that is best for the
             user; negative where the user gains, because the provider then serves another model.
-        user_loss_worst: The same at the equilibrium that is worst for the user; delays go up to the value.
+        user_loss_worst: The same at the equilibrium that is worst for the user, where delays go up to the value; equal
+            to `user_loss` where throttling does not pay.
         churn_penalty_low: Throttling pays only for churn penalties above this one, money, shape (...); -infinity where
             there is no such bound, NaN where throttling pays at no churn penalty.
         churn_penalty_high: P*: throttling pays only for churn penalties below this one; NaN likewise.
@@ -97,7 +98,7 @@ def throttling_gain(game: Game) -> ThrottlingGain:
         pays=pays[()],
         provider_gain=np.where(pays, np.maximum(free.provider_cost - slow.provider_cost, 0.0), 0.0)[()],
         user_loss=(free.user_utility - slow.user_utility)[()],
-        user_loss_worst=(free.user_utility - slow.user_utility_worst)[()],
+        user_loss_worst=(free.user_utility - np.where(pays, slow.user_utility_worst, slow.user_utility))[()],
         churn_penalty_low=low[()],
         churn_penalty_high=high[()],
         least=least,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, model_validator
+from pydantic import Field, model_validator
 
 from stackroute.analytic import Game, InvalidGameError
 from stackroute.configs.loading import Settings, packaged, read_settings
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _SECONDS = {"seconds": 1.0, "minutes": 60.0}
 _SECONDS_PER_HOUR = 3600.0
+
+# With more, products and ratios may not be finite.
+Amount = Annotated[float, Field(ge=0, le=1e12)]
+PositiveAmount = Annotated[float, Field(gt=0, le=1e12)]
 
 
 class Units(Settings):
@@ -41,8 +45,8 @@ class Model(Settings):
 
     label: str
     success: Annotated[float, Field(gt=0, lt=1)]
-    cost: NonNegativeFloat
-    latency: NonNegativeFloat
+    cost: Amount
+    latency: Amount
 
 
 class GameConfig(Settings):
@@ -63,9 +67,9 @@ class GameConfig(Settings):
     description: str
     units: Units
     models: Annotated[list[Model], Field(min_length=1)]
-    value: PositiveFloat
-    churn_penalty: NonNegativeFloat
-    waiting_cost_per_hour: PositiveFloat | None = None
+    value: PositiveAmount
+    churn_penalty: Amount
+    waiting_cost_per_hour: PositiveAmount | None = None
     sources: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")

@@ -14,6 +14,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
+from stackroute.configs.text import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,7 +32,7 @@ class ConfigError(ValueError):
     """A settings file cannot be used; the message is one line that names file, key and what is allowed."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(one_line(message))
 
 
 class Settings(BaseModel):
@@ -46,6 +48,8 @@ class Settings(BaseModel):
         for key in [key for key in content if key not in known] if isinstance(content, dict) else ():
             near = difflib.get_close_matches(str(key), known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
+            # In {cost: 0,5} the comma begins another key.
+            hint = "; decimals follow a point" if isinstance(key, int) else hint
             raise PydanticCustomError("unknown", f"{key}: unknown key; allowed keys: {', '.join(known)}{hint}")
         return content
 
@@ -63,13 +67,13 @@ def read_settings(name: str | Path, folder: str, schema: type[_T] | TypeAdapter[
         ConfigError: No such name or file, a file that is not YAML, or a key or value that is not allowed.
     """
     label, path = str(name), Path(name)
-    if path.suffix not in (".yaml", ".yml"):
+    if path.suffix.lower() not in (".yaml", ".yml"):
         available = packaged(folder)
         if label.lower() not in available:
             near = difflib.get_close_matches(label.lower(), available, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            listed = ", ".join(available)
-            raise ConfigError(f"{label!r} is not a packaged name; {hint}expected a .yaml file or one of: {listed}")
+            allowed = f"one of: {', '.join(available)}" if folder != "games" else "a name that 'stackroute games' lists"
+            raise ConfigError(f"{label!r} is not a packaged name; {hint}expected a .yaml file or {allowed}")
         path = available[label.lower()]
     content = _parse(read_text(path, label), label)
     if not isinstance(content, dict):
@@ -77,23 +81,20 @@ def read_settings(name: str | Path, folder: str, schema: type[_T] | TypeAdapter[
     return validated(content, label, schema)
 
 
-def read_text(path: Path, label: str, otherwise: str = "") -> str:
-    """The text of a file.
-
-    Args:
-        path: The file.
-        label: What to call it in an error.
-        otherwise: What else was possible, for the error.
-
-    Raises:
-        ConfigError: It cannot be read, or is not in UTF-8.
-    """
+def read_text(path: Path, label: str) -> str:
+    """The text of a file in UTF-8; ConfigError where it cannot be read, or is in no UTF-8."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_bytes(path, label).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{label}: not a text file in UTF-8") from None
+
+
+def read_bytes(path: Path, label: str, otherwise: str = "") -> bytes:
+    """The content of a file; ConfigError, with what else was possible, where it cannot be read."""
+    try:
+        return path.read_bytes()
     except FileNotFoundError:
         raise ConfigError(f"{label}: no such file{otherwise}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{label}: not a text file in UTF-8{otherwise}") from None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{label!r}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
 

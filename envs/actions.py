@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium import spaces
 
 from stackroute.analytic import Commitment
+from stackroute.analytic.game import as_array
 from stackroute.envs import rules
 from stackroute.envs.observations import ROUTINGS, Routing
 
@@ -196,15 +197,11 @@ class ProviderActions:
 
 
 def regular(action: npt.ArrayLike) -> npt.NDArray[Any]:
-    """An action as an array.
-
-    Raises:
-        ValueError: It is a ragged list.
-    """
+    """An action as an array; ValueError where it is a ragged list or has masked entries."""
     try:
-        return np.asarray(action)
-    except ValueError:
-        raise ValueError(f"action: {action!r} is not allowed; expected a regular array") from None
+        return as_array(action)
+    except ValueError as error:
+        raise ValueError(f"action: {action!r} is not allowed; expected {error}") from None
 
 
 def for_kernel(array: npt.NDArray[Any], dtype: type[np.generic] = np.float64) -> npt.NDArray[Any]:

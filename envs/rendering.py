@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.error import DependencyNotInstalled
 
+from stackroute.configs.text import one_line
+
 if TYPE_CHECKING:
     from stackroute.analytic import Commitment
     from stackroute.envs.games import DisplayUnits
@@ -78,7 +80,7 @@ class Episode:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The labels, each on one line."""
-        return tuple(" ".join(label.split()) for label in self.labels)
+        return tuple(one_line(label) for label in self.labels)
 
     @cached_property
     def totals(self) -> dict[str, float]:

@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from stackroute.configs.text import drawable, font_families, shortened
 from stackroute.envs.rendering import number
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def draw(episode: Episode) -> Image:
     Returns:
         The image, shape (640, 960, 3).
     """
-    episode = replace(episode, labels=tuple(_shortened(name) for name in episode.names))
+    episode = replace(episode, labels=tuple(shortened(drawable(name), _LONGEST_LABEL) for name in episode.names))
     figure = Figure((WIDTH / _DOTS_PER_INCH, HEIGHT / _DOTS_PER_INCH), _DOTS_PER_INCH, facecolor="white")
     canvas = FigureCanvasAgg(figure)
     title = f"Task {episode.number}: {episode.standing_in_words()}"
@@ -123,15 +124,11 @@ def _write(
     figure: Figure, x: float, y: float, text: str, room: float = WIDTH - 2 * _MARGIN, *, size: int = _TEXT, **look: Any
 ) -> None:
     """Write a line at a place in pixels from the upper left corner, cut short where it is wider than its room."""
-    look = {"color": _INK, "va": "center", "family": "DejaVu Sans", "usetex": False, "parse_math": False, **look}
+    look = {"color": _INK, "va": "center", "family": font_families(), "usetex": False, "parse_math": False, **look}
     line = figure.text(x / WIDTH, 1 - y / HEIGHT, text, fontsize=size * 72 / _DOTS_PER_INCH, **look)
     while len(text) > 1 and line.get_window_extent().width > room:
         text = text[:-1]
         line.set_text(f"{text.rstrip()}…")
-
-
-def _shortened(label: str) -> str:
-    return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1].rstrip()}…"
 
 
 def _capitalised(text: str) -> str:

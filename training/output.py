@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import platform
+import re
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from stackroute.configs.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,8 +81,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 def markdown(parts: Iterable[str | pd.DataFrame]) -> str:
-    """A report as Markdown: paragraphs and tables, of which empty ones are left out."""
+    """A report as Markdown: paragraphs and tables, of which empty ones are left out; cells are `escaped`."""
     texts = (
-        part if isinstance(part, str) else str(part.to_markdown(index=False, disable_numparse=True)) for part in parts
+        part
+        if isinstance(part, str)
+        else str(part.map(lambda cell: escaped(str(cell))).to_markdown(index=False, disable_numparse=True))
+        for part in parts
     )
     return "\n\n".join(text for text in texts if text) + "\n"
+
+
+def escaped(text: str) -> str:
+    """A text that is not ours, such as the name of a model, on one line of Markdown without effect on it."""
+    safe = re.sub(r"[\\|*`]", r"\\\g<0>", html.escape(one_line(text), quote=False))
+    return re.sub(r"\](?=[(\[])", r"]\\", safe)

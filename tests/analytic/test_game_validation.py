@@ -54,6 +54,9 @@ def cascade(**arguments: Any) -> Commitment:
     ("make", "arguments", "named", "shown", "allowed"),
     [
         (game, {"success": [0.5, 1.2]}, "success[1]", "1.2", PROBABILITY),
+        (game, {"success": np.ma.array([0.5, 0.8], mask=[False, True])}, "success", "masked", "without masked entries"),
+        (game, {"cost": [np.ma.array([0.5, 0.8], mask=[0, 1])]}, "cost", "masked", "without masked entries"),
+        (cascade, {"probability": np.ma.array(0.5, mask=True)}, "probability", "masked", "without masked entries"),
         (game, {"success": [0, 0.8]}, "success[0]", "0.0", PROBABILITY),
         (game, {"success": [0.5, 1]}, "success[1]", "1.0", PROBABILITY),
         (game, {"success": [-0.1, 0.8]}, "success[0]", "-0.1", PROBABILITY),

@@ -50,6 +50,8 @@ def test_it_pays_in_exactly_two_cases(games: Game) -> None:
     np.testing.assert_allclose(gain.provider_gain, saved, atol=1e-11 * free.provider_cost.max())
     np.testing.assert_allclose(gain.user_loss, free.user_utility - slow.user_utility)
     assert (gain.provider_gain >= 0).all()
+    cruel = np.where(pays, free.user_utility - slow.user_utility_worst, gain.user_loss)
+    np.testing.assert_array_equal(gain.user_loss_worst, cruel)
 
     # The user leaves after one pass; without a gain nothing is delayed, unless the user is better off.
     assert not slow.patience[pays].any()

@@ -31,7 +31,7 @@ SIZE = 2
 ALWAYS: list[Any] = [
     *(None, "re-prompt", "", object(), {}, [], NAN, np.inf, [NAN], np.zeros((3, 2)), np.array(["0", "0"])),
     *([None, None], np.array([0.1, 0.2], dtype=object), np.array([0.1, 0.2j]), np.datetime64("2020"), 2**70),
-    *([[0.1], [0.1, 0.2]], [0.1, [0.2]]),
+    *([[0.1], [0.1, 0.2]], [0.1, [0.2]], np.ma.array([0.0, 0.25], mask=[False, True]), np.ma.array(0, mask=True)),
 ]
 NOT_A_BOX: list[Any] = [*ALWAYS, True, 0, 0.5, [True, False], [[0.1, 0.2]], [0.1], [0.1, 0.2, 0.3]]
 NOT_A_BOX += [[0.0, 1.5], [-1e-9, 0.0], [0.0, NAN], [0.0, np.inf], np.float32([0, 2])]

@@ -165,9 +165,16 @@ def test_nothing_is_cut_off_at_the_edges(name: str, unit: float) -> None:
         assert len(transcript(stage).splitlines()) == 3 + passes
 
 
-def test_letters_that_the_font_lacks_are_drawn_as_boxes() -> None:
-    with pytest.warns(UserWarning, match="Glyph"):
-        assert timeline.draw(episode((0,), labels=("模型", "o3"))).min() == 0
+def test_letters_that_the_font_lacks_are_drawn_as_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stackroute.configs.text._letters", lambda: set(map(chr, range(32, 127))))
+    image, escaped = (
+        timeline.draw(episode((0,), labels=(name, "o3"))) for name in ("模型🦙", r"\u6a21\u578b\U0001f999")
+    )
+    np.testing.assert_array_equal(image, escaped)
+
+
+def test_a_name_cannot_command_the_terminal() -> None:
+    assert r"pass 1 on red\x1b[31m: cost" in transcript(episode((0,), labels=("red\x1b[31m", "o3")))
 
 
 def test_a_picture_does_not_depend_on_the_settings_of_matplotlib() -> None:

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from stackroute.configs.text import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from rich.text import Text
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,7 +33,15 @@ ThrottlingOption = Annotated[bool, typer.Option("--throttling/--no-throttling", 
 FolderOption = Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
-console = Console(markup=False)
+
+class _Console(Console):
+    """A terminal that shows what is in a text, and does nothing that the text commands."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text, kept="\n\t"), **options)
+
+
+console = _Console(markup=False, emoji=False)
 
 _PACKAGES = {
     "train": ("stable_baselines3", "sb3_contrib", "tensorboard"),
@@ -49,8 +61,13 @@ def require(*extras: str) -> None:
 
 def fail(message: Any, code: int = 2) -> NoReturn:
     """End with one line on standard error."""
-    print(f"error: {message}" if code == 2 else message, file=sys.stderr)
+    to_errors(f"error: {message}" if code == 2 else message)
     raise SystemExit(code)
+
+
+def to_errors(message: Any) -> None:
+    """Print a line on standard error."""
+    print(visible(str(message), kept="\n"), file=sys.stderr)
 
 
 @contextmanager

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from stackroute.training.cli.console import FolderOption, JsonOption, SeedOption, app, console, print_json
+from stackroute.training.cli.console import FolderOption, JsonOption, SeedOption, app, console, print_json, to_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from stackroute.training.market.report import Market
 
-_STEPS = 5
+_STEPS, _MOST_STEPS = 5, 1_000
+_MOST_LISTED = 200
+_MOST_MONEY = 1e12
+_EXAMPLES = {"columns": "success=p", "unit": "success=percent"}
 _SHOWN = ("the provider serves", "users would choose", "share misaligned", "throttling pays", "share throttling")
 
 
@@ -25,6 +31,13 @@ def calibrate_command(
     columns: Annotated[
         str | None,
         typer.Option(metavar="NAMES", help="What your file calls the columns, as in success=p,cost=usd,latency=s."),
+    ] = None,
+    unit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=UNIT", help="As in success=percent, cost=usd/1k, latency=ms; repeatable."),
+    ] = None,
+    decimal: Annotated[
+        Literal["point", "comma"] | None, typer.Option(help="What decimals follow, where the numbers do not show it.")
     ] = None,
     pair: Annotated[
         list[str] | None, typer.Option(metavar="STANDARD:REASONING", help="Only this pair; repeatable.")
@@ -38,8 +51,10 @@ def calibrate_command(
     churn_penalty: Annotated[
         str, typer.Option(metavar="MONEY", help="What an abandoned task costs the provider, one or several.")
     ] = "0.1",
-    money: Annotated[str, typer.Option(help="The unit: USD, EUR, GBP or abstract.")] = "USD",
-    limit: Annotated[int, typer.Option(min=1, help="Pairs that are reported one by one.")] = 12,
+    money: Annotated[
+        str | None, typer.Option(help="USD, EUR, GBP or abstract; by default what the table says, or USD.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=_MOST_LISTED, help="Pairs that are reported one by one.")] = 12,
     draws: Annotated[int, typer.Option(min=1, help="Draws of the numbers from their measurement errors.")] = 1_000,
     seed: SeedOption = 0,
     out: FolderOption = Path("market"),
@@ -49,7 +64,8 @@ def calibrate_command(
 
     MODELS has a row for each model and the columns model, success (of a pass, 0 to 1), cost (money of a pass) and
     latency (seconds of a pass); if known also success_error, cost_error, latency_error (standard errors), count (tasks
-    measured) and second_success (of a second pass after a failed first).
+    measured) and second_success (of a second pass after a failed first). Units may be others: those that --unit, the
+    header ("Success %", "$/1k", "p50 latency (ms)") or all cells of a column say.
 
     Every two models of which one is better, dearer and slower are a game. For each: which model theory lets the
     provider serve, whether users would choose it, when slowing down pays, how sure that is given the measurement
@@ -58,24 +74,29 @@ def calibrate_command(
     Examples:
     stackroute calibrate aider --pair gpt-4.1:o3 --value 1:15 --churn-penalty 0.05,0.1,1
 
-    stackroute calibrate mine.csv --columns success=accuracy,latency=seconds --waiting-cost 12
+    stackroute calibrate mine.csv --columns success=accuracy --unit success=percent,cost=usd/1k --waiting-cost 12
     """
+    from stackroute.configs import ConfigError
     from stackroute.configs.games import Units
     from stackroute.configs.loading import validated
     from stackroute.configs.tables import read_models
     from stackroute.training.market import report
     from stackroute.training.market.market import Scenario, pairs_of
 
-    table = read_models(models, _mapping(columns))
+    table = read_models(models, _mapping("columns", [columns or ""]), _mapping("unit", unit or ()), decimal)
+    if money and table.money and money != table.money:
+        raise ConfigError(f"money: {money!r} is not allowed; the costs of {table.name} are in {table.money}")
     scenario = Scenario(
         _several("waiting-cost", waiting_cost, zero=False),
         _several("value", value, zero=False),
         _several("churn-penalty", churn_penalty, zero=True),
-        validated({"money": money, "latency": "seconds"}, "calibrate", Units).money,
+        validated({"money": money or table.money or "USD", "latency": "seconds"}, "calibrate", Units).money,
     )
     pairs = pairs_of(table, pair or ())
     market = report.market_of(table, pairs, scenario, limit=max(limit, len(pair or ())), draws=draws, seed=seed)
     written = _write(market, out)
+    for line in market.warnings:
+        to_errors(f"warning: {line}")
     if as_json:
         print_json(report.as_json(market))
         return
@@ -103,7 +124,7 @@ def _write(market: Market, folder: Path) -> str:
 
 
 def _show(market: Market) -> None:
-    """Print the listed pairs, the whole market in words, and the rows that were not used."""
+    """Print how the table was read, the listed pairs, the whole market in words, and the rows that were not used."""
     from stackroute.training.cli.display import table_of
     from stackroute.training.market import report
 
@@ -111,7 +132,8 @@ def _show(market: Market) -> None:
     rows = [(pair.label, *row) for pair, row in zip(market.listed, cells, strict=True)]
     title = f"{market.table.name}: {len(market.table.models)} models, {len(market.pairs)} pairs"
     shown = table_of(("standard / reasoning", *_SHOWN), rows, title)
-    shown.caption = f"The shares are of {market.draws:,} draws from what the measurements allow."
+    shown.caption = market.origin_of_shares
+    console.print(f"Understood: {market.table.understood}.")
     console.print(shown)
     for line in report.in_words(market):
         console.print(f"- {line}")
@@ -121,16 +143,18 @@ def _show(market: Market) -> None:
         console.print(f"- {row}")
 
 
-def _mapping(text: str | None) -> dict[str, str]:
-    """The option `columns`."""
+def _mapping(option: str, texts: Iterable[str]) -> dict[str, str]:
+    """The options `columns` and `unit`."""
     from stackroute.configs import ConfigError
 
-    found = {}
-    for part in text.split(",") if text else ():
-        column, equals, name = part.partition("=")
-        if not equals or not name.strip():
-            raise ConfigError(f"columns: {part!r} is not allowed; expected COLUMN=NAME, as in success=p")
-        found[column.strip()] = name.strip()
+    found: dict[str, str] = {}
+    # Names and units may hold commas themselves.
+    for part in filter(None, (part.strip() for text in texts for part in re.split(r",(?=\s*\w+\s*=)", text))):
+        column, equals, name = (word.strip() for word in part.partition("="))
+        if not equals or not name:
+            raise ConfigError(f"{option}: {part!r} is not allowed; expected COLUMN=NAME, as in {_EXAMPLES[option]}")
+        if found.setdefault(column, name) != name:
+            raise ConfigError(f"{option}: {column} is both {found[column]!r} and {name!r}; expected one of them")
     return found
 
 
@@ -141,15 +165,25 @@ def _several(option: str, text: str, *, zero: bool) -> tuple[float, ...]:
     from stackroute.configs import ConfigError
 
     try:
+        if re.fullmatch(r"\d+,\d+", text):
+            raise ValueError
         low, *more = text.split(":")
+        steps = int(more[1]) if more[1:] else _STEPS
+        if steps > _MOST_STEPS:
+            raise ValueError
         if len(more) in (1, 2) and "," not in text:
-            found = np.linspace(float(low), float(more[0]), int(more[1]) if more[1:] else _STEPS)
+            found = np.linspace(float(low), float(more[0]), steps)
         else:
             found = np.array([float(part) for part in text.split(",")])
-        allowed = np.isfinite(found) & ((found >= 0) if zero else (found > 0))
+        allowed = (found <= _MOST_MONEY) & ((found >= 0) if zero else (found > 0))
         if not len(found) or not allowed.all() or (np.diff(found) < 0).any():
             raise ValueError
     except ValueError:
+        if re.fullmatch(r"\d+,\d+", text):
+            decimals, several = text.replace(",", "."), text.replace(",", ", ")
+            raise ConfigError(
+                f"{option}: {text!r} may be {decimals} or two numbers; say {decimals} or '{several}'"
+            ) from None
         numbers = f"a number {'>=' if zero else '>'} 0, several as in 1,5,15, or a range as in 1:15 or 1:15:3"
         raise ConfigError(f"{option}: {text!r} is not allowed; expected {numbers}") from None
     return tuple(found.tolist())

@@ -17,6 +17,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
+from stackroute.configs.text import drawable, font_families, shortened
 from stackroute.training.output import replacing
 
 if TYPE_CHECKING:
@@ -75,7 +76,12 @@ class Look(NamedTuple):
 
 def style() -> AbstractContextManager[None]:
     """The style of all pictures, within which they are drawn and saved."""
-    return matplotlib.style.context(["default", _RC, {"figure.dpi": DOTS_PER_INCH}])
+    return matplotlib.style.context(["default", _RC, {"figure.dpi": DOTS_PER_INCH, "font.family": font_families()}])
+
+
+def foreign(text: str, most: int = 60) -> str:
+    """A text that is not ours, such as the name of a model, as it can be drawn: short, and no mathematics."""
+    return shortened(drawable(text), most).replace("$", r"\$")
 
 
 def new_figure(height: float, headline: str = "", width: float = WIDTH) -> Figure:

@@ -77,8 +77,6 @@ def _draw_curves(above: Axes, below: Axes, penalties: FloatArray, gain: Throttli
         x, gained, lost, worst = (
             one[here] for one in (penalties, gain.provider_gain, gain.user_loss, gain.user_loss_worst)
         )
-        if route == Route.STATIC:
-            worst = lost
         for axes, low, high, line in ((above, np.zeros_like(gained), gained, gained), (below, lost, worst, lost)):
             axes.fill_between(x, low, high, facecolor=look.colour, linewidth=0, hatch=look.hatch, edgecolor="white")
             axes.plot(x, line, color="black", linewidth=2)

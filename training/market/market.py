@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product, starmap
+from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from stackroute.analytic import Game, Regime, Route, misalignment, solve, throttling_gain
 from stackroute.configs import ConfigError
+from stackroute.configs.text import some_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +23,16 @@ if TYPE_CHECKING:
 STANDARD, REASONING, CASCADE, ANNOUNCED = range(4)
 """What is served: model 0 alone, model 1 alone, a cascade, or model 0 and for every re-prompt model 1."""
 
-ROUTES = ("standard", "reasoning", "cascade", "all re-prompts to reasoning")
+ROUTES = ("standard", "reasoning", "cascade", "standard, then reasoning")
 """What these are called."""
+
+LEAVES = ANNOUNCED
+OUTCOMES = (*ROUTES[:LEAVES], "users leave after one pass")
+"""What comes of a route: users leave, and only then is every re-prompt announced to go to model 1."""
+
+_ANOTHER = "another is not worth the wait"
+REASONS = (_ANOTHER, _ANOTHER, _ANOTHER, "every re-prompt would go to reasoning, which is not worth the wait")
+"""Why users leave, by route."""
 
 REGIMES = {
     Regime.BOTH_WORTH: "both",
@@ -34,6 +44,8 @@ REGIMES = {
 
 _NO_GAP = 1e-9
 _SECONDS_PER_HOUR = 3600.0
+_MOST_MODELS = 5_000
+_NUMBERS = ("success", "cost", "latency")
 
 
 class Pair(NamedTuple):
@@ -96,6 +108,11 @@ class Assessment(NamedTuple):
     threshold: FloatArray
     throttles: BoolArray
 
+    @property
+    def outcome(self) -> IntArray:
+        """What comes of it, an index of `OUTCOMES`."""
+        return np.where(self.stays, self.route, LEAVES)
+
 
 def pairs_of(table: ModelTable, named: Sequence[str] = ()) -> list[Pair]:
     """The pairs of a table that satisfy the paper's three orders.
@@ -108,12 +125,22 @@ def pairs_of(table: ModelTable, named: Sequence[str] = ()) -> list[Pair]:
         The pairs.
 
     Raises:
-        ConfigError: A named model is not in the table, or a named pair is not in the three orders; or there is none.
+        ConfigError: A named model is not in the table, or a named pair is not in the three orders; or there is none, or
+            too many to go through.
     """
-    if named:
-        return [_named(table, text) for text in named]
     models = table.models
-    pairs = [pair for pair in starmap(Pair, product(models, models)) if not out_of_order(pair)]
+    if named:
+        return list(dict.fromkeys(_named(table, text) for text in named))
+    if len(models) > _MOST_MODELS:
+        raise ConfigError(
+            f"{table.name}: {len(models):,} models are not allowed, as all pairs are compared; expected at most "
+            f"{_MOST_MODELS:,}, or pairs by --pair"
+        )
+    ordered = np.ones((len(models), len(models)), dtype=bool)
+    for name in _NUMBERS:
+        numbers = np.array([getattr(model, name) for model in models])
+        ordered &= numbers[:, None] < numbers
+    pairs = [Pair(models[one], models[other]) for one, other in np.argwhere(ordered).tolist()]
     if not pairs:
         raise ConfigError(
             f"{table.name}: no two of its {len(models)} models are better, dearer and slower than another"
@@ -123,7 +150,7 @@ def pairs_of(table: ModelTable, named: Sequence[str] = ()) -> list[Pair]:
 
 def out_of_order(pair: Pair) -> str:
     """What is wrong with a pair, empty if nothing: the reasoning model must be better, dearer and slower."""
-    for column in ("success", "cost", "latency"):
+    for column in _NUMBERS:
         low, high = (getattr(model, column) for model in pair)
         if not low < high:
             one, other = pair.reasoning.label, pair.standard.label
@@ -135,11 +162,17 @@ def _named(table: ModelTable, text: str) -> Pair:
     models = {model.label: model for model in table.models}
     # Names may hold colons themselves.
     cuts = [(text[:k], text[k + 1 :]) for k, letter in enumerate(text) if letter == ":"]
-    pair = next((Pair(models[one], models[other]) for one, other in cuts if one in models and other in models), None)
-    wrong = f"expected STANDARD:REASONING, two of {', '.join(models)}" if pair is None else out_of_order(pair)
-    if pair is None or wrong:
+    pairs = [Pair(models[one], models[other]) for one, other in cuts if one in models and other in models]
+    if len(pairs) == 1:
+        wrong = out_of_order(pairs[0])
+    elif pairs:
+        meant = " or ".join(f"{pair.standard.label!r} with {pair.reasoning.label!r}" for pair in pairs)
+        wrong = f"it may mean {meant}; expected models whose names leave no choice"
+    else:
+        wrong = f"expected STANDARD:REASONING, two of {some_of(models)}"
+    if wrong:
         raise ConfigError(f"pair: {text!r} is not allowed; {wrong}")
-    return pair
+    return pairs[0]
 
 
 def games_of(pairs: Sequence[Pair], scenario: Scenario) -> Game:
@@ -152,9 +185,9 @@ def games_of(pairs: Sequence[Pair], scenario: Scenario) -> Game:
     Returns:
         Shape (pairs, waiting costs, values, churn penalties).
     """
-    names = ("success", "cost", "latency")
-    success, cost, latency = np.array([[[getattr(one, name) for one in pair] for pair in pairs] for name in names])
-    return games_from(success, cost, latency, scenario)
+    numbers = np.array(list(map(attrgetter(*_NUMBERS), chain.from_iterable(pairs)))).reshape(len(pairs), 2, 3)
+    success, cost, seconds = np.moveaxis(numbers, -1, 0)
+    return games_from(success, cost, seconds, scenario)
 
 
 def games_from(success: FloatArray, cost: FloatArray, seconds: FloatArray, scenario: Scenario) -> Game:
@@ -190,7 +223,7 @@ def has_gap(game: Game, aligned: Misalignment) -> BoolArray:
 
 def route_in_words(route: int, cascade: float, stays: bool) -> str:
     """What is served, by an index of `ROUTES`, the cascade probability, and whether the user re-prompts."""
-    if route == ANNOUNCED and not stays:
-        return "standard, once: all re-prompts would go to reasoning"
-    text = f"cascade, s = {cascade:.3g}" if route == CASCADE else ROUTES[route]
-    return text if stays else f"{text}, once"
+    if not stays:
+        served = ROUTES[STANDARD if route == ANNOUNCED else route]
+        return f"{served}; users leave after one pass, because {REASONS[route]}"
+    return f"cascade, s = {cascade:.3g}" if route == CASCADE else ROUTES[route]

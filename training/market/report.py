@@ -4,29 +4,42 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from stackroute.configs import GameConfig
+from stackroute.configs import ConfigError, GameConfig
 from stackroute.configs.games import Model
-from stackroute.training.market.market import REGIMES, ROUTES, Assessment, assess, games_of, route_in_words
+from stackroute.training.market.market import (
+    OUTCOMES,
+    REASONS,
+    REGIMES,
+    Assessment,
+    assess,
+    games_of,
+    route_in_words,
+)
 from stackroute.training.market.robustness import RATIOS, routes, shares
-from stackroute.training.output import markdown
+from stackroute.training.output import escaped, markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from stackroute.analytic.game import BoolArray, IntArray
     from stackroute.configs.tables import ModelTable
     from stackroute.training.market.market import Pair, Scenario
     from stackroute.training.market.robustness import Best
 
-_SIGNS = ("S", "R", "C", "A")
+_SIGNS = ("S", "R", "C", "S")
 """The routes in the table over ranges."""
+
+_MOST_GAMES = 2_000_000
+_LONGEST_NAME = 40
+_HOUR = 3600.0
 
 _SHARES = ["share in order", "share in regime", "share misaligned", "share throttling"]
 
@@ -97,6 +110,32 @@ class Market:
         return table if len(self.scenario.waiting_costs) > 1 else table.drop(columns="an hour")
 
     @property
+    def origin_of_shares(self) -> str:
+        """What the shares are of."""
+        blank = (self.pair_table[_SHARES] == "").all(axis=1)
+        if blank.all():
+            return "No shares: the table has neither counts nor standard errors."
+        without = " Pairs without counts and standard errors have none." if blank.any() else ""
+        return f"The shares are of {self.draws:,} draws from what the measurements allow.{without}"
+
+    @property
+    def warnings(self) -> list[str]:
+        """What looks like numbers in other units."""
+        models, value = self.table.models, self.scenario.middle.values[0]
+        found = []
+        median = float(np.median([model.latency for model in models]))
+        if median > _HOUR:
+            found.append(f"latency: the median is {median:g} seconds; if it is in another unit, say --unit latency=ms")
+        dear = [model for model in models if model.cost > value]
+        if dear:
+            one = max(dear, key=lambda model: model.cost)
+            found.append(
+                f"cost: a pass of {one.label} costs {one.cost:g}, and a solved task is worth only {value:g} "
+                f"({len(dear)} such models); if it is in another unit, say --unit cost=usd/1k"
+            )
+        return found
+
+    @property
     def robustness_table(self) -> pd.DataFrame:
         """What is served to the listed pairs' users where later passes succeed more or less often."""
         games = games_of(self.listed, self.scenario.middle)[:, 0, 0, 0]
@@ -112,6 +151,13 @@ def market_of(
     table: ModelTable, pairs: Sequence[Pair], scenario: Scenario, *, limit: int, draws: int, seed: int
 ) -> Market:
     """A market that lists the pairs, `limit` at most, whose users lose most by the provider's choice."""
+    listed = min(limit, len(pairs))
+    combinations = len(scenario.waiting_costs) * len(scenario.values) * len(scenario.churn_penalties)
+    for name, number in (("draws", draws), ("waiting-cost, value and churn-penalty: combinations", combinations)):
+        if number * listed > _MOST_GAMES:
+            raise ConfigError(
+                f"{name}: {number:,} are not allowed with {listed} pairs; expected at most {_MOST_GAMES // listed:,}"
+            )
     found = assess(games_of(pairs, scenario.middle)[:, 0, 0, 0])
     order = np.argsort(-found.gap, kind="stable")
     by_loss = tuple(pairs[k] for k in order.tolist())
@@ -123,9 +169,11 @@ def as_markdown(market: Market, picture: str | None = None) -> str:
     """The report as Markdown, with the name of the picture beside it."""
     middle, money, everything = market.scenario.middle, market.scenario.money, len(market.listed) == len(market.pairs)
     parts: list[str | pd.DataFrame] = [
-        f"# Market report: {market.table.name}",
+        f"# Market report: {escaped(market.table.name)}",
         f"{len(market.table.models)} models, {len(market.pairs)} pairs in which the reasoning model is better, dearer "
-        f"and slower. Source: {market.table.source}.",
+        f"and slower. Source: {escaped(market.table.source)}.",
+        f"Understood: {escaped(market.table.understood)}." if market.table.understood else "",
+        "\n".join(f"- Warning: {escaped(line)}" for line in market.warnings),
         f"Scenario: an hour of waiting costs the user {middle.waiting_costs[0]:g} {money}, a solved task is worth "
         f"{middle.values[0]:g} {money} to the user, and an abandoned task costs the provider "
         f"{middle.churn_penalties[0]:g} {money}. These are assumptions, not measurements.",
@@ -135,33 +183,40 @@ def as_markdown(market: Market, picture: str | None = None) -> str:
         if everything
         else f"## The {len(market.listed)} pairs whose users lose most",
         market.pair_table,
-        "Worth: the models that are worth a pass to the user. P*: throttling pays only below this churn penalty. The "
-        f"shares are of {market.draws:,} draws from what the measurements allow: that the pair is in the three orders, "
-        "and, of those draws, that the regime is the one given, that the user would choose otherwise, and that "
-        "throttling pays.",
+        "Worth: the models that are worth a pass to the user. P*: throttling pays only below this churn penalty. "
+        f"{market.origin_of_shares} In order: the reasoning model is better, dearer and slower. Of these draws: the "
+        "regime is the one given, the user would choose otherwise, throttling pays.",
         *_ranges(market),
         "## If later passes succeed more or less often",
         market.robustness_table,
         "The theory takes attempts for independent. Here a later pass succeeds with the given ratio of the first one's "
-        "probability; what differs from ratio 1 is in bold. Measured: with the success of the second try in the table, "
+        "probability; ≠ marks what differs from ratio 1. Measured: with the success of the second try in the table, "
         "where it has one.",
     ]
     if market.table.rejected:
-        parts += ["## Rows that were not used", "\n".join(f"- {row}" for row in market.table.rejected)]
+        parts += ["## Rows that were not used", "\n".join(f"- {escaped(str(row))}" for row in market.table.rejected)]
     return markdown(parts)
 
 
 def in_words(market: Market) -> list[str]:
     """The whole market in a few lines."""
-    found = market.found
-    served = Counter(ROUTES[route] for route in found.route)
-    worth = Counter(REGIMES[regime] for regime in found.regime)
-    return [
-        f"The provider serves: {_counts(served, ROUTES)}.",
-        f"Worth a pass to the user: {_counts(worth, REGIMES.values())}.",
-        f"In {found.misaligned.sum()} pairs ({found.misaligned.mean():.0%}) users would choose otherwise.",
-        f"In {found.throttles.sum()} pairs ({found.throttles.mean():.0%}) throttling pays.",
+    found, middle, money = market.found, market.scenario.middle, market.scenario.money
+    at = f"an hour {middle.waiting_costs[0]:g}, V = {middle.values[0]:g}, P = {middle.churn_penalties[0]:g} {money}"
+    left = found.route[~found.stays]
+    reasons = {why: int((np.array(REASONS)[left] == why).sum()) for why in dict.fromkeys(REASONS)}
+    lines = [
+        f"What comes of it: {_counts(found.outcome, enumerate(OUTCOMES))}.",
+        *(f"Users leave after one pass in {pairs} pairs, because {why}." for why, pairs in reasons.items() if pairs),
+        f"Worth a pass to the user: {_counts(found.regime, REGIMES.items())}.",
     ]
+    for name, holds in (("misaligned", "users would choose otherwise"), ("throttles", "throttling pays")):
+        here: BoolArray = getattr(found, name)
+        line = f"In {here.sum()} pairs ({here.mean():.0%}) {holds}"
+        if market.scenario != middle:
+            share = getattr(market.over_ranges, name).mean()
+            line += f" in the middle of the ranges ({at}); over the ranges, in {share:.0%} of the listed pairs' games"
+        lines.append(f"{line}.")
+    return lines
 
 
 def as_json(market: Market) -> dict[str, Any]:
@@ -170,6 +225,8 @@ def as_json(market: Market) -> dict[str, Any]:
         "table": market.table.name,
         "models": len(market.table.models),
         "pairs": len(market.pairs),
+        "understood": market.table.understood,
+        "warnings": market.warnings,
         "summary": in_words(market),
         "listed": market.pair_table.to_dict("records"),
         "rejected": [vars(row) for row in market.table.rejected],
@@ -180,12 +237,15 @@ def game_configs(market: Market) -> list[GameConfig]:
     """The listed pairs as games in the middle scenario."""
     middle = market.scenario.middle
     configs = []
-    names: Counter[str] = Counter()
+    names: set[str] = set()
     for pair in market.listed:
-        name = re.sub(r"[^A-Za-z0-9._]+", "-", pair.label).strip("-._")
-        names[name] += 1
+        parts = (re.sub(r"[^A-Za-z0-9._]+", "-", model.label)[:_LONGEST_NAME].strip("-._") for model in pair)
+        stem = "-".join(filter(None, parts)) or "pair"
+        # Some file systems take A for a.
+        name = next(name for name in chain([stem], (f"{stem}-{k}" for k in count(2))) if name.lower() not in names)
+        names.add(name.lower())
         content = {
-            "name": name if names[name] == 1 else f"{name}-{names[name]}",
+            "name": name,
             "description": f"{pair.label}, from a table of measured models",
             "units": {"money": market.scenario.money, "latency": "seconds"},
             "models": [{key: getattr(model, key) for key in Model.model_fields} for model in pair],
@@ -207,7 +267,7 @@ def _ranges(market: Market) -> list[str | pd.DataFrame]:
         "## Over ranges",
         table,
         ("An hour: what one of waiting costs the user. " if "an hour" in table else "")
-        + "S: the standard model; R: the reasoning model; C: a cascade; A: all re-prompts to the reasoning model. "
+        + "S: the standard model; R: the reasoning model; C: a cascade. "
         "-: users leave after one pass. !: users would choose otherwise. t: throttling pays. Over all "
         f"{found.route[0].size} combinations of waiting cost, value and churn penalty, users of these pairs would "
         f"choose otherwise in {found.misaligned.mean():.0%} of the games, and throttling pays in "
@@ -216,16 +276,16 @@ def _ranges(market: Market) -> list[str | pd.DataFrame]:
 
 
 def _compared(found: list[Best]) -> list[str]:
-    """Routes in words, in bold what differs from ratio 1; empty where nothing was measured."""
+    """Routes in words, with a sign where one differs from ratio 1; empty where nothing was measured."""
     usual = found[RATIOS.index(1.0)]
     cells = []
     for one in found:
         text = route_in_words(one.route, one.cascade, one.stays)
-        cells.append(text if (one.route, one.stays) == (usual.route, usual.stays) else f"**{text}**")
+        cells.append(text if (one.route, one.stays) == (usual.route, usual.stays) else f"≠ {text}")
     return [*cells, *[""] * (len(RATIOS) + 1 - len(cells))]
 
 
-def _counts(counts: Counter[str], names: Iterable[str]) -> str:
-    return ", ".join(
-        f"{name} in {counts[name]} ({counts[name] / counts.total():.0%})" for name in names if counts[name]
-    )
+def _counts(indices: IntArray, names: Iterable[tuple[int, str]]) -> str:
+    """How often each index is there, by name."""
+    numbers = ((name, int((indices == index).sum())) for index, name in names)
+    return ", ".join(f"{name} in {number} ({number / len(indices):.0%})" for name, number in numbers if number)

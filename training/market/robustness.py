@@ -66,7 +66,7 @@ def _success(model: MeasuredModel, draws: int, generator: np.random.Generator) -
 def _positive(mean: float, error: float | None, draws: int, generator: np.random.Generator) -> FloatArray:
     if not error or mean == 0:
         return np.full(draws, mean)
-    spread = np.log1p((error / mean) ** 2)
+    spread = np.logaddexp(0.0, 2 * (np.log(error) - np.log(mean)))
     return generator.lognormal(np.log(mean) - spread / 2, np.sqrt(spread), size=draws)
 
 
@@ -82,7 +82,8 @@ def shares(pairs: Sequence[Pair], scenario: Scenario, regime: IntArray, *, draws
 
     Returns:
         A row for each pair: `in_order`, the share of the draws in which the reasoning model is better, dearer and
-        slower; and, of these draws, `in_regime`, `misaligned` and `throttles`; NaN where no draw is in order.
+        slower; and, of these draws, `in_regime`, `misaligned` and `throttles`; NaN where no draw is in order, and all
+        NaN where the draws are all the same, as nothing is known of the measurement errors.
     """
     models = list(dict.fromkeys(model for pair in pairs for model in pair))
     places = [[models.index(model) for model in pair] for pair in pairs]
@@ -101,6 +102,7 @@ def shares(pairs: Sequence[Pair], scenario: Scenario, regime: IntArray, *, draws
     )
     table = holds.groupby(pair).mean().reindex(range(len(pairs)))
     table.insert(0, "in_order", ordered.mean(axis=0))
+    table.loc[(drawn == drawn[:, :1]).all(axis=(0, 1, 3))] = np.nan
     return table
 
 
