@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stackroute._extras import install
 from stackroute.agents.providers import EquilibriumProvider as EquilibriumProvider
 from stackroute.agents.providers import RandomProvider as RandomProvider
 from stackroute.agents.providers import StaticProvider as StaticProvider
@@ -42,5 +43,9 @@ def __getattr__(name: str) -> Any:
     try:
         from stackroute.agents import saving
     except ImportError as error:
-        raise ImportError(f"{name} needs the training extra: pip install 'stackroute[train]'") from error
+        raise ImportError(f"{name} needs the training extra: {install('train')}") from error
     return getattr(saving, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LEARNED})

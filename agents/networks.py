@@ -14,7 +14,8 @@ from stable_baselines3.dqn.policies import DQNPolicy
 from stable_baselines3.sac.policies import SACPolicy
 from stable_baselines3.td3.policies import TD3Policy
 
-from stackroute.agents.errors import PolicyFileError, UntrustedFileError
+from stackroute._extras import install
+from stackroute.agents.errors import PolicyFileError, UntrustedFileError, without_advice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ def describe(policy: BasePolicy) -> dict[str, Any]:
     activation = data["activation_fn"].__name__ if plain else ""
     if not plain or data.get("use_sde") or activation not in ACTIVATIONS:
         raise ValueError(f"policy: cannot be saved; expected SB3's MlpPolicy with one of {', '.join(ACTIVATIONS)}")
-    return {"class": names[type(policy)], "net_arch": data["net_arch"], "activation": activation}
+    return {"policy": names[type(policy)], "net_arch": data["net_arch"], "activation": activation}
 
 
 def rebuild(
@@ -68,12 +69,12 @@ def rebuild(
         PolicyFileError: The description is of no network that can be built here.
     """
     classes = policy_classes()
-    if description["class"] not in classes:
-        hint = ": pip install 'stackroute[train]'" if description["class"] == "tqc" else ""
-        raise PolicyFileError(f"networks of the class {description['class']!r} cannot be built here{hint}")
+    if description["policy"] not in classes:
+        hint = f": {install('train')}" if description["policy"] == "tqc" else ""
+        raise PolicyFileError(f"networks of the class {description['policy']!r} cannot be built here{hint}")
     if description["activation"] not in ACTIVATIONS:
         raise PolicyFileError(f"activation {description['activation']!r} is not one of {', '.join(ACTIVATIONS)}")
-    policy = classes[description["class"]](
+    policy = classes[description["policy"]](
         observations,
         actions,
         lambda _: 0.0,
@@ -120,6 +121,6 @@ def load_sb3_policy(path: Path, *, trust: bool = False) -> tuple[BasePolicy, Any
         )
         policy.load_state_dict(cast("dict[str, Any]", parameters["policy"]))
     except Exception as error:
-        raise PolicyFileError(f"{path}: not a model saved by stable-baselines3: {error}") from error
+        raise PolicyFileError(f"{path}: not a model saved by stable-baselines3: {without_advice(error)}") from error
     policy.set_training_mode(False)
     return policy, data.get("_last_obs")

@@ -3,32 +3,124 @@
 from __future__ import annotations
 
 import json
+import math
+import zipfile
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from gymnasium import spaces
+from numpy.lib import format as npy
+from pydantic import Field, TypeAdapter
 
-from stackroute.agents.errors import PolicyFileError
+from stackroute.agents.errors import PolicyFileError, without_advice
 from stackroute.agents.learned import LearnedProvider, LearnedUser, Normalisation, View
 from stackroute.agents.networks import describe, load_sb3_policy, rebuild
-from stackroute.agents.providers import StaticProvider
+from stackroute.agents.providers import EquilibriumProvider, RandomProvider, StaticProvider
+from stackroute.agents.users import (
+    CountingUser,
+    FixedPatienceUser,
+    InformedUser,
+    LearningUser,
+    LogitUser,
+    RandomUser,
+    RationalUser,
+    ShoppingUser,
+)
 from stackroute.analytic import Commitment
+from stackroute.configs.loading import Settings, validated
+from stackroute.envs.games import plain
+from stackroute.envs.observations import Block
+from stackroute.envs.policies import AnyUserPolicy, ProviderPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stackroute.agents.networks import Weights
 
-Player = LearnedUser | LearnedProvider | StaticProvider
-"""What can be saved."""
+_BY_RULE = {
+    kind.__name__: kind
+    for kind in (
+        CountingUser,
+        EquilibriumProvider,
+        FixedPatienceUser,
+        InformedUser,
+        LearningUser,
+        LogitUser,
+        RandomProvider,
+        RandomUser,
+        RationalUser,
+        ShoppingUser,
+    )
+}
+"""Players that are made of their arguments, which their attributes hold."""
+
+_MOST_BYTES = 2**27
+_MOST_MODELS = 100
+_MOST_LISTED_MODELS = 10
+"""Of a provider whose commitments are those of the grid, which grows with the cube of the models."""
 
 
-def save_policy(player: Player, path: str | Path) -> None:
+class _View(Settings):
+    models: int = Field(ge=1, le=_MOST_MODELS)
+    blocks: list[Block] = Field(min_length=1)
+    features: bool
+
+
+class _Actions(Settings):
+    n: int | None = Field(None, ge=1)
+    low: float = Field(0.0, ge=-1.0, le=0.0, multiple_of=1.0)
+    shape: list[Annotated[int, Field(ge=1)]] = Field([1], min_length=1, max_length=1)
+    dtype: Literal["float32", "float64"] = "float64"
+
+
+class _Statistics(Settings):
+    mean: list[float]
+    variance: list[Annotated[float, Field(ge=0)]]
+    epsilon: float = Field(gt=0)
+    clip: float = Field(gt=0)
+
+
+class _Network(Settings):
+    policy: str
+    net_arch: list[int] | dict[str, list[int]]
+    activation: str
+
+
+class _Static(Settings):
+    kind: Literal["static provider"]
+    start: list[float]
+    transition: list[list[float]]
+    delay: list[float]
+
+
+class _ByRule(Settings):
+    kind: Literal["rule"]
+    name: str
+    arguments: dict[str, Any]
+
+
+class _Learned(Settings):
+    kind: Literal["user", "provider"]
+    commitments: list[list[float]] | None = None
+    view: _View
+    actions: _Actions
+    network: _Network
+    normalisation: _Statistics | None = None
+
+
+_SPECIFICATION: TypeAdapter[_Static | _ByRule | _Learned] = TypeAdapter(
+    Annotated[_Static | _ByRule | _Learned, Field(discriminator="kind")]
+)
+
+
+def save_policy(player: ProviderPolicy | AnyUserPolicy, path: str | Path) -> None:
     """Write a player to an .npz file of weights and JSON.
 
     Args:
-        player: The player.
+        player: A learned player, or one of this package that goes by a rule, but for `MixtureUser`.
         path: The file; one that exists is replaced.
 
     Raises:
@@ -40,8 +132,8 @@ def save_policy(player: Player, path: str | Path) -> None:
         np.savez(file, specification=np.array(json.dumps(specification)), **weights)  # type: ignore[arg-type]
 
 
-def load_policy(path: str | Path) -> Player:
-    """Read a player that `save_policy` wrote. Nothing in the file is executed.
+def load_policy(path: str | Path) -> ProviderPolicy | AnyUserPolicy:
+    """Read a player that `save_policy` wrote. Nothing in it is executed, nothing built before its sizes fit.
 
     Args:
         path: The file.
@@ -54,16 +146,16 @@ def load_policy(path: str | Path) -> Player:
         FileNotFoundError: There is no such file.
     """
     try:
-        with Path(path).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            specification = json.loads(str(file["specification"]))
-            return _built(specification, {name: file[name] for name in file.files if name != "specification"})
+        arrays = dict(_arrays(Path(path)))
+        specification = json.loads(str(arrays.pop("specification")))
+        return _built(validated(specification, "specification", _SPECIFICATION), arrays)
     except FileNotFoundError:
         raise
-    except (AssertionError, BadZipFile, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise PolicyFileError(f"{path}: not a saved policy: {error}") from error
+    except Exception as error:
+        raise PolicyFileError(f"{path}: not a saved policy: {without_advice(error)}") from error
 
 
-def load_user(path: str | Path, *, trust: bool = False) -> LearnedUser:
+def load_user(path: str | Path, *, trust: bool = False) -> AnyUserPolicy:
     """Read a user from an .npz file of this package or a .zip file of stable-baselines3.
 
     Args:
@@ -78,21 +170,21 @@ def load_user(path: str | Path, *, trust: bool = False) -> LearnedUser:
         PolicyFileError: The file holds no user.
         FileNotFoundError: There is no such file.
     """
-    player: Any = _player(Path(path), trust, LearnedUser)
-    if not isinstance(player, LearnedUser):
+    player = _player(Path(path), trust, LearnedUser)
+    if isinstance(player, ProviderPolicy):
         raise PolicyFileError(f"{path}: holds a provider; expected a user")
     return player
 
 
-def load_provider(path: str | Path, *, trust: bool = False) -> LearnedProvider | StaticProvider:
+def load_provider(path: str | Path, *, trust: bool = False) -> ProviderPolicy:
     """Read a provider from an .npz file of this package or a .zip file of stable-baselines3; see `load_user`."""
-    player: Any = _player(Path(path), trust, LearnedProvider)
-    if not isinstance(player, LearnedProvider | StaticProvider):
+    player = _player(Path(path), trust, LearnedProvider)
+    if not isinstance(player, ProviderPolicy):
         raise PolicyFileError(f"{path}: holds a user; expected a provider")
     return player
 
 
-def _player(path: Path, trust: bool, of: type[LearnedUser | LearnedProvider]) -> Player:
+def _player(path: Path, trust: bool, of: type[LearnedUser | LearnedProvider]) -> ProviderPolicy | AnyUserPolicy:
     if path.suffix != ".zip":
         return load_policy(path)
     policy, seen_last = load_sb3_policy(path, trust=trust)
@@ -104,50 +196,89 @@ def _player(path: Path, trust: bool, of: type[LearnedUser | LearnedProvider]) ->
         raise PolicyFileError(f"{path}: {error}") from error
 
 
-def _specified(player: Player) -> tuple[dict[str, Any], Weights]:
+def _arrays(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays of an .npz file, each after what its header promises was compared with its size."""
+    with path.open("rb") as raw, zipfile.ZipFile(raw) as file:
+        members = file.infolist()
+        unpacked = sum(member.file_size for member in members)
+        if unpacked > _MOST_BYTES:
+            raise ValueError(f"{unpacked} bytes are not allowed; expected at most {_MOST_BYTES}")
+        for member in members:
+            name = member.filename.removesuffix(".npy")
+            with file.open(member) as array:
+                read = npy.read_array_header_1_0 if npy.read_magic(array) == (1, 0) else npy.read_array_header_2_0
+                shape, _, dtype = read(array)
+                if dtype.hasobject or math.prod(shape) * dtype.itemsize != member.file_size - array.tell():
+                    raise ValueError(f"{name}: {dtype} of shape {shape} is not allowed; expected the numbers it has")
+            with file.open(member) as array:
+                numbers = npy.read_array(array, allow_pickle=False)
+            if name != "specification" and (dtype.kind != "f" or not np.isfinite(numbers).all()):
+                raise ValueError(f"{name}: {dtype} that are not all finite numbers are not allowed; expected weights")
+            yield name, numbers
+
+
+def _specified(player: Any) -> tuple[dict[str, Any], Weights]:
     if isinstance(player, StaticProvider):
-        made = player.commitment
-        arrays = {"start": made.start, "transition": made.transition, "delay": made.delay}
-        return {"kind": "static provider"} | {name: array.tolist() for name, array in arrays.items()}, {}
+        return {"kind": "static provider"} | plain(player.commitment), {}
+    if type(player).__name__ in _BY_RULE and type(player) is _BY_RULE[type(player).__name__]:
+        arguments = {name.removeprefix("_"): plain(value) for name, value in vars(player).items()}
+        return {"kind": "rule", "name": type(player).__name__, "arguments": arguments}, {}
     if isinstance(player, LearnedUser):
         own: dict[str, Any] = {"kind": "user"}
     elif isinstance(player, LearnedProvider):
-        listed = None if player.commitments is None else player.commitments.tolist()
-        own = {"kind": "provider", "commitments": listed}
+        own = {"kind": "provider", "commitments": plain(player.commitments)}
     else:
-        raise TypeError(f"player: {player!r} is not allowed; expected a learned player or a StaticProvider")
+        raise TypeError(f"player: {player!r} is not allowed; expected a learned one, or one of {', '.join(_BY_RULE)}")
     actions = _space_as_json(player.policy.action_space)
     network = {"view": asdict(player.view), "actions": actions, "network": describe(player.policy)}
     statistics = player.normalisation and asdict(player.normalisation)
-    return own | network | {"normalisation": statistics}, {
-        name: tensor.cpu().numpy() for name, tensor in player.policy.state_dict().items()
-    }
+    weights = {name: tensor.cpu().numpy() for name, tensor in player.policy.state_dict().items()}
+    return own | network | {"normalisation": statistics}, weights
 
 
-def _built(content: dict[str, Any], weights: Weights) -> Player:
-    kind = content["kind"]
-    if kind == "static provider":
-        return StaticProvider(Commitment(content["start"], content["transition"], content["delay"]))
-    if kind not in ("user", "provider"):
-        raise PolicyFileError(f"kind {kind!r} is none of this package's players")
-    seen = content["view"]
-    view = View(seen["models"], tuple(seen["blocks"]), seen["features"])
-    policy = rebuild(content["network"], weights, view.space, _space_from_json(content["actions"]))
-    statistics = content.get("normalisation")
-    normalisation = Normalisation(**statistics) if statistics else None
-    if kind == "user":
+def _built(content: _Static | _ByRule | _Learned, weights: Weights) -> ProviderPolicy | AnyUserPolicy:
+    if isinstance(content, _Static):
+        return StaticProvider(Commitment(content.start, content.transition, content.delay))
+    if isinstance(content, _ByRule):
+        if content.name not in _BY_RULE:
+            raise ValueError(f"name: {content.name!r} is not allowed; expected one of {', '.join(_BY_RULE)}")
+        player: Any = _BY_RULE[content.name](**content.arguments)
+        return player  # type: ignore[no-any-return]
+    view = View(content.view.models, tuple(content.view.blocks), content.view.features)
+    _check_sizes(content, view, weights)
+    policy = rebuild(content.network.model_dump(), weights, view.space, _space_from_json(content.actions))
+    normalisation = None
+    if content.normalisation is not None:
+        kept = content.normalisation
+        normalisation = Normalisation(tuple(kept.mean), tuple(kept.variance), kept.epsilon, kept.clip)
+    if content.kind == "user":
         return LearnedUser(policy, normalisation=normalisation)
-    return LearnedProvider(policy, commitments=content["commitments"], normalisation=normalisation)
+    return LearnedProvider(policy, commitments=content.commitments, normalisation=normalisation)
+
+
+def _check_sizes(content: _Learned, view: View, weights: Weights) -> None:
+    """Refuse a network that is larger than the weights of the file."""
+    given = sum(array.size for array in weights.values())
+    described = content.network.net_arch
+    last = content.actions.n or content.actions.shape[0]
+    for hidden in described.values() if isinstance(described, dict) else [described]:
+        widths = [view.space.shape[0], *hidden, last]
+        needed = sum(one * other for one, other in pairwise(widths))
+        if min(widths) < 1 or needed > given:
+            raise ValueError(f"net_arch: {hidden} is not allowed; expected layers that the file has the weights of")
+    lists = content.kind == "provider" and content.actions.n and content.commitments is None
+    if lists and view.models > _MOST_LISTED_MODELS:
+        raise ValueError(f"models: {view.models} is not allowed; expected at most {_MOST_LISTED_MODELS} with a grid")
 
 
 def _space_as_json(space: spaces.Space[Any]) -> dict[str, Any]:
     if isinstance(space, spaces.Discrete):
         return {"n": int(space.n)}
     assert isinstance(space, spaces.Box), "learned players have no other actions"
-    return {"low": float(space.low.min()), "shape": space.shape, "dtype": str(space.dtype)}
+    return {"low": float(space.low.min()), "shape": list(space.shape), "dtype": str(space.dtype)}
 
 
-def _space_from_json(content: dict[str, Any]) -> spaces.Space[Any]:
-    if "n" in content:
-        return spaces.Discrete(content["n"])
-    return spaces.Box(content["low"], 1.0, tuple(content["shape"]), dtype=np.dtype(content["dtype"]).type)
+def _space_from_json(content: _Actions) -> spaces.Space[Any]:
+    if content.n is not None:
+        return spaces.Discrete(content.n)
+    return spaces.Box(content.low, 1.0, tuple(content.shape), dtype=np.dtype(content.dtype).type)

@@ -105,13 +105,13 @@ class ShoppingUser:
     """
 
     def __init__(self, outside_option: float, tie_breaking: TieBreaking = "strong") -> None:
-        self._option = as_floats("outside_option", outside_option)
-        non_negative("outside_option", self._option)
+        self._outside_option = as_floats("outside_option", outside_option)
+        non_negative("outside_option", self._outside_option)
         self.tie_breaking = tie_breaking
 
     def patience(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
         """The best response, shape (...); 0 where the option is worth more than a solved task."""
-        left = game.value - self._option
+        left = game.value - self._outside_option
         worth = np.maximum(left, np.finfo(np.float64).tiny)
         reduced = Game(game.success, game.cost, game.latency, worth, game.churn_penalty)
         return np.where(left > 0, best_response(reduced, _seen(commitment), self.tie_breaking), 0.0)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, SupportsIndex
 import numpy as np
 
 from stackroute.analytic import Game
+from stackroute.analytic.game import Batch
 from stackroute.configs import GameConfig, load_game
 from stackroute.configs.loading import validated
 from stackroute.envs.observations import unit_of_money
@@ -99,8 +100,8 @@ def find_games(game: GamesLike) -> tuple[Game, list[Labels], list[DisplayUnits]]
 
 def plain(value: Any) -> Any:
     """Arguments of an environment as data that JSON can hold, from which the same environment can be made."""
-    if isinstance(value, Game):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Batch):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}  # type: ignore[arg-type]
     if isinstance(value, GameConfig):
         return value.model_dump(exclude_none=True)
     if isinstance(value, np.ndarray | np.generic):

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.error import DependencyNotInstalled
 
+from stackroute._extras import install
 from stackroute.configs.text import one_line
 
 if TYPE_CHECKING:
@@ -280,5 +281,4 @@ def _of_the_extra(module: str) -> Any:
         return import_module(module)
     except ImportError as error:
         missing = str(error.name).partition(".")[0]
-        message = f"{missing} is not installed; run \"pip install 'stackroute[render]'\""
-        raise DependencyNotInstalled(message) from error
+        raise DependencyNotInstalled(f"{missing} is not installed: {install('render')}") from error

@@ -9,9 +9,9 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "analytic": {"_version"},
     "configs": {"analytic"},
-    "envs": {"analytic", "configs"},
-    "agents": {"analytic", "configs", "envs"},
-    "training": {"analytic", "configs", "envs", "agents", "_version"},
+    "envs": {"analytic", "configs", "_extras"},
+    "agents": {"analytic", "configs", "envs", "_extras"},
+    "training": {"analytic", "configs", "envs", "agents", "_extras", "_version"},
 }
 COMPILED = ("analytic/kernels.py", "envs/rules.py")
 """All compiled code of a folder is in one file, however long: its machine code then follows its source."""

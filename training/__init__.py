@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stackroute._extras import install
+
 if TYPE_CHECKING:
     from stackroute.training.benchmark.algorithms import register_algorithm as register_algorithm
     from stackroute.training.benchmark.problem import Problem as Problem
@@ -21,5 +23,9 @@ def __getattr__(name: str) -> Any:
     try:
         module = importlib.import_module(f"stackroute.training.benchmark.{_OF_THE_BENCHMARK[name]}")
     except ImportError as error:
-        raise ImportError(f"{name} needs the training extra: pip install 'stackroute[train]'") from error
+        raise ImportError(f"{name} needs the training extra: {install('train')}") from error
     return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_OF_THE_BENCHMARK})

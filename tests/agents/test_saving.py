@@ -1,6 +1,9 @@
 """Players in files: every class of network, and files that somebody else made."""
 
+import io
 import json
+import re
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +18,19 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from stackroute import Commitment, Game
 from stackroute.agents import (
+    CountingUser,
+    EquilibriumProvider,
+    FixedPatienceUser,
+    InformedUser,
     LearnedProvider,
     LearnedUser,
+    LearningUser,
+    LogitUser,
+    MixtureUser,
     RandomProvider,
+    RandomUser,
     RationalUser,
+    ShoppingUser,
     StaticProvider,
     load_policy,
     load_provider,
@@ -173,6 +185,9 @@ def test_fixed_commitments_survive_saving(cascade_game: Game, tmp_path: Path) ->
         load_user(tmp_path / "provider.npz")
 
 
+CLIPPED = {"epsilon": 1e-8, "clip": 1.0}
+
+
 def rewritten(path: Path, change: dict[str, Any]) -> None:
     with np.load(path) as file:
         content = dict(file)
@@ -184,10 +199,29 @@ def rewritten(path: Path, change: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "oracle"}, "kind 'oracle' is none of this package's players"),
-        ({"network": {"class": "transformer"}}, "networks of the class 'transformer' cannot be built here"),
+        ({"kind": "oracle"}, "kind: 'oracle' is not allowed; expected one of"),
+        ({"network": {"policy": "transformer"}}, "networks of the class 'transformer' cannot be built here"),
         ({"network": {"activation": "Softmax"}}, "activation 'Softmax' is not one of"),
         ({"network": {"net_arch": [3]}}, "not a saved policy"),
+        ({"network": {"net_arch": [6000, 6000]}}, r"net_arch: \[6000, 6000\] is not allowed; expected layers that the"),
+        ({"network": {"net_arch": {"pi": [64], "vf": [10**12]}}}, r"net_arch: \[1000000000000\] is not allowed"),
+        ({"network": {"net_arch": ["64"]}}, r"network\.net_arch"),
+        ({"actions": {"n": 10**12}}, "net_arch: .* expected layers"),
+        ({"actions": {"low": 0.5, "shape": [1], "dtype": "float32"}}, "actions.low: 0.5 is not allowed"),
+        ({"actions": {"low": -1.0, "shape": [10**12], "dtype": "float32"}}, "net_arch: .* expected layers"),
+        ({"actions": {"low": -1.0, "shape": [1], "dtype": "object"}}, "actions.dtype: 'object' is not allowed"),
+        ({"view": {"models": 10**9, "blocks": ["game"], "features": False}}, "view.models: 1000000000 is not allowed"),
+        (
+            {"normalisation": {"mean": [0.0], "variance": [-1.0], **CLIPPED}},
+            "normalisation.variance",
+        ),
+        (
+            {"normalisation": {"mean": [0.0], "variance": [1.0], **CLIPPED}},
+            "statistics of 1 numbers",
+        ),
+        ({"normalisation": {"mean": [float("nan")], "variance": [1.0], **CLIPPED}}, "finite"),
+        ({"kind": "provider", "commitments": [["0.5", "0.5"]]}, "commitments.0.0: '0.5' is not allowed"),
+        ({"kind": "provider", "commitments": [[0.5, 1.5]]}, "not a saved policy"),
         ({"actions": {"n": 3}}, "not a saved policy"),
         ({"view": {"models": 3, "blocks": ["game"], "features": False}}, "not a saved policy"),
         ({"view": {"models": 2, "blocks": [], "features": False}}, "not a saved policy"),
@@ -206,7 +240,87 @@ def test_a_file_that_describes_something_else_is_an_error(
         load_policy(path)
 
 
-def test_only_players_are_saved(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="expected a learned player or a StaticProvider"):
-        save_policy(RationalUser(), tmp_path / "user.npz")  # type: ignore[arg-type]
+RULES: dict[str, Any] = {
+    "fixed": FixedPatienceUser(0.1 + 0.2),
+    "counting": CountingUser(3),
+    "informed": InformedUser("pessimistic"),
+    "learning": LearningUser(2.0, 0.1),
+    "logit": LogitUser(7.5),
+    "random": RandomUser(),
+    "rational": RationalUser("pessimistic"),
+    "shopping": ShoppingUser(0.25, "pessimistic"),
+    "equilibrium": EquilibriumProvider(throttling=True),
+    "random provider": RandomProvider(throttling=True, routing="lottery"),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_players_that_go_by_a_rule_survive_saving(tmp_path: Path, name: str) -> None:
+    player = RULES[name]
+    save_policy(player, tmp_path / "player.npz")
+    provides = hasattr(player, "commit")
+    loaded = (load_provider if provides else load_user)(tmp_path / "player.npz")
+    assert type(loaded) is type(player)
+    np.testing.assert_equal(vars(loaded), vars(player))
+    with pytest.raises(PolicyFileError, match="expected a user" if provides else "expected a provider"):
+        (load_user if provides else load_provider)(tmp_path / "player.npz")
+
+
+def test_only_players_of_this_package_are_saved(tmp_path: Path) -> None:
+    class OfMyOwn(RationalUser):
+        pass
+
+    for player in (MixtureUser([RationalUser()], [1]), OfMyOwn(), None):
+        with pytest.raises(TypeError, match="expected a learned one, or one of CountingUser, Equil"):
+            save_policy(player, tmp_path / "user.npz")  # type: ignore[arg-type]
     assert not (tmp_path / "user.npz").exists()
+
+
+def header(shape: tuple[int, ...], dtype: str = "<f4") -> bytes:
+    """An array whose header promises more than there is."""
+    text = io.BytesIO()
+    np.lib.format.write_array_header_1_0(text, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return text.getvalue() + bytes(8)
+
+
+def array(content: Any) -> bytes:
+    text = io.BytesIO()
+    np.save(text, np.array(content))
+    return text.getvalue()
+
+
+LAST = "action_net.bias.npy"
+MEMBERS: dict[str, dict[str, bytes]] = {
+    "a header of 10^12 numbers": {LAST: header((10**12,))},
+    "a header of 10^12 columns": {LAST: header((1, 10**6, 10**6))},
+    "a header of many characters": {LAST: b"\x93NUMPY\x02\x00" + (10**6).to_bytes(4, "little") + b"{" * 10**6},
+    "a specification of 10^12 letters": {"specification.npy": header((), f"<U{10**9}")},
+    "an array of objects": {LAST: header((1,), "|O")},
+    "text": {LAST: array(["0.5"] * 10)},
+    "text that is no array": {LAST: b"0.5" * 10},
+    "nothing": {LAST: b""},
+    "NaN": {LAST: array(np.full(10, np.nan, np.float32))},
+    "infinity": {LAST: array(np.full(10, np.inf, np.float32))},
+    "nested brackets": {"specification.npy": array("[" * 10**5)},
+    "a bomb": {LAST: bytes(2**28)},
+}
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_files_that_promise_too_much_are_refused_unbuilt(cascade_game: Game, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "user.npz"
+    env = choosing(cascade_game, action="grid")
+    save_policy(LearnedUser(PPO("MlpPolicy", env, seed=1, device="cpu").policy), path)
+    with zipfile.ZipFile(path) as file:
+        members = {one: file.read(one) for one in file.namelist()}
+    assert members.keys() >= MEMBERS[name].keys()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for one, content in (members | MEMBERS[name]).items():
+            file.writestr(one, content)
+    tracemalloc.start()
+    with pytest.raises(PolicyFileError, match=r"user\.npz: not a saved policy: ") as refused:
+        load_user(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+    assert "\n" not in str(refused.value)
+    assert not re.search("pickle|trust|max_header_size", str(refused.value))

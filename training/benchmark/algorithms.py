@@ -15,9 +15,8 @@ from stackroute.configs.amortised import AmortisedSettings
 from stackroute.configs.benchmarks import TrainedAlgorithm
 from stackroute.configs.loading import packaged, read_settings
 from stackroute.configs.training import load_training_settings
-from stackroute.training.benchmark import search, stackelberg_gradient, tabular
+from stackroute.training.benchmark import search, tabular
 from stackroute.training.benchmark.problem import Solution
-from stackroute.training.learn.schemes import train
 from stackroute.training.learn.session import Session
 
 if TYPE_CHECKING:
@@ -50,6 +49,13 @@ class Entrant:
             object.__setattr__(self, "summary", first_line)
 
 
+def stackelberg_gradient(problem: Problem) -> Solution:
+    """Stackelberg gradient (after Fiez et al. 2020): leaders follow the total derivative through the user's reply."""
+    from stackroute.training.benchmark import stackelberg_gradient
+
+    return stackelberg_gradient.stackelberg_gradient(problem)
+
+
 _REGISTERED: dict[str, Entrant] = {
     name: Entrant(name, algorithm)
     for name, algorithm in {
@@ -60,7 +66,7 @@ _REGISTERED: dict[str, Entrant] = {
         "cma_es": search.cma_es,
         "random_search": search.random_search,
         "tabular_q": tabular.tabular_q,
-        "stackelberg_gradient": stackelberg_gradient.stackelberg_gradient,
+        "stackelberg_gradient": stackelberg_gradient,
     }.items()
 }
 
@@ -122,6 +128,8 @@ def trained(settings: TrainingSettings) -> Algorithm:
     """The algorithm that trains with given settings, and records the exact regret by stages and if it is certified."""
 
     def algorithm(problem: Problem) -> Solution:
+        from stackroute.training.learn.schemes import train
+
         def on_progress(stage: str, done: int, total: int, regret: float) -> None:
             if not many and stage in _CHOOSING and not math.isnan(regret):
                 problem.add(regret)

@@ -46,15 +46,9 @@ def benchmark_command(
 
     stackroute benchmark full --backend ray --jobs 64 --resume
     """
-    require("train", "plot", "benchmark")
-    if backend == "ray":
-        require("cluster")
     from stackroute.configs.benchmarks import Suite, load_suite, suite_names
     from stackroute.configs.loading import ConfigError, validated
     from stackroute.training.benchmark.algorithms import algorithm_names, find_algorithm
-    from stackroute.training.benchmark.report import write_report
-    from stackroute.training.benchmark.running import run_suite
-    from stackroute.training.cli.display import benchmark_progress
 
     if names:
         for name in suite_names():
@@ -67,6 +61,11 @@ def benchmark_command(
         return
     if suite is None:
         fail(f"SUITE: missing; expected a .yaml file or one of {', '.join(suite_names())}")
+    require("train", "plot", "benchmark", *(["cluster"] if backend == "ray" else []))
+    from stackroute.training.benchmark.report import write_report
+    from stackroute.training.benchmark.running import run_suite
+    from stackroute.training.cli.display import benchmark_progress
+
     plan = load_suite(suite)
     chosen = plan.model_dump()
     if algorithms is not None:

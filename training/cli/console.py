@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from stackroute._extras import install
 from stackroute.configs.text import visible
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def require(*extras: str) -> None:
     """End with an error that names the extras if one of their packages is missing."""
     missing = [name for extra in extras for name in _PACKAGES[extra] if not importlib.util.find_spec(name)]
     if missing:
-        fail(f"this command needs {', '.join(missing)}: pip install 'stackroute[{','.join(extras)}]'")
+        fail(f"this command needs {', '.join(missing)}: {install(*extras)}")
 
 
 def fail(message: Any, code: int = 2) -> NoReturn:

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from stackroute._version import __version__
+
 # Importing them adds their commands.
 from stackroute.training.cli import benchmark as benchmark
 from stackroute.training.cli import market as market
@@ -102,6 +104,21 @@ def figures_command(out: FolderOption = Path("figures")) -> None:
 
     with console.status("drawing"):
         print_written(draw_figures(out))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"stackroute {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ def _draw_response(folder: Path, path: Path) -> None:
     game = read_spec(folder).config.game
     learned = read_json(folder / REPORT)["learned"]
     try:
-        user = load_user(folder / USER)
+        user: Any = load_user(folder / USER)
     except FileNotFoundError as error:
         raise RunError(f"{folder / USER}: no such file; expected a finished run") from error
     cascade = np.linspace(0, 1, _POINTS)

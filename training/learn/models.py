@@ -10,6 +10,7 @@ from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import NormalActionNoise, VectorizedActionNoise
 
+from stackroute._extras import install
 from stackroute.configs.learners import (
     DQNSettings,
     OffPolicySettings,
@@ -72,7 +73,7 @@ def make_model(environment: VecEnv, settings: LearnerSettings, *, seed: int, don
     try:
         from sb3_contrib import TQC
     except ImportError as error:
-        raise ImportError("tqc needs sb3-contrib: pip install 'stackroute[train]'") from error
+        raise ImportError(f"tqc needs sb3-contrib: {install('train')}") from error
     return TQC("MlpPolicy", environment, **common)
 
 

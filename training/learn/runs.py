@@ -15,6 +15,7 @@ from stackroute.agents.saving import load_provider, load_user, save_policy
 from stackroute.configs import ConfigError, GameConfig
 from stackroute.configs.loading import validated
 from stackroute.configs.training import TrainingSettings
+from stackroute.envs.policies import UserPolicy
 from stackroute.training.learn.evaluation import evaluate
 from stackroute.training.learn.learning import no_random_numbers
 from stackroute.training.learn.schemes import train
@@ -177,6 +178,8 @@ def evaluate_run(
         follower = load_user(user or folder / USER, trust=trust)
     except FileNotFoundError as error:
         raise RunError(str(error) if error.filename is None else f"{error.filename}: no such file") from None
+    if not isinstance(follower, UserPolicy):
+        raise RunError(f"user: {type(follower).__name__} is not allowed; expected one with one patience for a task")
     commitment = leader.commit(game, no_random_numbers())
     if not spec.throttling and commitment.delay.any():
         raise RunError(f"provider: it delays by {commitment.delay}, but {folder} is a run without throttling")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stackroute.agents.errors import without_advice
 from stackroute.training.output import output_folder, replacing
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def _read(path: Path) -> dict[str, Any] | None:
             raise ValueError("its checksum does not match")
         loaded: dict[str, Any] = torch.load(io.BytesIO(payload), weights_only=True)
     except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as error:
-        warnings.warn(f"{path}: cannot be read ({error}); computed again", DamagedStageWarning, stacklevel=3)
+        reason = without_advice(error)
+        warnings.warn(f"{path}: cannot be read ({reason}); computed again", DamagedStageWarning, stacklevel=3)
         return None
     return loaded

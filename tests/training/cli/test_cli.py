@@ -1,10 +1,13 @@
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from stackroute import __version__
 
 GOOD = """
 name: mine
@@ -139,6 +142,10 @@ def run(script: str, *arguments: str, folder: Path) -> subprocess.CompletedProce
     ("arguments", "unneeded"),
     [
         (["--help"], ["numba", "scipy", "pandas", "pydantic", "matplotlib", "torch", "stable_baselines3"]),
+        (
+            ["benchmark", "--list"],
+            ["torch", "stable_baselines3", "sb3_contrib", "matplotlib", "joblib", "cma", "pyarrow", "tensorboard"],
+        ),
         (["solve", "g1"], ["torch", "stable_baselines3", "matplotlib", "tensorboard"]),
     ],
 )
@@ -151,4 +158,17 @@ def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     hide = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, p=None: n != 'sb3_contrib' and f(n, p)"
     result = run(hide, "train", "g1", folder=tmp_path)
     assert result.returncode == 2
-    assert result.stderr == "error: this command needs sb3_contrib: pip install 'stackroute[train,plot]'\n"
+    clone = Path(__file__).parents[3]
+    command = shlex.split(result.stderr.removeprefix("error: this command needs sb3_contrib: "))
+    assert command == ["pip", "install", "-c", f"{clone}/constraints.txt", "-e", f"{clone}[train,plot]"]
+    assert (clone / "pyproject.toml").exists()
+
+
+def test_what_is_asked_of_the_program_itself(tmp_path: Path) -> None:
+    def ask(*command: str) -> str:
+        options = {"capture_output": True, "text": True, "check": True, "cwd": tmp_path}
+        return subprocess.run([sys.executable, *command], **options).stdout
+
+    assert ask("-m", "stackroute", "--version") == f"stackroute {__version__}\n"
+    assert "LearnedUser" in ask("-c", "from stackroute import agents; print(dir(agents))")
+    assert "Problem" in ask("-c", "from stackroute import training; print(dir(training))")

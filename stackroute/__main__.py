@@ -1,0 +1,5 @@
+"""The command line as `python -m stackroute`."""
+
+from stackroute.training.cli.main import main
+
+main()
