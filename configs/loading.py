@@ -25,6 +25,9 @@ _T = TypeVar("_T")
 _Settings = TypeVar("_Settings", bound="Settings")
 
 _DEEPEST = 20
+_LONGEST = 200_000
+_MOST = 10_000
+_LONG_NUMBER = re.compile(r"[-+]?(0[xo])?[0-9a-fA-F_]{400,}")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")
 
 
@@ -159,20 +162,28 @@ def _parse(text: str, label: str) -> Any:
         mark = error.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigError(f"{label}: not valid YAML{where}: {error.problem or error}") from None
-    except (ValueError, YAMLError) as error:
+    except (ArithmeticError, ValueError, YAMLError) as error:
         raise ConfigError(f"{label}: not valid YAML: {error}") from None
 
 
 def _refuse_more_than_data(text: str) -> None:
     """Aliases can grow without bound, tags and versions change what a value means, and 010 is 8 or 10."""
+    if len(text) > _LONGEST:
+        raise ValueError(f"{len(text)} characters are not allowed; expected at most {_LONGEST}")
     depth = 0
-    for event in YAML(typ="safe", pure=True).parse(text):
+    for count, event in enumerate(YAML(typ="safe", pure=True).parse(text)):
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         problem = ""
         if any(getattr(event, part, None) for part in ("anchor", "tag", "version")):
             problem = "anchors, aliases, tags and versions are not allowed"
         elif depth > _DEEPEST:
             problem = "nested too deeply"
+        elif count > _MOST:
+            problem = f"more than {_MOST} keys and values are not allowed"
+        elif isinstance(event, ScalarEvent) and re.search("[\ud800-\udfff]", event.value):
+            problem = "a character that is half of another is not allowed"
+        elif isinstance(event, ScalarEvent) and not event.style and _LONG_NUMBER.fullmatch(event.value):
+            problem = f"a number of {len(event.value)} digits is not allowed"
         elif isinstance(event, ScalarEvent) and not event.style and _LEADING_ZERO.fullmatch(event.value):
             problem = f"{event.value} is not allowed; expected a number without leading zeros, or quoted text"
         if problem:

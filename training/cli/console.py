@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 
 from stackroute._extras import install
-from stackroute.configs.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,6 +38,8 @@ class _Console(Console):
     """A terminal that shows what is in a text, and does nothing that the text commands."""
 
     def render_str(self, text: str, **options: Any) -> Text:
+        from stackroute.configs.text import visible
+
         return super().render_str(visible(text, kept="\n\t"), **options)
 
 
@@ -68,6 +69,8 @@ def fail(message: Any, code: int = 2) -> NoReturn:
 
 def to_errors(message: Any) -> None:
     """Print a line on standard error."""
+    from stackroute.configs.text import visible
+
     print(visible(str(message), kept="\n"), file=sys.stderr)
 
 
