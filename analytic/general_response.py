@@ -113,7 +113,7 @@ def _maximisers(total: _Total) -> tuple[FloatArray, BoolArray, BoolArray]:
         shape (B,).
     """
     worst = total.success.min()
-    halvings = int(np.clip(np.ceil(np.log2((1.0 - worst) / worst)), 0, 53))
+    halvings = int(np.clip(np.ceil(np.log2(1.0 - worst) - np.log2(worst)), 0, 53))
     edges = np.r_[0.0, 0.5 ** np.arange(halvings, -1, -1)]
     nodes = (edges[1:, None] + edges[:-1, None]) / 2 + (edges[1:, None] - edges[:-1, None]) / 2 * _NODES
     _, _, slope, rounding = total.at(np.r_[0.0, nodes.ravel(), 1.0][None])

@@ -11,7 +11,7 @@ import pandas as pd
 from stackroute.training.benchmark.algorithms import STAGE
 from stackroute.training.benchmark.results import as_table, read_plan, read_results, write_files
 from stackroute.training.benchmark.statistics import LEAST_RUNS, by_group, ranking, regrets_of
-from stackroute.training.output import RunError, markdown, output_folder, write_text
+from stackroute.training.output import RunError, escaped, markdown, output_folder, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,7 +77,7 @@ def as_markdown(
         *_schemes(table),
         "\n".join(f"![{name.rpartition('.')[0]}]({name})" for name in pictures),
         "\n".join(f"- `{name}`: {summaries.get(name, '')}" for name in order),
-        "\n".join(f"- failed: {one.algorithm}, {one.task}, seed {one.seed}: {one.error}" for one in failed),
+        "\n".join(escaped(f"- failed: {one.algorithm}, {one.task}, seed {one.seed}: {one.error}") for one in failed),
         "Versions: " + ", ".join(f"{name} {version}" for name, version in plan.versions.items()) + ".",
     )
     return markdown(parts)

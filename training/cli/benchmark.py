@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from stackroute.training.cli.console import app, console, fail, print_written, require, resumable
+from stackroute.training.cli.console import app, console, fail, print_written, require, resumable, to_errors
 
 
 @app.command("benchmark")
@@ -80,7 +79,7 @@ def benchmark_command(
         results = run_suite(plan, folder, jobs=jobs, backend=backend, resume=resume, on_progress=on_progress)
     failed = [result for result in results if result.error is not None]
     for result in failed:
-        print(f"{result.algorithm} on {result.task}, seed {result.seed}: {result.error}", file=sys.stderr)
+        to_errors(f"{result.algorithm} on {result.task}, seed {result.seed}: {result.error}")
     print_written(write_report(folder))
     if failed:
         raise typer.Exit(1)

@@ -114,7 +114,7 @@ def test_groups_and_curves(suite: Suite) -> None:
 
 def test_the_report_says_what_was_measured(suite: Suite) -> None:
     results = made_up({"exact": REGRETS["good"], "random": REGRETS["poor"]})
-    results[10] = result("b", "random", 1, 0.0, error="OverflowError: too much", groups={}, curve={})
+    results[10] = result("b", "random", 1, 0.0, error="OverflowError: <too>\nmuch", groups={}, curve={})
     asked = suite.model_copy(update={"algorithms": ["exact", "random"]})
     plan = Plan(suite=asked, versions={"python": "3.99"}, units=dict.fromkeys("abcdefghijkl", ""))
     regrets = regrets_of(asked, as_table(results))
@@ -124,7 +124,7 @@ def test_the_report_says_what_was_measured(suite: Suite) -> None:
     assert "| 1 | exact | 0 [0, 0] | 0 | 0 | 100% |" in words
     assert "| 7 (100%) | never |" in words
     assert "with a 95 % interval" in words
-    assert "- failed: random, b, seed 1: OverflowError: too much" in words
+    assert "- failed: random, b, seed 1: OverflowError: &lt;too&gt; much" in words
     assert "![heat-map](heat-map.png)" in words
     assert "A run that failed or is missing counts as a regret of 100 %." in words
     assert "- `random`: About random." in words

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from stackroute import __version__
+from stackroute.training.cli.console import console, to_errors
+from stackroute.training.cli.display import table_of
 
 GOOD = """
 name: mine
@@ -172,3 +174,14 @@ def test_what_is_asked_of_the_program_itself(tmp_path: Path) -> None:
     assert ask("-m", "stackroute", "--version") == f"stackroute {__version__}\n"
     assert "LearnedUser" in ask("-c", "from stackroute import agents; print(dir(agents))")
     assert "Problem" in ask("-c", "from stackroute import training; print(dir(training))")
+
+
+def test_text_of_a_file_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "\x1b[31m red\u202e [bold]:bug:[/bold]"
+    console.print(text)
+    console.print(table_of(("name",), [(text,)], text))
+    to_errors(text)
+    shown = capsys.readouterr()
+    assert shown.err == "\\x1b[31m red\\u202e [bold]:bug:[/bold]\n"
+    assert shown.out.count("\\x1b[31m red\\u202e [bold]:bug:[/bold]") == 3
+    assert "\x1b" not in shown.out

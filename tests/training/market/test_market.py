@@ -176,7 +176,7 @@ def test_draws_that_are_all_the_same_have_no_shares(aider: ModelTable) -> None:
 
 
 def test_an_enormous_error_gives_numbers() -> None:
-    model = MeasuredModel("wide", 0.4, 1e-12, 10.0, cost_error=1e12, latency_error=1e12)
+    model = MeasuredModel("wide", 0.4, 1e-300, 10.0, cost_error=1e12, latency_error=1e12)
     drawn = draw_models([model], 500, seed=0)
     assert all(np.isfinite(values).all() and (values >= 0).all() for values in drawn.values())
 
