@@ -48,7 +48,7 @@ _EXPECTED = {
 }
 
 _WORD = re.compile(r"\d[\d,.]*(?:\s?[km]\b)?|[^\W\d_]+\d*|[%$€£¢¥₹₩/]")
-_COUNT = re.compile(r"(\d[\d,.]*)\s?([km]?)")
+_COUNT = re.compile(r"(\d{1,3}(?:[,.]\d{3}){0,3}|\d{1,12})\s?([km]?)")
 _NUMBER = r"[+-]?(?:\d[\d.,'\u2019\s]*|[.,]\d+)(?:e[+-]?\d+)?"
 _CELL = re.compile(rf"(?P<before>[^\d.,+-]*)(?P<number>{_NUMBER})(?P<after>.*)", re.IGNORECASE)
 _GROUP = re.compile(r"(?<=\d)['\u2019\s](?=\d{3}(?!\d))")

@@ -152,6 +152,8 @@ def test_numbers_are_read_in_their_units(tmp_path: Path, case: str) -> None:
             "cost",
             "--unit cost=UNIT",
         ),
+        ("model,success,cost per 1.5k ($),latency\na,0.4,1,2", {}, "cost", "--columns cost=NAME"),
+        (f"model,success,cost per {'9' * 5000},latency\na,0.4,1,2", {}, "cost", "--columns cost=NAME"),
         ("model,success,success_error,cost,latency\na,41%,0.03,1,2", {}, "success_error", "--unit success_error=share"),
         ("model,success,success_error,cost,latency\na,.41,2.8,1,2", {}, "success_error", "success_error=percent"),
         (HEADER + 'a,40%,1,"1,234"\nb,41%,2,"2,345"', {}, "latency", "--decimal point or --decimal comma"),
