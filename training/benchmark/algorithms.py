@@ -118,8 +118,9 @@ def find_algorithm(name: str) -> Entrant:
     for entry_point in metadata.entry_points(group=ENTRY_POINTS, name=name):
         try:
             algorithm: Algorithm = entry_point.load()
-        except Exception as error:
-            raise ConfigError(f"algorithms: {name!r}: {entry_point.value} cannot be loaded ({error})") from None
+        except (Exception, SystemExit) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ConfigError(f"algorithms: {name!r}: {entry_point.value} cannot be loaded ({reason})") from None
         return Entrant(name, algorithm)
     raise ConfigError(f"algorithms: {name!r} is not allowed; expected one of {', '.join(algorithm_names())}")
 

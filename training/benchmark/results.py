@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,13 +12,17 @@ from stackroute.configs.benchmarks import Suite
 from stackroute.configs.loading import Settings
 from stackroute.training.benchmark.problem import Record
 from stackroute.training.benchmark.tasks import HELD_OUT
-from stackroute.training.output import RunError, replacing, write_json
+from stackroute.training.output import RunError, file_name, read_sealed, replacing, write_json, write_sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 UNITS, PLAN = "units", "benchmark.json"
 RESULTS, CURVES, MARL_EVAL = "results.parquet", "curves.parquet", "marl-eval.json"
+
+
+class DamagedResultWarning(UserWarning):
+    """The file of a unit's result is not as it was written."""
 
 
 class Plan(Settings):
@@ -64,25 +69,32 @@ def read_plan(folder: Path) -> Plan:
     """
     path = folder / PLAN
     try:
-        return Plan.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        raise RunError(f"{path}: no such file; expected the folder of a 'stackroute benchmark'") from None
+        return Plan.model_validate(read_sealed(path, "the folder of a 'stackroute benchmark'"))
     except ValidationError as error:
         raise RunError(f"{path}: is no plan of a benchmark ({error.errors()[0]['msg']})") from None
 
 
-def result_path(folder: Path, name: str) -> Path:
-    """The file of a unit's result."""
-    return folder / UNITS / f"{name}.json"
+def write_result(folder: Path, name: str, result: Result) -> None:
+    """Write a unit's result; OutputError where that fails."""
+    write_sealed(_path(folder, name), result.model_dump(mode="json"))
 
 
 def read_result(folder: Path, name: str, fingerprint: str) -> Result | None:
     """A unit's result; None if there is none, it cannot be read, or it is that of another fingerprint."""
+    path = _path(folder, name)
+    if not path.exists():
+        return None
     try:
-        result = Result.model_validate_json(result_path(folder, name).read_bytes())
-    except (FileNotFoundError, ValidationError):
+        result = Result.model_validate(read_sealed(path, "a unit"))
+    except (RunError, ValidationError) as error:
+        reason = error if isinstance(error, RunError) else f"{path}: is no result"
+        warnings.warn(f"{reason}; the unit counts as not done", DamagedResultWarning, stacklevel=2)
         return None
     return result if result.fingerprint == fingerprint else None
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / UNITS / f"{file_name(name)}.json"
 
 
 def read_results(plan: Plan, folder: Path) -> list[Result]:

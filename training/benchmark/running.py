@@ -1,42 +1,39 @@
-"""Running a benchmark's units, each an algorithm, a task and a seed; what is done already is not done again."""
+"""Running a benchmark's units, each an algorithm, a task and a seed; what is done already is not done again.
+
+A unit runs in a process of its own: whatever an algorithm does to its process, it ends no other unit.
+"""
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
-import json
 import platform
-import traceback
-import warnings
 from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
 
-import joblib
 import numpy as np
 import pandas as pd
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from stackroute._version import __version__
 from stackroute.training.benchmark.algorithms import Entrant, find_algorithm
 from stackroute.training.benchmark.metrics import measure
 from stackroute.training.benchmark.problem import Problem
-from stackroute.training.benchmark.results import PLAN, UNITS, Plan, Result, read_result, read_results, result_path
+from stackroute.training.benchmark.processes import Ended, in_processes
+from stackroute.training.benchmark.results import PLAN, UNITS, Plan, Result, read_result, read_results, write_result
 from stackroute.training.benchmark.tasks import Task, tasks_of
 from stackroute.training.learn.session import derived_seed
-from stackroute.training.output import RunError, output_folder, write_text
+from stackroute.training.output import RunError, checksum, locked, output_folder, write_sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from stackroute.configs.benchmarks import Suite
 
-    Backend = Literal["loky", "ray"]
+    Backend = Literal["processes", "ray"]
     OnProgress = Callable[[dict[str, tuple[int, int]]], None]
 
 MOST_POINTS = 200
@@ -47,7 +44,8 @@ TARGETS = (0.05, 0.01)
 
 _GAME = ("success", "cost", "latency", "value", "churn_penalty")
 _PACKAGES = ("numpy", "torch", "stable-baselines3", "sb3-contrib", "cma")
-_ATTEMPTS = 4
+_RETRIES = 3
+_MAY_BE_UNKNOWN = ("cascade_error",)
 
 
 @functools.cache
@@ -71,8 +69,8 @@ class Unit:
 
     @property
     def name(self) -> str:
-        """Different for each unit of a suite, and the name of a file."""
-        return f"{self.task.name}--{quote(self.entrant.name, safe='')}--seed{self.seed}"
+        """Different for each unit of a suite."""
+        return f"{self.task.name}--{self.entrant.name}--seed{self.seed}"
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -80,8 +78,7 @@ class Unit:
         task, entrant = self.task, self.entrant
         game = {field: getattr(task.game, field).tolist() for field in _GAME}
         parts = (game, task.name, task.groups, task.throttling, entrant.name, entrant.settings)
-        content = json.dumps([parts, self.seed, self.horizon, versions()], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        return checksum([parts, self.seed, self.horizon, versions()])
 
     def is_done(self, folder: Path) -> bool:
         """Whether the folder holds the result; an error is none."""
@@ -105,23 +102,24 @@ def run_suite(
     folder: Path,
     *,
     jobs: int = 1,
-    backend: Backend = "loky",
+    backend: Backend = "processes",
     resume: bool = False,
+    unit_seconds: float | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[Result]:
     """Run all units of a suite that the folder does not hold yet.
 
-    Every unit writes a file of its own when it is finished, so that all workers need to see the folder. If a worker
-    dies, the units without a file are run again.
+    Every unit runs in a process of its own, and has a file of its own when it is finished.
 
     Args:
         suite: The suite.
         folder: Where the results go; made if it does not exist.
-        jobs: Workers.
-        backend: "loky" for processes on this machine, "ray" for a cluster of Ray: that of the environment variable
+        jobs: Units at a time.
+        backend: "processes" of this machine, or "ray" for a cluster of Ray: that of the environment variable
             RAY_ADDRESS, or else one on this machine.
         resume: Whether to go on with a folder that holds results. A result counts only if game, settings, seed,
             horizon and versions are still the same.
+        unit_seconds: How long a unit may take, after which it is ended and has failed; None for any time.
         on_progress: Called with how many units of each algorithm are done, and how many there are: at the beginning
             and whenever one is finished.
 
@@ -130,84 +128,77 @@ def run_suite(
 
     Raises:
         ConfigError: A game or an algorithm does not exist.
-        RunError: The folder holds results and `resume` is not given, or workers keep dying.
-        OutputError: A file cannot be written.
+        RunError: The folder holds results and `resume` is not given, or a machine of the cluster keeps dying.
+        OutputError: A file cannot be written, or another process works in the folder.
     """
-    # Workers of a cluster have working directories of their own.
-    folder = folder.resolve()
     units = units_of(suite)
-    output_folder(folder / UNITS)
-    if (folder / PLAN).exists() and not resume:
-        raise RunError(f"{folder}: holds results already; go on with --resume, or choose another folder")
-    plan = Plan(suite=suite, versions=versions(), units={unit.name: unit.fingerprint for unit in units})
-    write_text(folder / PLAN, plan.model_dump_json(indent=2) + "\n")
-    planned = Counter(unit.entrant.name for unit in units)
-    run = _on_ray if backend == "ray" else _on_processes
-    for attempt in range(1, _ATTEMPTS + 1):
+    with locked(folder):
+        output_folder(folder / UNITS)
+        if (folder / PLAN).exists() and not resume:
+            raise RunError(f"{folder}: holds results already; go on with --resume, or choose another folder")
+        plan = Plan(suite=suite, versions=versions(), units={unit.name: unit.fingerprint for unit in units})
+        write_sealed(folder / PLAN, plan.model_dump(mode="json"))
         missing = [unit for unit in units if not unit.is_done(folder)]
-        left = Counter(unit.entrant.name for unit in missing)
-        try:
-            for finished in itertools.chain([""], run(missing, folder, jobs)):
-                left[finished] -= 1
-                if on_progress is not None:
-                    on_progress({name: (count - left[name], count) for name, count in planned.items()})
-            break
-        except TerminatedWorkerError as error:
-            if attempt == _ATTEMPTS:
-                raise RunError(f"{folder}: workers died {attempt} times; the last: {error}") from None
-            warnings.warn("a worker died and its work is done again", stacklevel=2)
-    return read_results(plan, folder)
+        planned, left = (Counter(unit.entrant.name for unit in some) for some in (units, missing))
+        outcomes = (_on_ray if backend == "ray" else in_processes)(
+            [functools.partial(_result, unit) for unit in missing], jobs, unit_seconds
+        )
+        report = on_progress or (lambda _: None)
+        report({name: (count - left[name], count) for name, count in planned.items()})
+        with closing(outcomes):
+            for number, outcome in outcomes:
+                unit = missing[number]
+                if isinstance(outcome, Ended):
+                    outcome = _begun(unit, **asdict(outcome))
+                write_result(folder, unit.name, outcome)
+                left[unit.entrant.name] -= 1
+                report({name: (count - left[name], count) for name, count in planned.items()})
+        return read_results(plan, folder)
 
 
-def _on_processes(units: list[Unit], folder: Path, jobs: int) -> Iterator[str]:
-    """Run units, and give the algorithm of each that is finished."""
-    parallel = joblib.Parallel(jobs, batch_size=1, pre_dispatch="all", return_as="generator_unordered")
-    yield from parallel(joblib.delayed(_run)(unit, folder) for unit in units)
-
-
-def _on_ray(units: list[Unit], folder: Path, jobs: int) -> Iterator[str]:
-    """The same on a cluster, which itself runs again what a dead worker was at."""
+def _on_ray(
+    calls: list[Callable[[], Result]], jobs: int, seconds: float | None
+) -> Generator[tuple[int, Result | Ended]]:
+    """As `in_processes`, on a cluster, which calls again what a machine was at that died."""
     import ray
 
     started = not ray.is_initialized()
     if started:
         ray.init(log_to_driver=False)
-    waiting = iter(units)
-    run = ray.remote(num_cpus=1, max_retries=_ATTEMPTS - 1)(_run)
+    waiting, pending = iter(enumerate(calls)), dict[Any, int]()
+    run: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(lambda call: next(in_processes([call], 1, seconds))[1])
     try:
-        pending = [run.remote(unit, folder) for unit in itertools.islice(waiting, jobs)]
-        while pending:
-            done, pending = ray.wait(pending)
-            yield ray.get(done[0])
-            pending += [run.remote(unit, folder) for unit in itertools.islice(waiting, 1)]
+        while True:
+            for number, call in itertools.islice(waiting, jobs - len(pending)):
+                pending[run.remote(call)] = number
+            if not pending:
+                return
+            (done, *_), _ = ray.wait([*pending])
+            yield pending.pop(done), ray.get(done)
     except ray.exceptions.RayError as error:
-        raise RunError(f"{folder}: a worker died {_ATTEMPTS} times; the last: {error}") from None
+        raise RunError(f"ray: a machine died {_RETRIES + 1} times; the last: {error}") from None
     finally:
         if started:
             ray.shutdown()
 
 
-def _run(unit: Unit, folder: Path) -> str:
-    """Run a unit that is not done yet, and write its result, which may be what the algorithm raised."""
+def _result(unit: Unit) -> Result:
+    return _begun(unit, **_measured(unit))
+
+
+def _begun(unit: Unit, **outcome: Any) -> Result:
+    """The result of a unit with what came of it."""
     task, entrant = unit.task, unit.entrant
-    if not unit.is_done(folder):
-        result = Result(
-            fingerprint=unit.fingerprint,
-            task=task.name,
-            game=task.label,
-            penalty_ratio=task.penalty_ratio,
-            algorithm=entrant.name,
-            summary=entrant.summary,
-            seed=unit.seed,
-        )
-        try:
-            result = Result.model_validate(vars(result) | _measured(unit))
-        except Exception as error:
-            result.error, result.traceback = f"{type(error).__name__}: {error}", traceback.format_exc()
-        # Another process may have done it meanwhile.
-        if not unit.is_done(folder):
-            write_text(result_path(folder, unit.name), result.model_dump_json(indent=2) + "\n")
-    return entrant.name
+    return Result(
+        fingerprint=unit.fingerprint,
+        task=task.name,
+        game=task.label,
+        penalty_ratio=task.penalty_ratio,
+        algorithm=entrant.name,
+        summary=entrant.summary,
+        seed=unit.seed,
+        **outcome,
+    )
 
 
 def _measured(unit: Unit) -> dict[str, Any]:
@@ -227,5 +218,8 @@ def _measured(unit: Unit) -> dict[str, Any]:
     }
     values = pd.DataFrame(measure(task, solution)).groupby(np.array(task.groups), sort=False)
     means = values.mean().assign(games=values.size()).astype(object)
+    unknown = means.columns[means.isna().any()].difference(_MAY_BE_UNKNOWN)
+    if len(unknown):
+        raise ValueError(f"{unknown[0]}: nan is not allowed; expected a finite number")
     groups = means.where(means.notna(), None).to_dict("index")
     return {"groups": groups, "totals": {**solution.info, **totals}, "curve": record.thinned(MOST_POINTS)}

@@ -20,10 +20,13 @@ def benchmark_command(
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Only so many of the suite's seeds.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
+    unit_seconds: Annotated[
+        int | None, typer.Option(min=1, help="End a run that takes longer; it has failed, and the others go on.")
+    ] = None,
     backend: Annotated[
-        Literal["loky", "ray"],
+        Literal["processes", "ray"],
         typer.Option(help="Processes of this machine, or a cluster of Ray (needs the cluster extra)."),
-    ] = "loky",
+    ] = "processes",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the results in the output folder.")] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Output folder; benchmarks/SUITE if not given.")
@@ -76,7 +79,15 @@ def benchmark_command(
     plan = validated(chosen, suite, Suite)
     folder = out if out is not None else Path("benchmarks") / Path(suite).stem
     with resumable("the same command with --resume goes on"), benchmark_progress(console) as on_progress:
-        results = run_suite(plan, folder, jobs=jobs, backend=backend, resume=resume, on_progress=on_progress)
+        results = run_suite(
+            plan,
+            folder,
+            jobs=jobs,
+            backend=backend,
+            resume=resume,
+            unit_seconds=unit_seconds,
+            on_progress=on_progress,
+        )
     failed = [result for result in results if result.error is not None]
     for result in failed:
         to_errors(f"{result.algorithm} on {result.task}, seed {result.seed}: {result.error}")

@@ -48,7 +48,7 @@ console = _Console(markup=False, emoji=False)
 _PACKAGES = {
     "train": ("stable_baselines3", "sb3_contrib", "tensorboard"),
     "plot": ("matplotlib",),
-    "benchmark": ("joblib", "cma", "pyarrow"),
+    "benchmark": ("cloudpickle", "cma", "pyarrow"),
     "cluster": ("ray",),
 }
 """What the extras bring, as imported."""

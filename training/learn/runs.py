@@ -20,7 +20,15 @@ from stackroute.training.learn.evaluation import evaluate
 from stackroute.training.learn.learning import no_random_numbers
 from stackroute.training.learn.schemes import train
 from stackroute.training.learn.session import Session
-from stackroute.training.output import OutputError, RunError, output_folder, replacing, write_json
+from stackroute.training.output import (
+    OutputError,
+    RunError,
+    checksum,
+    locked,
+    output_folder,
+    replacing,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +40,8 @@ if TYPE_CHECKING:
 RUN, REPORT, CURVES, TIMES = "run.json", "report.json", "curves.json", "times.json"
 USER, PROVIDER, NETWORK = "user.npz", "provider.npz", "provider-network.npz"
 STAGES, LOGS = "stages", "tensorboard"
+
+_CHECKSUM = "checksum"
 
 
 @dataclass(frozen=True)
@@ -84,9 +94,12 @@ def read_spec(folder: Path) -> RunSpec:
     """
     content = read_json(folder / RUN)
     try:
-        return validated(content, "run", _SPEC)
+        spec = validated(content, "run", _SPEC)
     except ConfigError as error:
         raise RunError(f"{folder / RUN}: is no specification of a run ({error})") from None
+    if content.pop(_CHECKSUM, None) != checksum(content):
+        raise RunError(f"{folder / RUN}: was changed after the run began; train anew, in another folder")
+    return spec
 
 
 def read_json(path: Path) -> Any:
@@ -99,7 +112,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{path}: no such file; expected the folder of a run of 'stackroute train'") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: cannot be read ({error})") from None
 
 
@@ -112,7 +125,7 @@ def run_game(
         spec: What determines the result.
         folder: The run's folder, made if it does not exist.
         resume: Whether to go on after the last stage that an earlier run of the same specification has finished there;
-            the result is the same. Otherwise what an earlier run has left there is removed.
+            the result is the same. Otherwise what an earlier run of the same specification has left there is removed.
         on_progress: Called with the stage, the rounds done, the rounds in all and the exact regret after every round.
         logs: Whether to write TensorBoard logs.
 
@@ -120,19 +133,40 @@ def run_game(
         The trained pair and everything measured about it.
 
     Raises:
-        OutputError: The folder or a file cannot be written.
+        RunError: The folder holds another run, of this version of stackroute or another, or none that can go on.
+        OutputError: The folder or a file cannot be written, or another process works in the folder.
     """
-    if not resume:
-        start(spec, folder)
-    session = Session(folder / STAGES, log_folder=folder / LOGS if logs else None, on_progress=on_progress)
-    pair = train(spec.config.game, spec.settings, throttling=spec.throttling, seed=spec.seed, session=session)
-    for name, player in ((USER, pair.user), (PROVIDER, pair.provider), (NETWORK, pair.network)):
-        with replacing(folder / name) as unfinished:
-            save_policy(player, unfinished)
-    write_json(folder / CURVES, {name: asdict(curve) for name, curve in pair.curves.items()})
-    write_json(folder / TIMES, {unit: round(spent, 2) for unit, spent in session.spent().items()})
-    write_json(folder / REPORT, report(spec, pair))
-    return pair
+    content = _content(spec)
+    with locked(folder):
+        if resume or (folder / RUN).exists():
+            _check_same(content, folder)
+        if not resume:
+            start(spec, folder)
+        # What the stages of another run have given is none of this one's.
+        key, logged = checksum(content), folder / LOGS if logs else None
+        session = Session(folder / STAGES, key=key, log_folder=logged, on_progress=on_progress)
+        pair = train(spec.config.game, spec.settings, throttling=spec.throttling, seed=spec.seed, session=session)
+        for name, player in ((USER, pair.user), (PROVIDER, pair.provider), (NETWORK, pair.network)):
+            with replacing(folder / name) as unfinished:
+                save_policy(player, unfinished)
+        write_json(folder / CURVES, {name: asdict(curve) for name, curve in pair.curves.items()})
+        write_json(folder / TIMES, {unit: round(spent, 2) for unit, spent in session.spent().items()})
+        write_json(folder / REPORT, report(spec, pair))
+        return pair
+
+
+def _content(spec: RunSpec) -> dict[str, Any]:
+    return {"version": __version__, **_SPEC.dump_python(spec, mode="json", by_alias=True)}
+
+
+def _check_same(content: dict[str, Any], folder: Path) -> None:
+    """Refuse a folder of another run, which would be replaced or gone on with as if it were this one."""
+    read_spec(folder)
+    found = read_json(folder / RUN)
+    for name, value in content.items():
+        if found[name] != value:
+            told = f"{name}: {found[name]}, not {value}" if name in ("version", "throttling", "seed") else name
+            raise RunError(f"{folder}: holds another run ({told}); train in another folder")
 
 
 def start(spec: RunSpec, folder: Path) -> None:
@@ -149,7 +183,8 @@ def start(spec: RunSpec, folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: an earlier run cannot be removed ({error.strerror})") from None
-    write_json(folder / RUN, {"version": __version__, **_SPEC.dump_python(spec, by_alias=True)})
+    content = _content(spec)
+    write_json(folder / RUN, content | {_CHECKSUM: checksum(content)})
 
 
 def evaluate_run(

@@ -67,6 +67,7 @@ class Session:
 
     Args:
         folder: Where these files are kept, made if it does not exist; None for nowhere.
+        key: What determines the training, as a text; a file of a session with another counts as damaged.
         log_folder: Where TensorBoard logs go; None for none.
         on_progress: Called with the stage, the rounds done, the rounds in all and the exact regret after every round.
 
@@ -75,15 +76,18 @@ class Session:
     """
 
     def __init__(
-        self, folder: Path | None = None, *, log_folder: Path | None = None, on_progress: OnProgress | None = None
+        self,
+        folder: Path | None = None,
+        *,
+        key: str = "",
+        log_folder: Path | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
-        self._folder, self._log_folder, self._on_progress = folder, log_folder, on_progress
+        self._folder, self._key, self._log_folder, self._on_progress = folder, key, log_folder, on_progress
         self._spent_before = {"seconds": 0.0, "cpu_seconds": 0.0}
         self._began, self._began_cpu = time.perf_counter(), time.process_time()
         if folder is not None:
-            # What a process that was killed in the middle of writing left behind.
-            for unfinished in output_folder(folder).glob(".*"):
-                unfinished.unlink(missing_ok=True)
+            output_folder(folder)
 
     def stage(self, name: str, compute: Callable[[], Any]) -> Any:
         """What a stage gives, computed only if no earlier session has finished it.
@@ -96,7 +100,7 @@ class Session:
             OutputError: The stage's file cannot be written.
         """
         path = self._folder / f"{name.replace(' ', '-')}.bin" if self._folder else None
-        kept = _read(path) if path and path.exists() else None
+        kept = _read(path, self._key) if path and path.exists() else None
         if kept is not None:
             for unit, spent in kept["spent"].items():
                 self._spent_before[unit] += spent
@@ -105,7 +109,7 @@ class Session:
         result = compute()
         if path:
             spent = {unit: after - before[unit] for unit, after in self.spent().items()}
-            _write(path, {"result": result, "spent": spent})
+            _write(path, self._key, {"result": result, "spent": spent})
         return result
 
     def progress(self, stage: str, done: int, total: int, regret: float) -> None:
@@ -123,25 +127,29 @@ class Session:
         return self._log_folder / name.replace(" ", "-") if self._log_folder else None
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
+def _write(path: Path, key: str, content: dict[str, Any]) -> None:
     import torch
 
     buffer = io.BytesIO()
     torch.save(content, buffer)
     payload = buffer.getvalue()
     with replacing(path) as unfinished:
-        unfinished.write_bytes(hashlib.sha256(payload).hexdigest().encode() + payload)
+        unfinished.write_bytes(_digest(key, payload) + payload)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _digest(key: str, payload: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + payload).hexdigest().encode()
+
+
+def _read(path: Path, key: str) -> dict[str, Any] | None:
     """The content of a file of `_write`; None, with a warning, where it is damaged."""
     import torch
 
     try:
         content = path.read_bytes()
         digest, payload = content[:_DIGEST_LENGTH], content[_DIGEST_LENGTH:]
-        if hashlib.sha256(payload).hexdigest().encode() != digest:
-            raise ValueError("its checksum does not match")
+        if _digest(key, payload) != digest:
+            raise ValueError("damaged, or of another run")
         loaded: dict[str, Any] = torch.load(io.BytesIO(payload), weights_only=True)
     except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as error:
         reason = without_advice(error)

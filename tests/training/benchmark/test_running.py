@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,16 +14,25 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from stackroute import load_game, solve
+from stackroute import Commitment, load_game, solve
 from stackroute.configs.benchmarks import Suite, load_suite
 from stackroute.configs.loading import validated
 from stackroute.training import Problem, Solution, register_algorithm
+from stackroute.training.benchmark import algorithms
 from stackroute.training.benchmark.report import write_report
-from stackroute.training.benchmark.results import UNITS, Result, as_table, read_plan, read_results, write_files
+from stackroute.training.benchmark.results import (
+    UNITS,
+    DamagedResultWarning,
+    Result,
+    as_table,
+    read_plan,
+    read_results,
+    write_files,
+)
 from stackroute.training.benchmark.running import run_suite, units_of
 from stackroute.training.benchmark.tasks import tasks_of
 from stackroute.training.learn.session import derived_seed
-from stackroute.training.output import RunError
+from stackroute.training.output import OutputError, RunError, file_name, locked
 
 SmallSuite = Callable[..., Suite]
 
@@ -71,8 +81,10 @@ def test_what_is_done_is_not_done_again(small_suite: SmallSuite, tmp_path: Path)
     units[1].write_text(units[1].read_text()[:100])
     with pytest.raises(RunError, match="holds results already; go on with --resume"):
         run_suite(suite, tmp_path)
-    assert len(read_results(read_plan(tmp_path), tmp_path)) == 10
-    assert without_times(run_suite(suite, tmp_path, resume=True)) == without_times(before)
+    with pytest.warns(DamagedResultWarning, match="the unit counts as not done"):
+        assert len(read_results(read_plan(tmp_path), tmp_path)) == 10
+    with pytest.warns(DamagedResultWarning, match="the unit counts as not done"):
+        assert without_times(run_suite(suite, tmp_path, resume=True)) == without_times(before)
     assert {path: path.stat().st_mtime_ns for path in units[2:]} == stamps
     # More seeds are added to what is there.
     assert len(run_suite(small_suite(seeds=[0, 1, 2]), tmp_path, resume=True)) == 18
@@ -134,9 +146,10 @@ def test_files_with_settings_have_names_of_their_own(
     for name in ("a/b.yaml", "a_b.yaml"):
         Path(name).write_text(json.dumps({"summary": "Mine.", "settings": "simultaneous"}))
     units = units_of(small_suite(algorithms=["a/b.yaml", "a_b.yaml", "exact"]))
-    assert len({unit.name for unit in units}) == len(units)
-    assert not any("/" in unit.name for unit in units)
-    assert {"static-g1--exact--seed0", "cascade-g4b--a_b.yaml--seed1"} <= {unit.name for unit in units}
+    files = {file_name(unit.name) for unit in units}
+    assert len(files) == len(units)
+    assert not any("/" in name for name in files)
+    assert {"static-g1--exact--seed0", "cascade-g4b--a_b.yaml--seed1"} <= files
 
 
 def test_what_a_scheme_of_training_plays_is_counted(
@@ -159,50 +172,104 @@ def test_what_a_scheme_of_training_plays_is_counted(
     assert result.curve.tasks[0] == evaluated
 
 
-def deadly(folder: str) -> Callable[[Problem], Solution]:
-    """An algorithm that counts its calls, and kills its process in the second of them."""
-
-    def algorithm(problem: Problem) -> Solution:
-        calls = Path(folder)
-        (calls / f"{problem.seed}-{time.time_ns()}").touch()
-        if len(list(calls.iterdir())) == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(0.1)
-        return Solution(solve(problem.game).commitment, 1.0)
-
-    return algorithm
-
-
-def check_after_a_death(folder: Path, calls: Path, results: list[dict[str, Any]], count: int) -> None:
-    assert not [one for one in results if one.error]
-    assert len(names(results)) == len(results) == count
-    assert len(list((folder / UNITS).iterdir())) == count
-    # Nothing but what was in the works when the process died was begun twice.
-    assert count < len(list(calls.iterdir())) <= count + 2
+ENDS: dict[str, tuple[Callable[[], object], str]] = {
+    "sys.exit": (lambda: sys.exit(0), "SystemExit: 0"),
+    "interrupt": (lambda: (_ for _ in ()).throw(KeyboardInterrupt), "KeyboardInterrupt: "),
+    "os._exit": (lambda: os._exit(0), "its process ended with code 0, without a result"),
+    "segmentation fault": (
+        lambda: os.kill(os.getpid(), signal.SIGSEGV),
+        "its process ended by SIGSEGV, without a result",
+    ),
+    "kill": (lambda: os.kill(os.getpid(), signal.SIGKILL), "its process ended by SIGKILL, without a result"),
+    "hang": (lambda: time.sleep(600), "TimeoutError: not finished after 2 seconds"),
+    "closed files": (lambda: os.closerange(3, 100), "without a result"),
+    "no solution": (lambda: None, "AttributeError: 'NoneType' object has no attribute 'commitment'"),
+    "nan": (lambda: Solution(Commitment.static(0), float("nan")), "nan"),
+}
 
 
-def test_the_death_of_a_process_loses_nothing(small_suite: SmallSuite, tmp_path: Path) -> None:
-    calls = tmp_path / "calls"
-    calls.mkdir()
-    register_algorithm("deadly", deadly(str(calls)))
-    suite = small_suite(algorithms=["deadly"], seeds=[0, 1, 2])
-    with pytest.warns(UserWarning, match="a worker died and its work is done again"):
-        results = run_suite(suite, tmp_path / "out", jobs=2)
-    check_after_a_death(tmp_path / "out", calls, results, 6)
+@pytest.mark.parametrize("end", ENDS)
+def test_an_algorithm_ends_no_unit_but_its_own(small_suite: SmallSuite, tmp_path: Path, end: str) -> None:
+    call, message = ENDS[end]
+    register_algorithm("ends", lambda problem: call(), "Ends.")
+    suite = small_suite(algorithms=["ends", "exact"], groups=[STATIC], seeds=[0, 1])
+    results = run_suite(suite, tmp_path, jobs=2, unit_seconds=2 if message.startswith("Timeout") else None)
+    assert [(one.algorithm, one.error is None) for one in results] == [("ends", False), ("exact", True)] * 2
+    assert all(message in str(one.error) for one in results[::2])
 
 
-def test_workers_that_keep_dying_are_an_error(
-    small_suite: SmallSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_cannot_be_sent_to_a_process_is_the_units_error(small_suite: SmallSuite, tmp_path: Path) -> None:
+    lock = threading.Lock()
+    register_algorithm("locked", lambda problem: lock, "Locked.")
+    results = run_suite(small_suite(algorithms=["locked", "exact"], groups=[STATIC], seeds=[0]), tmp_path)
+    assert "cannot pickle" in str(results[0].error)
+    assert results[1].error is None
+
+
+SLEEPY = """
+import os, pathlib, signal, sys, time
+from stackroute.training import register_algorithm
+from stackroute.training.cli.main import main
+
+def sleepy(problem):
+    pathlib.Path("pids", str(os.getpid())).touch()
+    time.sleep(600)
+
+register_algorithm("sleepy", sleepy, "Sleeps.")
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, -15), (signal.SIGINT, 130)])
+def test_workers_end_with_their_command(small_suite: SmallSuite, tmp_path: Path, sent: int, code: int) -> None:
+    suite = small_suite(algorithms=["exact"], groups=[STATIC], seeds=[0])
+    (tmp_path / "mine.yaml").write_text(json.dumps(suite.model_dump(exclude_none=True)))
+    (tmp_path / "pids").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLEEPY, "benchmark", "mine.yaml", "--algorithms", "sleepy", "--jobs", "10"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (pids := [int(path.name) for path in (tmp_path / "pids").iterdir()]):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    # Ctrl-C reaches all processes of a terminal.
+    (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
+    _, errors = process.communicate()
+    assert process.returncode == code
+    assert errors == ("stopped; the same command with --resume goes on\n" if sent == signal.SIGINT else "")
+    deadline = time.monotonic() + 30
+    while any(Path("/proc", str(pid)).exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(Path("/proc", str(pid)).exists() for pid in pids)
+
+
+def test_two_commands_do_not_share_a_folder(small_suite: SmallSuite, tmp_path: Path) -> None:
+    with (
+        locked(tmp_path),
+        pytest.raises(OutputError, match=rf"in use by process {os.getpid()} on .*, since 20.*; wait for it to end"),
+    ):
+        run_suite(small_suite(), tmp_path)
+    assert not (tmp_path / "benchmark.json").exists()
+    assert len(run_suite(small_suite(algorithms=["exact"], seeds=[0]), tmp_path)) == 2
+
+
+@pytest.mark.parametrize("name", ["x" * 120, "x" * 120 + "y", "é" * 200])
+def test_long_names_of_settings_are_names_of_files(
+    small_suite: SmallSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("stackroute.training.benchmark.running._ATTEMPTS", 2)
-
-    def suicidal(problem: Problem) -> Solution:
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError
-
-    register_algorithm("suicidal", suicidal)
-    with pytest.warns(UserWarning, match="a worker died"), pytest.raises(RunError, match="workers died 2 times"):
-        run_suite(small_suite(algorithms=["suicidal"]), tmp_path, jobs=2)
+    monkeypatch.chdir(tmp_path)
+    folder = Path(*[name[:60]] * 6)
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text(json.dumps({"summary": "Mine.", "settings": "absent"}))
+    register_algorithm("exact2", lambda problem: Solution(solve(problem.game).commitment, 1.0), "Mine.")
+    monkeypatch.setitem(algorithms._REGISTERED, f"{folder}/mine.yaml", algorithms._REGISTERED["exact2"])
+    results = run_suite(small_suite(algorithms=[f"{folder}/mine.yaml"], groups=[STATIC]), Path("out"))
+    assert [one.error for one in results] == [None, None]
 
 
 def test_a_killed_benchmark_goes_on(small_suite: SmallSuite, tmp_path: Path) -> None:
@@ -218,24 +285,15 @@ def test_a_killed_benchmark_goes_on(small_suite: SmallSuite, tmp_path: Path) -> 
         time.sleep(0.05)
     process.kill()
     process.wait()
-    done = len(list((out / UNITS).glob("*.json")))
-    assert 1 <= done < 6
-    # Orphaned workers finish what they are at; wait until nothing changes any more.
-    while (count := len(list((out / UNITS).iterdir()))) != done:
-        done = count
-        time.sleep(3)
+    assert 1 <= len(list((out / UNITS).glob("*.json"))) < 6
     results = run_suite(suite, out, resume=True)
     assert without_times(results) == without_times(run_suite(suite, tmp_path / "whole"))
 
 
 @pytest.mark.convergence
-def test_a_cluster_of_ray_gives_the_same_and_survives_the_death_of_a_worker(
-    small_suite: SmallSuite, tmp_path: Path
-) -> None:
-    calls = tmp_path / "calls"
-    calls.mkdir()
-    register_algorithm("deadly", deadly(str(calls)))
-    suite = small_suite(algorithms=["guess", "deadly"], seeds=[0, 1, 2])
+def test_a_cluster_of_ray_gives_the_same_and_goes_on_after_a_death(small_suite: SmallSuite, tmp_path: Path) -> None:
+    register_algorithm("deadly", lambda problem: os.kill(os.getpid(), signal.SIGKILL), "Dies.")
+    suite = small_suite(algorithms=["guess", "deadly"], seeds=[0, 1])
     import ray
 
     ray.init(num_cpus=2, log_to_driver=False)
@@ -243,10 +301,8 @@ def test_a_cluster_of_ray_gives_the_same_and_survives_the_death_of_a_worker(
         results = run_suite(suite, tmp_path / "ray", jobs=2, backend="ray")
     finally:
         ray.shutdown()
-    assert not [one for one in results if one.error]
-    assert len(list((tmp_path / "ray" / UNITS).iterdir())) == len(results) == 12
-    assert 6 < len(list(calls.iterdir())) <= 8
-    alone = run_suite(small_suite(algorithms=["guess"], seeds=[0, 1, 2]), tmp_path / "alone")
+    assert {one.algorithm for one in results if one.error} == {"deadly"}
+    alone = run_suite(small_suite(algorithms=["guess"]), tmp_path / "alone")
     assert without_times([one for one in results if one.algorithm == "guess"]) == without_times(alone)
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stackroute import load_game
+from stackroute import __version__, load_game
 from stackroute.configs.training import TrainingSettings, settings_from
 from stackroute.training.learn.runs import RunSpec, read_spec, run_game, start
-from stackroute.training.output import RunError
+from stackroute.training.output import LOCK, RunError
 
 TinySettings = Callable[..., TrainingSettings]
 TinyContent = Callable[..., dict[str, Any]]
@@ -111,6 +111,47 @@ def test_a_specification_that_cannot_be_used_is_a_one_line_error(
     assert "run.json" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 1}, "was changed after the run began"),
+        ({"version": "0.0.1"}, "was changed after the run began"),
+        ({"throttling": True}, "was changed after the run began"),
+        ({"checksum": "0"}, "was changed after the run began"),
+        ({"more": 1}, "was changed after the run began"),
+    ],
+)
+def test_a_changed_specification_does_not_go_on(
+    tiny_settings: TinySettings, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    spec = RunSpec(load_game("g1"), tiny_settings(), throttling=False, seed=0)
+    start(spec, tmp_path)
+    written = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps(written | change))
+    for resume in (True, False):
+        with pytest.raises(RunError, match=message):
+            run_game(spec, tmp_path, resume=resume)
+
+
+def test_a_folder_of_another_run_is_left_alone(
+    tiny_settings: TinySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(RunSpec(load_game("g1"), tiny_settings(), throttling=False, seed=0), tmp_path)
+    before = (tmp_path / "run.json").read_text()
+    for game, seed, version, message in (
+        ("g1", 1, __version__, r"holds another run \(seed: 0, not 1\)"),
+        ("g2", 0, __version__, r"holds another run \(game\)"),
+        ("g1", 0, "99", rf"holds another run \(version: {__version__}, not 99\)"),
+    ):
+        monkeypatch.setattr("stackroute.training.learn.runs.__version__", version)
+        for resume in (True, False):
+            with pytest.raises(RunError, match=message):
+                run_game(
+                    RunSpec(load_game(game), tiny_settings(), throttling=False, seed=seed), tmp_path, resume=resume
+                )
+    assert (tmp_path / "run.json").read_text() == before
+
+
 def begun(content: dict[str, Any], out: Path) -> tuple[subprocess.Popen[str], TrainingSettings]:
     """A training in a process of its own that has finished its first stage.
 
@@ -155,7 +196,7 @@ def test_ctrl_c_ends_with_a_hint_and_no_traceback(tiny_content: TinyContent, tmp
     _, errors = process.communicate()
     assert process.returncode == 130
     assert errors == f"stopped; go on with: stackroute train --resume {out}\n"
-    assert {path.name for path in out.iterdir() if path.is_file()} == {"run.json"}
+    assert {path.name for path in out.iterdir() if path.is_file()} == {"run.json", LOCK}
 
 
 @pytest.mark.parametrize(

@@ -92,10 +92,10 @@ def test_a_limit_on_the_size_of_files_leaves_the_finished_stages(tmp_path: Path)
     assert computed(tmp_path, "provider")[1] == 1
 
 
-def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> None:
-    (tmp_path / ".host-123-user.bin").write_bytes(b"half")
-    Session(tmp_path)
-    assert whole(tmp_path) == {}
+def test_a_stage_of_another_training_is_computed_again(tmp_path: Path) -> None:
+    Session(tmp_path, key="one").stage("user", lambda: 1)
+    with pytest.warns(DamagedStageWarning, match="damaged, or of another run"):
+        assert Session(tmp_path, key="other").stage("user", lambda: 2) == 2
 
 
 class Exploit:
