@@ -29,10 +29,10 @@ def package(tmp_path: Path) -> Path:
     return copy
 
 
-def run(package: Path, **variables: str) -> list[str]:
+def run(package: Path, *, script: str = SOLVE, **variables: str) -> list[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA", "XDG", "HOME"))}
     environment = {**kept, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1", **variables}
-    command = [sys.executable, "-c", SOLVE]
+    command = [sys.executable, "-c", script]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=package.parent)
     return ran.stdout.split()
 
@@ -53,9 +53,13 @@ def test_machine_code_follows_the_sources_and_stays_out_of_the_package(package: 
     kernels = package / "analytic" / "kernels.py"
     stat = kernels.stat()
     kernels.write_text(kernels.read_text().replace("return x1 * p2 / (x2", "return 2.0 * x1 * p2 / (x2"))
-    os.utime(kernels, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    os.utime(kernels, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**18))
     assert run(package, XDG_CACHE_HOME=str(cache)) == ["0.615384615384615"]
-    assert first < files(cache), "nothing is deleted"
+    assert first < (second := files(cache)), "nothing is deleted"
+    game = package / "analytic" / "game.py"
+    game.write_text(game.read_text() + "# Nothing compiled is here.\n")
+    run(package, XDG_CACHE_HOME=str(cache))
+    assert files(cache) == second
     assert files(package) == sources
 
 
@@ -74,6 +78,31 @@ print(numba.config.DISABLE_JIT, isinstance(numba.njit(lambda x: x), numba.core.d
         check=True,
     )
     assert ran.stdout == "[False  True False]\n1 False\n"
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "folders in their place", "no space"])
+def test_a_cache_that_cannot_be_used_is_made_anew(package: Path, tmp_path: Path, damage: str) -> None:
+    cache = tmp_path / "cache"
+    # No file may grow beyond 100 bytes: what a full disk looks like to a program.
+    full = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    full += "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+    if damage == "no space":
+        assert run(package, script=full + SOLVE, NUMBA_CACHE_DIR=str(cache))[0] == "0.3076923076923075"
+        assert all(path.stat().st_size <= 100 for path in files(cache))
+        return
+    run(package, NUMBA_CACHE_DIR=str(cache))
+    for path in files(cache):
+        if damage == "folders in their place":
+            path.unlink()
+            path.mkdir()
+        else:
+            path.write_bytes(b"" if damage == "empty" else path.read_bytes()[: path.stat().st_size // 2])
+    assert run(package, NUMBA_CACHE_DIR=str(cache))[0] == "0.3076923076923075"
+    if damage != "folders in their place":
+        renewed = {path: path.stat().st_mtime_ns for path in files(cache) if path.suffix == ".nbc"}
+        assert all(path.stat().st_size > 0 for path in renewed)
+        run(package, NUMBA_CACHE_DIR=str(cache))
+        assert {path: path.stat().st_mtime_ns for path in renewed} == renewed, "used again"
 
 
 def test_numba_s_own_setting_is_honoured_and_kept(package: Path, tmp_path: Path) -> None:
