@@ -1,4 +1,4 @@
-"""The Stackelberg equilibrium: the provider's optimum over a finite set of candidate commitments."""
+"""The Stackelberg equilibrium: the provider's optimum among the paper's cascades, or among all commitments."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 from stackroute.analytic import kernels
 from stackroute.analytic.commitment import Commitment
 from stackroute.analytic.game import InvalidGameError, check
-from stackroute.analytic.payoffs import provider_cost, user_utility
-from stackroute.analytic.regimes import Regime
-from stackroute.analytic.response import best_response, tie_sign
+from stackroute.analytic.regimes import regime
+from stackroute.analytic.response import tie_sign
 
 if TYPE_CHECKING:
     from stackroute.analytic.game import FloatArray, Game, IntArray
     from stackroute.analytic.response import TieBreaking
 
-Routing = Literal["cascade"]
-"""What the provider may commit to: `"cascade"`, a re-prompt moves to the next model with a committed probability."""
+Routing = Literal["cascade", "free"]
+"""What the provider may commit to: `"cascade"`, a re-prompt moves to the next model with a committed probability, or
+`"free"`, any sequence of models, random or not."""
 
 
 class Route(enum.IntEnum):
@@ -69,8 +69,6 @@ class Equilibrium:
             with this cost.
         user_utility_worst: The worst for the user among them (beyond the paper), shape (...); with throttling delays
             go up to the value, without a bound there would be no worst.
-        regime: A `Regime` as an integer, shape (...). With one model `BOTH_WORTH` where it is worth the wait,
-            `NEITHER_WORTH` where it is not.
     """
 
     game: Game
@@ -82,7 +80,11 @@ class Equilibrium:
     provider_cost: FloatArray
     user_utility: FloatArray
     user_utility_worst: FloatArray
-    regime: IntArray
+
+    @property
+    def regime(self) -> IntArray:
+        """Which models are worth a pass, of games of one or two: see `stackroute.analytic.regime`."""
+        return regime(self.game)
 
     @property
     def route(self) -> IntArray:
@@ -121,16 +123,24 @@ def solve(
     `cascade(0, 1)` with a slow second model, or by slowing the model it starts with, in each case just enough to make
     the user indifferent.
 
-    With one model (beyond the paper) the user stays where xi > 0, at the cost kappa = c / p, and leaves where xi < 0,
-    at A = c + P (1 - p). With throttling a user that would stay is slowed down to leave where A < kappa, that is
-    P < kappa; there is no threat.
+    With free routing (beyond the paper) the provider commits to any sequence of models. Let kappa_k = c_k / p_k be the
+    cost of a solution and u_k = xi_k / p_k what it is worth to the user. C* is the least sum of y_k kappa_k over shares
+    y >= 0 that sum to 1 with sum y_k u_k >= 0: at most two models have one. Then
+
+        J* = min over i of c_i + (1 - p_i) K,    K = min(P, C*) if the user can be made to leave, K = C* otherwise:
+
+    after a failed first pass a continuation solves the task on model k with probability y_k, is worth sum y_k u_k to
+    the user, who may leave, and costs sum y_k kappa_k + P (1 - sum y_k). This is linear with sum y_k <= 1, so that y
+    sums to 0 or to 1. A lottery attains it that serves every re-prompt on model k with probability proportional to
+    y_k / p_k. Users leave where re-prompts go to a model with xi <= 0, or with throttling to one slowed to xi = 0.
+    With one model both kinds of routing are the same.
 
     Among commitments of the same least cost the one that is best for the user is returned, then the one with the
     least delay, then the one that starts on the first model.
 
     Args:
-        game: One game or a batch, of one or two models.
-        routing: What the provider may commit to.
+        game: One game or a batch; of one or two models for `"cascade"`.
+        routing: What the provider may commit to: the paper's cascades, or `"free"`.
         throttling: Allow delays.
         tie_breaking: How an indifferent user chooses. Against a user that chooses `"pessimistic"` an optimum at
             indifference is not attained but approached: the commitment goes a hair beyond, 1e-9 in the cascade
@@ -140,9 +150,9 @@ def solve(
         The equilibrium, of the game's batch shape.
 
     Raises:
-        InvalidGameError: There are more than two models, or the second is both worse and cheaper: the optimum may
-            then be a mix of the user's that is no candidate. In all other games without the paper's orders the
-            candidates were confirmed by brute force.
+        InvalidGameError: With `"cascade"`, there are more than two models, or the second is both worse and cheaper: the
+            optimum may then be a mix of the user's that is no candidate. In all other games without the paper's orders
+            the candidates were confirmed by brute force.
         ValueError: The routing or the tie-breaking has another value.
 
     Examples:
@@ -153,49 +163,31 @@ def solve(
         (0, array([0.30769]))
         >>> Route(equilibrium.route).label
         're-prompts move on to the next model'
+        >>> three = Game([0.3, 0.6, 0.8], [0.1, 0.3, 0.8], [0.5, 0.5, 0.7], value=1.1, churn_penalty=5)
+        >>> free = solve(three, routing="free")
+        >>> free.commitment.start, free.commitment.transition[0].round(4), round(float(free.provider_cost), 4)
+        (array([1., 0., 0.]), array([0.4857, 0.5143, 0.    ]), 0.3977)
     """
     if routing not in get_args(Routing):
         allowed = " or ".join(map(repr, get_args(Routing)))
         raise ValueError(f"routing: {routing!r} is not allowed; expected {allowed}")
     sign = tie_sign(tie_breaking)
-    if game.models == 1:
-        return _solve_one_model(game, routing, throttling, tie_breaking)
+    amounts = (game.success, game.cost, game.latency, game.value, game.churn_penalty, bool(throttling), sign)
+    if routing == "free" or game.models == 1:
+        start, lottery, delay, *results = kernels.solve_free(*amounts, np.empty(game.models))
+        moves = np.broadcast_to(lottery[..., None, :], (*lottery.shape, game.models))
+    else:
+        _check_cascades(game)
+        start, moves, delay, *results = kernels.solve_cascades(*amounts, np.empty((7, kernels.MAX_CANDIDATES)))
+    commitment = Commitment.of_valid(start=start, transition=moves, delay=delay)
+    return Equilibrium(game, routing, throttling, tie_breaking, commitment, *results)
+
+
+def _check_cascades(game: Game) -> None:
+    """Check that the optimum is among the candidates."""
     if game.models > 2:
         raise InvalidGameError("models", game.models, "one or two, for routing='cascade'")
     p, c = game.success, game.cost
     worse_and_cheaper = (p[..., 0] > p[..., 1]) & (c[..., 0] > c[..., 1])
     check("success", p[..., 1:], ~worse_and_cheaper[..., None], "a second model that is not both worse and cheaper")
-    amounts = (p, c, game.latency, game.value, game.churn_penalty)
-    work = np.empty((7, kernels.MAX_CANDIDATES))
-    start, transition, delay, *results = kernels.solve_cascades(*amounts, bool(throttling), sign, work)
-    commitment = Commitment.of_valid(start=start, transition=transition, delay=delay)
-    return Equilibrium(game, routing, throttling, tie_breaking, commitment, *results)
-
-
-def _solve_one_model(game: Game, routing: Routing, throttling: bool, tie_breaking: TieBreaking) -> Equilibrium:
-    """`solve` for one model: left as it is, or slowed until the user is indifferent."""
-    xi = game.net_value[..., 0]
-    hair = kernels.HAIR * game.value if tie_breaking == "pessimistic" else 0.0
-    slowed = np.where(xi >= 0.0, xi + hair, 0.0) if throttling else np.zeros_like(xi)
-    tried = Commitment.static(0, np.stack([np.zeros_like(xi), slowed])[..., None], models=1)
-    patience = best_response(game, tried, tie_breaking)
-    cost, utility = provider_cost(game, tried, patience), user_utility(game, tried, patience)
-    slows = cost[1] < cost[0] * (1.0 - kernels.TIE)
-    bound = np.minimum(*cost) * (1.0 + kernels.TIE)
-    worst = np.where(cost <= bound, utility, np.inf).min(axis=0)
-    if throttling:
-        # As in the kernel: one that leaves anyway can be kept waiting, a served user be brought to indifference.
-        leaves = game.cost[..., 0] + game.churn_penalty * (1.0 - game.success[..., 0]) <= bound
-        worst = np.minimum(worst, np.where(leaves, xi - game.value, np.where(xi > 0.0, 0.0, np.inf)))
-    return Equilibrium(
-        game,
-        routing,
-        throttling,
-        tie_breaking,
-        commitment=Commitment.static(0, np.where(slows, slowed, 0.0)[..., None], models=1),
-        patience=np.where(slows, patience[1], patience[0])[()],
-        provider_cost=np.where(slows, cost[1], cost[0])[()],
-        user_utility=np.where(slows, utility[1], utility[0])[()],
-        user_utility_worst=worst[()],
-        regime=np.where(xi > 0.0, Regime.BOTH_WORTH, Regime.NEITHER_WORTH)[()],
-    )
+    check("cost", c, c >= 0.0, "at least 0, for routing='cascade'")

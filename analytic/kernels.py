@@ -1,4 +1,4 @@
-"""All compiled code of the package: passes by elimination, responses, thresholds and the solution for two models.
+"""All compiled code of the package: passes by elimination, responses, thresholds and the two solutions.
 
 Each `vectorised` function broadcasts over batches of games and writes its results into its last arguments. `work` is
 space of the stated shape that a call shares among its games, so that none of them allocates.
@@ -247,7 +247,43 @@ def _respond(
     return patience
 
 
-@vectorised("void(f8[:], f8[:, :], f8[:], f8[:], f8[:], f8[:], f8[:])", "(n),(n,n),(n),(n),(n),()->()")
+@_inlined
+def _lottery_response(transition: FloatArray, xi: FloatArray, eta: FloatArray, sign: float) -> float:
+    """The best response where every re-prompt is served by the same lottery; NaN where it is not."""
+    n = xi.shape[0]
+    worth = size = cost = 0.0
+    for k in range(n):
+        for j in range(1, n):
+            if transition[j, k] != transition[0, k]:
+                return np.nan
+        worth += transition[0, k] * xi[k]
+        # Not its share of it: the rounding of the shares themselves moves the sum by as much.
+        size += abs(xi[k]) * (transition[0, k] > 0.0)
+        cost += transition[0, k] * eta[k]
+    # The utility, and the provider's cost, are monotone in the patience.
+    if abs(worth) <= n * ROUNDING * size:
+        return 1.0 if sign * cost >= 0.0 else 0.0
+    return 1.0 if worth > 0.0 else 0.0
+
+
+_RESPONSE = "void(f8[:], f8[:, :], f8[:], f8[:], f8[:], f8[:], f8[:])", "(n),(n,n),(n),(n),(n),()->()"
+
+
+@vectorised(*_RESPONSE)
+def lottery_response(
+    start: FloatArray,
+    transition: FloatArray,
+    success: FloatArray,
+    xi: FloatArray,
+    eta: FloatArray,
+    sign: FloatArray,
+    patience: FloatArray,
+) -> None:
+    """The best response to a lottery; NaN where the commitment is none."""
+    patience[0] = _lottery_response(transition, xi, eta, sign[0])
+
+
+@vectorised(*_RESPONSE)
 def cascade_response(
     start: FloatArray,
     transition: FloatArray,
@@ -257,14 +293,14 @@ def cascade_response(
     sign: FloatArray,
     patience: FloatArray,
 ) -> None:
-    """The best response to a cascade of two models; NaN where the commitment is none."""
+    """The best response to a cascade or a lottery of two models; NaN where the commitment is neither."""
     from_first = start[0]
     if (from_first == 0.0 or from_first == 1.0) and transition[1, 0] == 0.0:
         patience[0] = _respond(
             success[0], success[1], xi[0], xi[1], eta[0], eta[1], from_first, transition[0, 1], sign[0]
         )
     else:
-        patience[0] = np.nan
+        patience[0] = _lottery_response(transition, xi, eta, sign[0])
 
 
 @_inlined
@@ -335,8 +371,8 @@ def _candidate(
 
 @vectorised(
     "void(f8[:], f8[:], f8[:], f8[:], f8[:], b1[:], f8[:], f8[:, :],"
-    " f8[:], f8[:, :], f8[:], f8[:], f8[:], f8[:], f8[:], i8[:])",
-    "(n),(n),(n),(),(),(),(),(w,k)->(n),(n,n),(n),(),(),(),(),()",
+    " f8[:], f8[:, :], f8[:], f8[:], f8[:], f8[:], f8[:])",
+    "(n),(n),(n),(),(),(),(),(w,k)->(n),(n,n),(n),(),(),(),()",
 )
 def solve_cascades(
     success: FloatArray,
@@ -354,7 +390,6 @@ def solve_cascades(
     provider_cost: FloatArray,
     user_utility: FloatArray,
     user_utility_worst: FloatArray,
-    regime: IntArray,
 ) -> None:
     """Solve a game of two models (see `stackroute.analytic.solve`); `work` has 7 rows of `MAX_CANDIDATES`."""
     r, j, u, from_first, s, d1, d2 = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
@@ -402,4 +437,159 @@ def solve_cascades(
     transition[0, 0], transition[0, 1], transition[1, 0], transition[1, 1] = 1.0 - s[best], s[best], 0.0, 1.0
     delay[0], delay[1] = d1[best], d2[best]
     patience[0], provider_cost[0], user_utility[0], user_utility_worst[0] = r[best], j[best], u[best], worst
-    regime[0] = rule
+
+
+# Free routing: any commitment, any number of models.
+
+
+@_inlined
+def _pair_cost(cost: FloatArray, success: FloatArray, xi: FloatArray, i: int, j: int) -> float:
+    """What a task costs from now on under the lottery of i, with xi > 0, and j, with xi < 0, that leaves xi . z = 0."""
+    up, down = xi[i], -xi[j]
+    return (down * cost[i] + up * cost[j]) / (down * success[i] + up * success[j])  # type: ignore[no-any-return]
+
+
+@vectorised(
+    "void(f8[:], f8[:], f8[:], f8[:], f8[:], b1[:], f8[:], f8[:],"
+    " f8[:], f8[:], f8[:], f8[:], f8[:], f8[:], f8[:])",
+    "(n),(n),(n),(),(),(),(),(n)->(n),(n),(n),(),(),(),()",
+)
+def solve_free(
+    success: FloatArray,
+    cost: FloatArray,
+    latency: FloatArray,
+    value: FloatArray,
+    churn_penalty: FloatArray,
+    throttling: Any,
+    sign: FloatArray,
+    xi: FloatArray,
+    start: FloatArray,
+    lottery: FloatArray,
+    delay: FloatArray,
+    patience: FloatArray,
+    provider_cost: FloatArray,
+    user_utility: FloatArray,
+    user_utility_worst: FloatArray,
+) -> None:
+    """Solve a game over all commitments (see `stackroute.analytic.solve`); `xi` is work.
+
+    After a failed first pass there are two ways to go on: users stay, with the cheapest lottery that is worth it, of
+    one model or of two between which they are indifferent; or they leave.
+    """
+    n = success.shape[0]
+    v, penalty = value[0], churn_penalty[0]
+    pessimistic = sign[0] > 0.0
+    hair = HAIR if pessimistic else 0.0
+    slowest, best_worth = 0, 0
+    for k in range(n):
+        xi[k] = _net_value(v, success[k], latency[k])
+        if xi[k] > xi[best_worth]:
+            best_worth = k
+        if xi[k] < xi[slowest]:
+            slowest = k
+    # Which one slows the first pass least: not the first model itself where there is another.
+    slowest_other = -1
+    for k in range(n):
+        if k != slowest and (slowest_other < 0 or xi[k] < xi[slowest_other]):
+            slowest_other = k
+    worth = xi[best_worth] > 0.0
+
+    # The cheapest way to keep a user, on one model (second < 0) or on two.
+    stay, first, second = np.inf, -1, -1
+    for i in range(n):
+        single = cost[i] / success[i]
+        # At xi = 0 a user that is against the provider stays where that costs more than its leaving, or for a hair.
+        if (xi[i] > 0.0 or (xi[i] == 0.0 and (not pessimistic or worth or single >= penalty))) and single < stay:
+            stay, first, second = single, i, -1
+    for i in range(n):
+        for j in range(n):
+            if xi[i] > 0.0 and xi[j] < 0.0:
+                both = _pair_cost(cost, success, xi, i, j)
+                if both < stay:
+                    stay, first, second = both, i, j
+    # Users leave where a re-prompt can be sent to a model that is not worth it.
+    unkind = xi[slowest] == 0.0 and (not pessimistic or cost[slowest] / success[slowest] <= penalty)
+    without_delay = xi[slowest] < 0.0 or unkind
+    leave = penalty if (without_delay or throttling[0]) else np.inf
+
+    least = np.inf
+    for i in range(n):
+        least = min(least, cost[i] + (1.0 - success[i]) * min(stay, leave))
+    bound = least + TIE * abs(least)
+    stay_bound = stay + TIE * abs(stay)
+    # Of lotteries that cost the same, the user likes the one best that leaves it most.
+    if second >= 0 or xi[first] == 0.0:
+        for k in range(n):
+            if xi[k] > 0.0 and cost[k] / success[k] <= stay_bound:
+                first, second = k, -1
+    if second < 0:
+        for k in range(n):
+            if cost[k] / success[k] <= stay_bound and xi[k] / success[k] > xi[first] / success[first]:
+                first = k
+
+    best, best_stays, best_utility, best_delay = -1, False, -np.inf, 0.0
+    worst = np.inf
+    kept = xi[first] / success[first] if second < 0 else 0.0
+    for i in range(n):
+        if cost[i] + (1.0 - success[i]) * stay <= bound:
+            utility = xi[i] + (1.0 - success[i]) * kept
+            if best < 0 or utility > best_utility + TIE * (v + latency[i]):
+                best, best_stays, best_utility, best_delay = i, True, utility, 0.0
+            # The ends of all lotteries that cost as little: single models, and pairs.
+            for a in range(n):
+                if xi[a] >= 0.0 and cost[a] / success[a] <= stay_bound:
+                    if not throttling[0]:
+                        worst = min(worst, xi[i] + (1.0 - success[i]) * xi[a] / success[a])
+                    else:
+                        # Delays bring users to indifference; on a first model that serves no re-prompt they are free.
+                        worst = min(worst, 0.0 if a == i else xi[i] - v)
+                for b in range(n):
+                    if xi[a] > 0.0 and xi[b] < 0.0 and _pair_cost(cost, success, xi, a, b) <= stay_bound:
+                        free = throttling[0] and a != i and b != i
+                        worst = min(worst, xi[i] - v if free else xi[i])
+        if cost[i] + (1.0 - success[i]) * leave <= bound:
+            slowed = slowest if slowest != i or n == 1 else slowest_other
+            added = 0.0 if without_delay else xi[slowed] + hair * v
+            utility = xi[i] - (added if slowed == i else 0.0)
+            scale = TIE * (v + latency[i])
+            if (
+                best < 0
+                or utility > best_utility + scale
+                or (utility >= best_utility - scale and not best_stays and added < best_delay)
+            ):
+                best, best_stays, best_utility, best_delay = i, False, utility, added
+            worst = min(worst, xi[i] - v if throttling[0] else xi[i])
+
+    for k in range(n):
+        start[k] = 1.0 if k == best else 0.0
+        lottery[k] = delay[k] = 0.0
+    if best_stays:
+        if second >= 0:
+            share = min(-xi[second] / (xi[first] - xi[second]) + hair, 1.0)
+            lottery[first], lottery[second] = share, 1.0 - share
+        elif pessimistic and xi[first] == 0.0 and worth:
+            lottery[first], lottery[best_worth] = 1.0 - hair, hair
+        else:
+            lottery[first] = 1.0
+    elif without_delay:
+        # Users that leave of themselves need no threat.
+        itself = xi[best] < 0.0 or (xi[best] == 0.0 and xi[slowest] == 0.0 and not pessimistic)
+        lottery[best if itself else slowest] = 1.0
+    else:
+        slowed = slowest if slowest != best or n == 1 else slowest_other
+        lottery[slowed] = 1.0
+        delay[slowed] = best_delay
+    solves = costs = worth_more = 0.0
+    for k in range(n):
+        solves += lottery[k] * success[k]
+        costs += lottery[k] * cost[k]
+        worth_more += lottery[k] * xi[k]
+    if not best_stays:
+        costs, worth_more, solves = penalty, 0.0, 1.0
+    elif second >= 0 and not pessimistic:
+        worth_more = 0.0
+    patience[0] = 1.0 if best_stays else 0.0
+    provider_cost[0] = cost[best] + (1.0 - success[best]) * costs / solves
+    utility = xi[best] - (delay[best] if not best_stays else 0.0)
+    user_utility[0] = utility + (1.0 - success[best]) * worth_more / solves
+    user_utility_worst[0] = min(worst, user_utility[0])

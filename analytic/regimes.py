@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from stackroute.analytic import kernels
 from stackroute.analytic.game import as_floats, non_negative
 
@@ -59,20 +61,23 @@ def regime(game: Game) -> IntArray:
     """The regime of each game, from the signs of the net values without delay (Mahmood 2026, Theorems 1 and 2).
 
     Args:
-        game: One game of two models or a batch.
+        game: One game of one or two models or a batch.
 
     Returns:
-        `Regime` values as integers, shape (...).
+        `Regime` values as integers, shape (...): with one model `BOTH_WORTH` where it is worth the wait and
+        `NEITHER_WORTH` where it is not.
 
     Raises:
-        InvalidGameError: There are not two models.
+        InvalidGameError: There are more than two models.
 
     Examples:
         >>> from stackroute.analytic import Game, Regime
         >>> Regime(regime(Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5))).label
         'only the reasoning model is worth the wait'
     """
-    game.check_models(2)
+    game.check_models(1, 2)
+    if game.models == 1:
+        return np.where(game.net_value[..., 0] > 0.0, Regime.BOTH_WORTH, Regime.NEITHER_WORTH)[()]
     codes: IntArray = kernels.thresholds(game.success, game.net_value)[2]
     return codes
 

@@ -32,8 +32,8 @@ def best_response(game: Game, commitment: Commitment, tie_breaking: TieBreaking 
 
     Cascades of two models: from the second the user stays exactly when xi2 > 0. From the first it stays when both xi
     are positive and leaves when both are negative; with xi1 < 0 < xi2 it stays above s0 and leaves below; with
-    xi1 > 0 > xi2 it stays for s <= sL, leaves for s >= sH, and mixes in between. With one model it stays exactly when
-    xi > 0. These are closed forms.
+    xi1 > 0 > xi2 it stays for s <= sL, leaves for s >= sH, and mixes in between. Where every re-prompt is served by the
+    same lottery z, as with one model, it stays exactly when z . xi > 0. These are closed forms.
 
     Any other chain: U(r) = xi . N(r) is rational in r and may have several peaks. All its stationary points are found,
     as the roots of Chebyshev series of U', and compared with r = 0 and r = 1. An interior patience is found to about
@@ -69,13 +69,9 @@ def best_response(game: Game, commitment: Commitment, tie_breaking: TieBreaking 
     sign = tie_sign(tie_breaking)
     check_same_models(game, commitment)
     net_value, net_cost = game.with_delay(commitment.delay), game.net_cost
-    if game.models == 1:
-        xi, cost = np.broadcast_arrays(net_value[..., 0], sign * net_cost[..., 0])
-        return np.where(xi == 0.0, cost >= 0.0, xi > 0.0).astype(np.float64)[()]
     chain = (commitment.start, commitment.transition, game.success, net_value)
-    if game.models > 2:
-        return general_response(*chain, sign * net_cost)
-    patience: FloatArray = kernels.cascade_response(*chain, net_cost, sign)
+    respond = kernels.cascade_response if game.models == 2 else kernels.lottery_response
+    patience: FloatArray = respond(*chain, net_cost, sign)
     others = np.isnan(patience)
     if others.any():
         patience = np.where(others, general_response(*chain, sign * net_cost, others), patience)[()]

@@ -160,16 +160,16 @@ class Variant:
             game: Games of the variant, shape (...).
 
         Returns:
-            `stackroute.analytic.solve` with the variant's routing and throttling; where the provider routes pass by
-            pass and so cannot commit, `stackroute.analytic.nash_equilibria`, which are without delays.
+            `stackroute.analytic.solve` with the variant's throttling, over cascades, or where lotteries are committed to
+            over all commitments, of which the best is one; where the provider routes pass by pass and so cannot
+            commit, `stackroute.analytic.nash_equilibria`, which are without delays.
 
         Raises:
             InvalidGameError: The games have more models than there is a solver for.
-            ValueError: There is no solver for lotteries.
         """
-        if self.routing == "lottery":
-            raise ValueError("equilibrium: there is no solver for routing='lottery'; expected 'cascade' or 'pass'")
-        return nash_equilibria(game) if self.routing == "pass" else solve(game, throttling=self.throttling)
+        if self.routing == "pass":
+            return nash_equilibria(game)
+        return solve(game, "free" if self.routing == "lottery" else "cascade", self.throttling)
 
     @cached_property
     def task_dtype(self) -> np.dtype[np.void]:

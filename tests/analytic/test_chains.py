@@ -363,7 +363,7 @@ def test_one_model_is_solved_as_a_search_finds(throttling: bool, tie: str) -> No
     np.testing.assert_array_equal(found.route == Route.STATIC, (xi <= 0) | kept)
     np.testing.assert_array_equal(found.regime == Regime.BOTH_WORTH, xi > 0)
     np.testing.assert_array_equal(found.patience, best_response(game, found.commitment, tie))
-    np.testing.assert_allclose(found.user_utility, user_utility(game, found.commitment, found.patience))
+    np.testing.assert_allclose(found.user_utility, user_utility(game, found.commitment, found.patience), atol=1e-15)
     assert (found.user_utility_worst <= found.user_utility).all()
     assert found.user_utility[(xi > 0) & ~kept] == pytest.approx(0, abs=1e-8)
 
