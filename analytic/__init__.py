@@ -3,7 +3,17 @@
 from stackroute.analytic.commitment import Commitment as Commitment
 from stackroute.analytic.equilibrium import Equilibrium as Equilibrium
 from stackroute.analytic.equilibrium import Route as Route
+from stackroute.analytic.equilibrium import RoutingComparison as RoutingComparison
+from stackroute.analytic.equilibrium import compare_routing as compare_routing
 from stackroute.analytic.equilibrium import solve as solve
+from stackroute.analytic.frontier import Branch as Branch
+from stackroute.analytic.frontier import Competition as Competition
+from stackroute.analytic.frontier import Frontier as Frontier
+from stackroute.analytic.frontier import RelationshipEquilibrium as RelationshipEquilibrium
+from stackroute.analytic.frontier import churn_from_relationship as churn_from_relationship
+from stackroute.analytic.frontier import compete as compete
+from stackroute.analytic.frontier import frontier as frontier
+from stackroute.analytic.frontier import regulate as regulate
 from stackroute.analytic.game import Game as Game
 from stackroute.analytic.game import InvalidGameError as InvalidGameError
 from stackroute.analytic.informed import InformedEquilibrium as InformedEquilibrium
@@ -29,3 +39,6 @@ from stackroute.analytic.sampling import strata as strata
 from stackroute.analytic.sampling import stratified_games as stratified_games
 from stackroute.analytic.throttling import ThrottlingGain as ThrottlingGain
 from stackroute.analytic.throttling import throttling_gain as throttling_gain
+from stackroute.analytic.variants import priced as priced
+from stackroute.analytic.variants import unverified as unverified
+from stackroute.analytic.variants import with_outside_option as with_outside_option

@@ -15,7 +15,7 @@ from stackroute.analytic.regimes import regime
 from stackroute.analytic.response import tie_sign
 
 if TYPE_CHECKING:
-    from stackroute.analytic.game import FloatArray, Game, IntArray
+    from stackroute.analytic.game import BoolArray, FloatArray, Game, IntArray
     from stackroute.analytic.response import TieBreaking
 
 Routing = Literal["cascade", "free"]
@@ -85,6 +85,15 @@ class Equilibrium:
     def regime(self) -> IntArray:
         """Which models are worth a pass, of games of one or two: see `stackroute.analytic.regime`."""
         return regime(self.game)
+
+    @property
+    def hull(self) -> BoolArray:
+        """Which models are on the lower hull of cost over utility of a solution, (u_k, kappa_k), shape (..., n).
+
+        Only these can serve a re-prompt at an optimum over all commitments.
+        """
+        hull: BoolArray = kernels.lower_hull(self.game.net_value / self.game.success, self.game.cost_of_pass)
+        return hull
 
     @property
     def route(self) -> IntArray:
@@ -166,7 +175,7 @@ def solve(
         >>> three = Game([0.3, 0.6, 0.8], [0.1, 0.3, 0.8], [0.5, 0.5, 0.7], value=1.1, churn_penalty=5)
         >>> free = solve(three, routing="free")
         >>> free.commitment.start, free.commitment.transition[0].round(4), round(float(free.provider_cost), 4)
-        (array([1., 0., 0.]), array([0.4857, 0.5143, 0.    ]), 0.3977)
+        (array([1., 0., 0.]), array([0.4848, 0.5152, 0.    ]), 0.4127)
     """
     if routing not in get_args(Routing):
         allowed = " or ".join(map(repr, get_args(Routing)))
@@ -191,3 +200,51 @@ def _check_cascades(game: Game) -> None:
     worse_and_cheaper = (p[..., 0] > p[..., 1]) & (c[..., 0] > c[..., 1])
     check("success", p[..., 1:], ~worse_and_cheaper[..., None], "a second model that is not both worse and cheaper")
     check("cost", c, c >= 0.0, "at least 0, for routing='cascade'")
+
+
+@dataclass(frozen=True, eq=False)
+class RoutingComparison:
+    """What the paper's restriction to cascades costs the provider, and does to users.
+
+    Attributes:
+        cascade: The equilibrium over the paper's cascades.
+        free: The equilibrium over all commitments.
+    """
+
+    cascade: Equilibrium
+    free: Equilibrium
+
+    @property
+    def provider_saving(self) -> FloatArray:
+        """What free routing saves, as a share of the cost with cascades, in [0, 1], shape (...)."""
+        cost, least = self.cascade.provider_cost, self.free.provider_cost
+        saving: FloatArray = np.divide(cost - least, cost, out=np.zeros(np.shape(cost)), where=cost > 0.0)
+        return np.maximum(saving, 0.0)[()]
+
+    @property
+    def user_gain(self) -> FloatArray:
+        """What users get more under free routing, utility, shape (...)."""
+        return self.free.user_utility - self.cascade.user_utility
+
+
+def compare_routing(game: Game, throttling: bool = False, tie_breaking: TieBreaking = "strong") -> RoutingComparison:
+    """What it costs the provider to commit to the paper's cascades only (beyond the paper).
+
+    Args:
+        game: One game of one or two models, or a batch.
+        throttling: Allow delays.
+        tie_breaking: How an indifferent user chooses.
+
+    Returns:
+        Both equilibria.
+
+    Raises:
+        InvalidGameError: As for `solve` with cascades.
+
+    Examples:
+        >>> from stackroute.analytic import Game
+        >>> compared = compare_routing(Game([0.22, 0.7], [0.09, 0.11], [0.04, 0.51], value=0.64, churn_penalty=4.83))
+        >>> compared.provider_saving.round(3)
+        np.float64(0.325)
+    """
+    return RoutingComparison(*(solve(game, routing, throttling, tie_breaking) for routing in get_args(Routing)))

@@ -144,6 +144,12 @@ class Batch:
             object.__setattr__(batch, name, array)
         return batch
 
+    def with_valid(self, **fields: FloatArray) -> Self:
+        """The batch with other fields, which are valid and broadcast against the rest."""
+        batch = object.__new__(type(self))
+        batch._store({name: fields.get(name, getattr(self, name)) for name in self._axes})
+        return batch
+
     @classmethod
     def concatenate(cls, batches: Sequence[Self]) -> Self:
         """Batches one after the other along their first axis."""

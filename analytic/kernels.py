@@ -450,8 +450,7 @@ def _pair_cost(cost: FloatArray, success: FloatArray, xi: FloatArray, i: int, j:
 
 
 @vectorised(
-    "void(f8[:], f8[:], f8[:], f8[:], f8[:], b1[:], f8[:], f8[:],"
-    " f8[:], f8[:], f8[:], f8[:], f8[:], f8[:], f8[:])",
+    "void(f8[:], f8[:], f8[:], f8[:], f8[:], b1[:], f8[:], f8[:], f8[:], f8[:], f8[:], f8[:], f8[:], f8[:], f8[:])",
     "(n),(n),(n),(),(),(),(),(n)->(n),(n),(n),(),(),(),()",
 )
 def solve_free(
@@ -593,3 +592,26 @@ def solve_free(
     utility = xi[best] - (delay[best] if not best_stays else 0.0)
     user_utility[0] = utility + (1.0 - success[best]) * worth_more / solves
     user_utility_worst[0] = min(worst, user_utility[0])
+
+
+@vectorised("void(f8[:], f8[:], b1[:])", "(n),(n)->(n)")
+def lower_hull(utility: FloatArray, cost: FloatArray, corner: Any) -> None:
+    """Which points are corners of the least cost of at least a utility: a convex curve that rises to the greatest one.
+
+    Of points that are the same the first is. Points on an edge are none.
+    """
+    n = utility.shape[0]
+    at = 0
+    for k in range(n):
+        corner[k] = False
+        if cost[k] < cost[at] or (cost[k] == cost[at] and utility[k] > utility[at]):
+            at = k
+    while at >= 0:
+        corner[at] = True
+        following, least = -1, np.inf
+        for k in range(n):
+            if utility[k] > utility[at]:
+                slope = (cost[k] - cost[at]) / (utility[k] - utility[at])
+                if slope < least or (slope == least and utility[k] > utility[following]):
+                    following, least = k, slope
+        at = following

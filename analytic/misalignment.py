@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.analytic.commitment import Commitment
 from stackroute.analytic.equilibrium import solve
-from stackroute.analytic.payoffs import user_utility
-from stackroute.analytic.response import best_response
 
 if TYPE_CHECKING:
+    from stackroute.analytic.equilibrium import Routing
     from stackroute.analytic.game import FloatArray, Game, IntArray
 
 
@@ -29,7 +27,7 @@ class Misalignment:
     gap: FloatArray
 
 
-def misalignment(game: Game, throttling: bool = False) -> Misalignment:
+def misalignment(game: Game, throttling: bool = False, routing: Routing = "cascade") -> Misalignment:
     """The user's preferred route and the misalignment gap (Mahmood 2026, Proposition 1).
 
     The user's preferred route is static: while it stays its utility is a mean of the xi_k / p_k, and a user that would
@@ -38,6 +36,7 @@ def misalignment(game: Game, throttling: bool = False) -> Misalignment:
     Args:
         game: One game or a batch.
         throttling: Whether the provider may delay (beyond the paper); the user's preferred route has no delay.
+        routing: What the provider may commit to, as for `solve`; `"free"` for more than two models.
 
     Returns:
         The preferred model and the gap.
@@ -52,8 +51,7 @@ def misalignment(game: Game, throttling: bool = False) -> Misalignment:
         >>> int(misaligned.preferred_model), float(misaligned.gap.round(4))
         (0, 0.0222)
     """
-    found = solve(game, throttling=throttling)
-    each = [Commitment.static(np.full(game.shape, model), models=game.models) for model in range(game.models)]
-    utility = np.stack([user_utility(game, static, best_response(game, static)) for static in each])
-    gap = utility.max(axis=0) - found.user_utility
-    return Misalignment(utility.argmax(axis=0), np.maximum(gap, 0.0)[()])
+    xi = game.net_value
+    utility = np.where(xi > 0.0, xi / game.success, xi)
+    gap = utility.max(axis=-1) - solve(game, routing, throttling).user_utility
+    return Misalignment(utility.argmax(axis=-1), np.maximum(gap, 0.0)[()])

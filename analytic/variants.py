@@ -22,18 +22,6 @@ def _of_models(name: str, value: npt.ArrayLike, game: Game) -> FloatArray:
     return array
 
 
-def _changed(game: Game, **fields: FloatArray) -> Game:
-    """The game with other numbers, which are valid."""
-    given = {name: fields.get(name, getattr(game, name)) for name in Game._axes}
-    shape = np.broadcast_shapes(*(array.shape[: array.ndim - Game._axes[name]] for name, array in given.items()))
-    return Game.of_valid(
-        **{
-            name: np.array(np.broadcast_to(array, (*shape, *array.shape[array.ndim - Game._axes[name] :])))
-            for name, array in given.items()
-        }
-    )
-
-
 def priced(game: Game, price: npt.ArrayLike) -> Game:
     """The game in which the user pays for every pass (beyond the paper): latency t + pi, cost c - pi.
 
@@ -57,7 +45,7 @@ def priced(game: Game, price: npt.ArrayLike) -> Game:
     """
     pi = _of_models("price", price, game)
     check("price", pi, pi >= 0.0, "at least 0")
-    return _changed(game, latency=game.latency + pi, cost=game.cost - pi)
+    return game.with_valid(latency=game.latency + pi, cost=game.cost - pi)
 
 
 def with_outside_option(game: Game, utility: npt.ArrayLike) -> Game:
@@ -82,8 +70,8 @@ def with_outside_option(game: Game, utility: npt.ArrayLike) -> Game:
         array(1.5)
     """
     omega = as_floats("utility", utility)
-    check("utility", omega, omega < np.broadcast_to(game.value, np.broadcast_shapes(omega.shape, game.shape)).min(), "less than the value")
-    return _changed(game, value=game.value - omega)
+    check("utility", omega, omega < game.value.min(), f"less than the value, {game.value.min():g}")
+    return game.with_valid(value=game.value - omega)
 
 
 def unverified(
@@ -91,8 +79,8 @@ def unverified(
 ) -> Game:
     """The game of users that cannot verify answers (beyond the paper).
 
-    A wrong answer is taken for right with probability f, at a harm H, and a right one for wrong with probability g. A pass
-    then ends the task with probability sigma = p (1 - g) + (1 - p) f. With sigma as its success and the latency
+    A wrong answer is taken for right with probability f, at a harm H, and a right one for wrong with probability g. A
+    pass then ends the task with probability sigma = p (1 - g) + (1 - p) f. With sigma as its success and the latency
     t + V (sigma - p (1 - g)) + H (1 - p) f, the net value of a pass is that of an answer that is right and accepted.
 
     Args:
@@ -121,4 +109,4 @@ def unverified(
     accepted_wrong = (1.0 - game.success) * f
     success = game.success * (1.0 - g) + accepted_wrong
     latency = game.latency + (game.value + hurt)[..., None] * accepted_wrong
-    return _changed(game, success=success, latency=latency)
+    return game.with_valid(success=success, latency=latency)

@@ -160,9 +160,9 @@ class Variant:
             game: Games of the variant, shape (...).
 
         Returns:
-            `stackroute.analytic.solve` with the variant's throttling, over cascades, or where lotteries are committed to
-            over all commitments, of which the best is one; where the provider routes pass by pass and so cannot
-            commit, `stackroute.analytic.nash_equilibria`, which are without delays.
+            `stackroute.analytic.solve` with the variant's throttling: over cascades, or where the provider commits to
+            a lottery over all commitments, of which the best is one. Where it routes pass by pass and so cannot commit,
+            `stackroute.analytic.nash_equilibria`, which are without delays.
 
         Raises:
             InvalidGameError: The games have more models than there is a solver for.

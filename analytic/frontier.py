@@ -1,0 +1,351 @@
+"""What a user's utility costs the provider: one curve, and the questions that it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stackroute.analytic import kernels
+from stackroute.analytic.commitment import Commitment
+from stackroute.analytic.equilibrium import solve
+from stackroute.analytic.game import InvalidGameError, as_floats, check, probability
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from stackroute.analytic.game import FloatArray, Game
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """The least cost of a user's utility while users stay, or while they leave after a failure: convex and rising.
+
+    Attributes:
+        user_utility: At the m corners, utility, ascending, shape (m,).
+        provider_cost: At the corners, money, shape (m,).
+        start: Probability that the first pass is on each model, shape (m, n).
+        lottery: Probability that a re-prompt is served by each model, shape (m, n); where users leave, by the model
+            that makes them.
+    """
+
+    user_utility: FloatArray
+    provider_cost: FloatArray
+    start: FloatArray
+    lottery: FloatArray
+
+    def cost(self, user_utility: npt.ArrayLike) -> FloatArray:
+        """The least cost of giving users at least a utility, money, of its shape; infinite where that is impossible."""
+        wanted = as_floats("user_utility", user_utility)
+        least: FloatArray = np.interp(wanted, self.user_utility, self.provider_cost, right=np.inf)
+        return least[()]
+
+
+@dataclass(frozen=True, eq=False)
+class Frontier:
+    """The least provider's cost J(v) of giving users a utility of at least v, over all commitments (beyond the paper).
+
+    It is the lower of two branches; see `frontier`.
+
+    Attributes:
+        game: The game.
+        stay: While users stay until their task is solved; None where no model is worth the wait.
+        leave: While users leave after a failed pass; None where they cannot be made to.
+    """
+
+    game: Game
+    stay: Branch | None
+    leave: Branch | None
+
+    @property
+    def branches(self) -> list[Branch]:
+        """The branches that exist."""
+        return [branch for branch in (self.stay, self.leave) if branch is not None]
+
+    @property
+    def greatest_utility(self) -> float:
+        """The greatest utility that the provider can give."""
+        return max(float(branch.user_utility[-1]) for branch in self.branches)
+
+    def cost(self, user_utility: npt.ArrayLike) -> FloatArray:
+        """The least cost of giving users at least a utility.
+
+        Args:
+            user_utility: v, utility, shape (...).
+
+        Returns:
+            J(v), money, shape (...); infinite above the greatest utility.
+        """
+        least: FloatArray = np.min([branch.cost(user_utility) for branch in self.branches], axis=0)
+        return least[()]
+
+    def utility(self, provider_cost: float) -> float:
+        """The greatest utility that costs the provider no more than some money: the inverse of `cost`.
+
+        Args:
+            provider_cost: Money.
+
+        Returns:
+            Utility; minus infinity where everything costs more.
+        """
+        reached = [
+            float(np.interp(provider_cost, branch.provider_cost, branch.user_utility, left=-np.inf))
+            for branch in self.branches
+        ]
+        return max(reached)
+
+    def commitment(self, user_utility: float) -> Commitment:
+        """A commitment that gives users at least a utility at the least cost, against a user that helps the provider.
+
+        A commitment's delays hold for the first pass too. Where users leave because of a delay and every model may start,
+        it slows the first pass of one of them, and gives less than the frontier, whose delays are for re-prompts only.
+
+        Args:
+            user_utility: v, utility.
+
+        Returns:
+            The commitment: a lottery, mixed of those of two corners.
+
+        Raises:
+            InvalidGameError: No commitment gives as much.
+        """
+        if user_utility > self.greatest_utility:
+            allowed = f"at most {self.greatest_utility:g}, the greatest that the provider can give"
+            raise InvalidGameError("user_utility", user_utility, allowed)
+        branch = min(self.branches, key=lambda each: float(each.cost(user_utility)))
+        weight = np.array([np.interp(user_utility, branch.user_utility, one) for one in np.eye(len(branch.start))])
+        start = weight @ branch.start
+        if branch is self.leave:
+            return self._leaving(start)
+        # Lotteries are mixed by the tasks that reach them and how long these stay in them.
+        p = self.game.success
+        passes = (branch.start @ (1.0 - p)) / (branch.lottery @ p)
+        lottery = (weight * passes) @ branch.lottery
+        return Commitment.lottery(start, lottery / lottery.sum())
+
+    def _leaving(self, start: FloatArray) -> Commitment:
+        """Users leave: re-prompts go to the model that is worth least, slowed until it is worth nothing."""
+        xi = self.game.net_value
+        slowest = np.eye(self.game.models)[(start * xi).argmin() if (xi > 0.0).all() else xi.argmin()]
+        return Commitment.lottery(start, slowest, slowest * np.maximum(xi, 0.0))
+
+
+def frontier(game: Game, throttling: bool = False) -> Frontier:
+    """What every user's utility costs the provider (beyond the paper).
+
+    While users stay, a commitment is a distribution over pairs of the model i that starts and the model k that solves
+    the task after a failure. A pair costs c_i + (1 - p_i) kappa_k, gives users xi_i + (1 - p_i) u_k, and adds
+    (1 - p_i) u_k to what staying is worth, which must not be negative in all. The corners of J(v) are the pairs that
+    are worth it themselves, and mixtures of two of which one is not, at a worth of 0; the curve is their lower hull.
+    While users leave, it is the lower hull of (xi_i, A_i) with A_i = c_i + P (1 - p_i). The optimum of `solve` is the
+    least cost of all, and `misalignment` is how far its utility is from the greatest one.
+
+    Args:
+        game: One game, of any number of models.
+        throttling: Whether the provider may delay re-prompts: users can then be made to leave in every game.
+
+    Returns:
+        The frontier.
+
+    Raises:
+        InvalidGameError: It is a batch of games.
+
+    Examples:
+        >>> from stackroute.analytic import Game
+        >>> curve = frontier(Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5))
+        >>> curve.stay.user_utility.round(4), curve.stay.provider_cost.round(4)
+        (array([-0.1   ,  0.0125,  0.225 ]), array([0.3882, 0.6   , 1.    ]))
+        >>> curve.cost([0.0, 0.2, 0.3]).round(4)
+        array([0.5765, 0.9529,    inf])
+    """
+    if game.shape:
+        raise InvalidGameError("game", f"shape {game.shape}", "one game")
+    p, c, xi, kappa = game.success, game.cost, game.net_value, game.cost_of_pass
+    n = game.models
+    leave = None
+    if throttling or (xi <= 0.0).any():
+        slowest = np.broadcast_to(np.eye(n)[xi.argmin()], (n, n))
+        leave = _branch(xi, c + game.churn_penalty * (1.0 - p), np.eye(n), slowest)
+    first, last = np.divmod(np.arange(n * n), n)
+    worth = (1.0 - p[first]) * xi[last] / p[last]
+    utility, cost = xi[first] + worth, c[first] + (1.0 - p[first]) * kappa[last]
+    alone = np.flatnonzero(worth >= 0.0)
+    more, less = (each.ravel() for each in np.meshgrid(np.flatnonzero(worth > 0.0), np.flatnonzero(worth < 0.0)))
+    one, other = np.r_[alone, more], np.r_[alone, less]
+    share = np.r_[np.ones(len(alone)), -worth[less] / (worth[more] - worth[less])]
+    if not len(one):
+        return Frontier(game, None, leave)
+
+    def mixed(of_pairs: FloatArray) -> FloatArray:
+        weight = share.reshape(-1, *(1,) * (of_pairs.ndim - 1))
+        both: FloatArray = weight * of_pairs[one] + (1.0 - weight) * of_pairs[other]
+        return both
+
+    passes = mixed(((1.0 - p[first]) / p[last])[:, None] * np.eye(n)[last])
+    lottery = passes / passes.sum(axis=1, keepdims=True)
+    return Frontier(game, _branch(mixed(utility), mixed(cost), mixed(np.eye(n)[first]), lottery), leave)
+
+
+def _branch(utility: FloatArray, cost: FloatArray, start: FloatArray, lottery: FloatArray) -> Branch:
+    """The lower hull of points, each with what the provider does there."""
+    corners = np.flatnonzero(kernels.lower_hull(utility, cost))
+    order = corners[np.argsort(utility[corners])]
+    return Branch(utility[order], cost[order], start[order], lottery[order])
+
+
+def regulate(
+    game: Game, *, user_utility: float | None = None, success: float | None = None, throttling: bool = False
+) -> float:
+    """What a regulator's floor costs the provider: read from the frontier (beyond the paper).
+
+    That users are told which model served changes nothing, as `solve` over all commitments holds for both. A ban on
+    delays is `solve(game, routing="free", throttling=False)`.
+
+    Args:
+        game: One game.
+        user_utility: The least utility that a task must give users.
+        success: The least probability that a task is solved, in [0, 1].
+        throttling: Whether the provider may delay.
+
+    Returns:
+        The provider's least cost of a task, money; infinite where the floor cannot be met.
+
+    Raises:
+        InvalidGameError: A floor is not a number, or the success is no probability.
+        ValueError: Not exactly one floor is given.
+
+    Examples:
+        >>> from stackroute.analytic import Game
+        >>> game = Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=5)
+        >>> round(regulate(game, user_utility=0.1), 4), round(regulate(game, success=0.9), 4)
+        (0.7647, 0.3882)
+    """
+    found = frontier(game, throttling)
+    if user_utility is not None and success is None:
+        return float(found.cost(user_utility))
+    if user_utility is not None or success is None:
+        raise ValueError("user_utility, success: expected exactly one of the two floors")
+    wanted = float(probability("success", success))
+    costs = [] if found.stay is None else [float(found.stay.provider_cost[0])]
+    if found.leave is not None:
+        p = game.success
+        left = _branch(p, game.cost + game.churn_penalty * (1.0 - p), np.eye(game.models), np.eye(game.models))
+        costs.append(float(left.cost(wanted)))
+    return min(costs)
+
+
+@dataclass(frozen=True, eq=False)
+class Competition:
+    """Who serves when users choose between providers, and what they get.
+
+    Attributes:
+        provider: The provider that serves, from 0.
+        user_utility: What users get.
+        provider_cost: What a task costs that provider, money; the others pay their churn penalty.
+        offers: The greatest utility that each provider is willing to give, shape (m,).
+    """
+
+    provider: int
+    user_utility: float
+    provider_cost: float
+    offers: FloatArray
+
+
+def compete(games: Game, throttling: bool = False) -> Competition:
+    """Users choose the provider that commits to the most for them; one that is not chosen pays its churn penalty.
+
+    Each provider m is willing to give up to v_m, the greatest utility with J_m(v_m) <= P_m. The one that is willing to
+    give most serves, and gives what the second would, or its own optimum where that is more (beyond the paper).
+
+    Args:
+        games: The providers' games, of shape (m,): the same users, with the same value.
+        throttling: Whether they may delay.
+
+    Returns:
+        The equilibrium; of providers that would give the same the first serves.
+
+    Raises:
+        InvalidGameError: It is not a batch of games, or no provider is willing to serve.
+
+    Examples:
+        >>> from stackroute.analytic import Game
+        >>> rivals = Game([[0.5, 0.8], [0.4, 0.7]], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=1)
+        >>> found = compete(rivals)
+        >>> found.provider, round(found.user_utility, 4), found.offers.round(4)
+        (0, 0.0, array([0.225, 0.   ]))
+    """
+    if len(games.shape) != 1:
+        raise InvalidGameError("games", f"shape {games.shape}", "a batch of shape (m,)")
+    curves = [frontier(game, throttling) for game in games]
+    offers = np.array([curve.utility(float(game.churn_penalty)) for curve, game in zip(curves, games, strict=True)])
+    check("games", offers, offers > -np.inf, "providers that would rather serve than lose the task")
+    chosen = int(offers.argmax())
+    others = np.delete(offers, chosen)
+    own = float(solve(games[chosen], "free", throttling).user_utility)
+    utility = max(own, float(others.max(initial=-np.inf)))
+    return Competition(chosen, utility, float(curves[chosen].cost(utility)), offers)
+
+
+@dataclass(frozen=True, eq=False)
+class RelationshipEquilibrium:
+    """The churn penalty that follows from what a user is worth later.
+
+    Attributes:
+        churn_penalty: P, money, shape (...).
+        relationship: What a user is worth to the provider from its next task on, money, shape (...).
+        provider_cost: The cost of a task without the churn penalty, money, shape (...).
+        abandoned: Probability that a task is abandoned, shape (...).
+    """
+
+    churn_penalty: FloatArray
+    relationship: FloatArray
+    provider_cost: FloatArray
+    abandoned: FloatArray
+
+
+def churn_from_relationship(
+    game: Game, margin: npt.ArrayLike, leave: npt.ArrayLike, discount: npt.ArrayLike, throttling: bool = False
+) -> RelationshipEquilibrium:
+    """The churn penalty if an abandoned task ends the relationship (beyond the paper).
+
+    A user brings a margin m a task; an abandoned task ends the relationship with probability l, and the next task
+    counts g times as much. Then P = l g R with R = (m - C) / (1 - g (1 - l a)), for the cost C and the abandoned share
+    a of the optimum at P: policy iteration, which ends after a few steps.
+
+    Args:
+        game: One game or a batch; its own churn penalty does not matter.
+        margin: m, money a task, shape (...).
+        leave: l, in [0, 1], shape (...).
+        discount: g, in [0, 1), shape (...).
+        throttling: Whether the provider may delay.
+
+    Returns:
+        What the relationship is worth.
+
+    Raises:
+        InvalidGameError: A number is not allowed, or the provider loses money with every user.
+
+    Examples:
+        >>> from stackroute.analytic import Game
+        >>> game = Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=0)
+        >>> churn_from_relationship(game, margin=0.7, leave=0.5, discount=0.9).churn_penalty.round(4)
+        np.float64(1.4029)
+    """
+    worth = as_floats("margin", margin)
+    ends, later = probability("leave", leave), probability("discount", discount)
+    check("discount", later, later < 1.0, "less than 1")
+    penalty = np.zeros(np.broadcast_shapes(game.shape, worth.shape, ends.shape, later.shape))
+    while True:
+        played = game.with_valid(churn_penalty=penalty)
+        found = solve(played, "free", throttling)
+        first = found.commitment.first_model[..., None]
+        fails = 1.0 - np.take_along_axis(played.success, first, axis=-1)[..., 0]
+        abandoned = np.where(found.patience == 0.0, fails, 0.0)
+        cost = found.provider_cost - penalty * abandoned
+        relationship = (worth - cost) / (1.0 - later * (1.0 - ends * abandoned))
+        check("margin", relationship, relationship >= 0.0, "more than a task costs the provider")
+        updated = ends * later * relationship
+        if (updated <= penalty * (1.0 + kernels.TIE)).all():
+            return RelationshipEquilibrium(updated[()], relationship[()], cost[()], abandoned[()])
+        penalty = updated
