@@ -98,8 +98,8 @@ class Frontier:
     def commitment(self, user_utility: float) -> Commitment:
         """A commitment that gives users at least a utility at the least cost, against a user that helps the provider.
 
-        A commitment's delays hold for the first pass too. Where users leave because of a delay and every model may start,
-        it slows the first pass of one of them, and gives less than the frontier, whose delays are for re-prompts only.
+        A commitment's delays hold for the first pass too. Where users leave because of a delay and every model may
+        start, it slows the first pass of one of them and gives less than the frontier, whose delays are for re-prompts.
 
         Args:
             user_utility: v, utility.
