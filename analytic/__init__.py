@@ -9,10 +9,12 @@ from stackroute.analytic.equilibrium import solve as solve
 from stackroute.analytic.frontier import Branch as Branch
 from stackroute.analytic.frontier import Competition as Competition
 from stackroute.analytic.frontier import Frontier as Frontier
+from stackroute.analytic.frontier import PricedEquilibrium as PricedEquilibrium
 from stackroute.analytic.frontier import RelationshipEquilibrium as RelationshipEquilibrium
 from stackroute.analytic.frontier import churn_from_relationship as churn_from_relationship
 from stackroute.analytic.frontier import compete as compete
 from stackroute.analytic.frontier import frontier as frontier
+from stackroute.analytic.frontier import priced_equilibrium as priced_equilibrium
 from stackroute.analytic.frontier import regulate as regulate
 from stackroute.analytic.game import Game as Game
 from stackroute.analytic.game import InvalidGameError as InvalidGameError
@@ -27,6 +29,11 @@ from stackroute.analytic.payoffs import expected_passes as expected_passes
 from stackroute.analytic.payoffs import provider_cost as provider_cost
 from stackroute.analytic.payoffs import success_probability as success_probability
 from stackroute.analytic.payoffs import user_utility as user_utility
+from stackroute.analytic.populations import LogitEquilibrium as LogitEquilibrium
+from stackroute.analytic.populations import Population as Population
+from stackroute.analytic.populations import PopulationEquilibrium as PopulationEquilibrium
+from stackroute.analytic.populations import solve_logit as solve_logit
+from stackroute.analytic.populations import solve_population as solve_population
 from stackroute.analytic.regimes import CascadeThresholds as CascadeThresholds
 from stackroute.analytic.regimes import Regime as Regime
 from stackroute.analytic.regimes import cascade_thresholds as cascade_thresholds

@@ -15,7 +15,7 @@ from stackroute.analytic.game import InvalidGameError, as_floats, check, probabi
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from stackroute.analytic.game import FloatArray, Game
+    from stackroute.analytic.game import BoolArray, FloatArray, Game, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,7 +243,8 @@ class Competition:
         provider: The provider that serves, from 0.
         user_utility: What users get.
         provider_cost: What a task costs that provider, money; the others pay their churn penalty.
-        offers: The greatest utility that each provider is willing to give, shape (m,).
+        offers: The greatest utility that each provider is willing to give, shape (m,); minus infinity for one that
+            would rather lose the task.
     """
 
     provider: int
@@ -279,12 +280,72 @@ def compete(games: Game, throttling: bool = False) -> Competition:
         raise InvalidGameError("games", f"shape {games.shape}", "a batch of shape (m,)")
     curves = [frontier(game, throttling) for game in games]
     offers = np.array([curve.utility(float(game.churn_penalty)) for curve, game in zip(curves, games, strict=True)])
-    check("games", offers, offers > -np.inf, "providers that would rather serve than lose the task")
+    if np.isneginf(offers).all():
+        raise InvalidGameError("games", offers.tolist(), "a provider that would rather serve than lose the task")
     chosen = int(offers.argmax())
     others = np.delete(offers, chosen)
     own = float(solve(games[chosen], "free", throttling).user_utility)
     utility = max(own, float(others.max(initial=-np.inf)))
     return Competition(chosen, utility, float(curves[chosen].cost(utility)), offers)
+
+
+@dataclass(frozen=True, eq=False)
+class PricedEquilibrium:
+    """What a provider that sets prices does.
+
+    Attributes:
+        model: The model that serves throughout, from 0, shape (...).
+        price: What a pass on it costs the user, shape (...).
+        stays: Whether users stay until the task is solved, shape (...); they leave after a failed first pass where
+            solving it is worth less than it costs by more than the churn penalty.
+        profit: What the provider earns with a task, shape (...).
+    """
+
+    model: IntArray
+    price: FloatArray
+    stays: BoolArray
+    profit: FloatArray
+
+
+def priced_equilibrium(game: Game, entry_utility: npt.ArrayLike = 0.0) -> PricedEquilibrium:
+    """The provider's optimum where it sets a price for every pass and users enter by choice (beyond the paper).
+
+    All that the two can gain is the provider's, less what users want for entering. So the efficient route is taken: the
+    model with the least (c_k + t_k) / p_k, and there is neither misalignment nor throttling. Value, waiting and money
+    are in one unit.
+
+    Args:
+        game: One game or a batch.
+        entry_utility: What users must expect of a task to enter, >= 0, shape (...).
+
+    Returns:
+        The optimum.
+
+    Raises:
+        InvalidGameError: The entry utility is negative or not a number.
+
+    Examples:
+        >>> from stackroute.analytic import Game
+        >>> found = priced_equilibrium(Game([0.5, 0.8], [0.1, 0.3], [0.2, 0.1], value=2, churn_penalty=5))
+        >>> int(found.model), float(found.price.round(4)), float(found.profit.round(4))
+        (1, 1.5, 1.5)
+    """
+    wanted = as_floats("entry_utility", entry_utility)
+    check("entry_utility", wanted, np.isfinite(wanted) & (wanted >= 0.0), "a finite number >= 0")
+    p, spent, value = game.success, game.cost + game.latency, game.value[..., None]
+    solved = (value - spent / p).max(axis=-1)
+    lost = game.churn_penalty
+    stays = solved >= -lost
+    surplus = value * p - spent + (1.0 - p) * np.where(stays, solved, -lost)[..., None]
+    model = surplus.argmax(axis=-1)
+
+    def of_model(array: FloatArray) -> FloatArray:
+        chosen: FloatArray = np.take_along_axis(array, model[..., None], axis=-1)[..., 0]
+        return chosen
+
+    worth = game.value - np.where(stays, wanted, 0.0)
+    price = of_model(p) * worth - of_model(game.latency) - np.where(stays, 0.0, wanted)
+    return PricedEquilibrium(model, price[()], stays[()], (surplus.max(axis=-1) - wanted)[()])
 
 
 @dataclass(frozen=True, eq=False)
