@@ -159,7 +159,7 @@ TIE = "tie_breaking: 'weak' is not allowed; expected 'strong' or 'pessimistic'"
         (lambda: expected_passes(PAIR, Commitment.static(0, models=3), 1), OTHER_MODELS.format(3)),
         (lambda: best_response(PAIR, Commitment.static(0, models=3)), OTHER_MODELS.format(3)),
         (lambda: solve(THREE), "models: 3 is not allowed; expected one or two"),
-        (lambda: solve(PAIR, "free"), "routing: 'free' is not allowed; expected 'cascade'"),
+        (lambda: solve(PAIR, "lottery"), "routing: 'lottery' is not allowed; expected 'cascade' or 'free'"),
         *((lambda r=r: expected_passes(PAIR, STATIC, r), f"patience: {r!r}") for r in (-0.1, 1.1, NAN, "often")),
         (lambda: best_response(PAIR, STATIC, "weak"), TIE),
         (lambda: solve(PAIR, tie_breaking="weak"), TIE),
