@@ -5,7 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from stackroute.analytic import InvalidGameError, Regime, Route, misalignment, solve, throttling_gain
+import numpy as np
+
+from stackroute.analytic import (
+    InvalidGameError,
+    Regime,
+    Route,
+    compare_routing,
+    misalignment,
+    solve,
+    throttling_gain,
+)
 from stackroute.training.cli.display import money, percent, time, utility
 from stackroute.training.market.market import has_gap
 
@@ -40,14 +50,82 @@ def _serving(config: GameConfig, equilibrium: Equilibrium) -> str:
         text = f"Start with {first} and announce that every re-prompt goes to {last}."
     else:
         text = f"Serve {first} to every prompt" + ("." if first == last else f", and never move a task to {last}.")
+    text += _slowed(config, equilibrium)
+    return f"{text} A task then costs you {money(config, float(equilibrium.provider_cost))} on average."
+
+
+def _slowed(config: GameConfig, equilibrium: Equilibrium) -> str:
     slowed = [
         f"{label} by {time(config, amount, lambda number: _rounded(number, up=True))}"
-        for label, amount in zip(config.labels, commitment.delay.tolist(), strict=True)
+        for label, amount in zip(config.labels, equilibrium.commitment.delay.tolist(), strict=True)
         if amount > 0
     ]
-    if slowed:
-        text += f" Slow down {' and '.join(slowed)}, or a little more: with less, users stay."
-    return f"{text} A task then costs you {money(config, float(equilibrium.provider_cost))} on average."
+    return f" Slow down {' and '.join(slowed)}, or a little more: with less, users stay." if slowed else ""
+
+
+def explain_free(config: GameConfig, equilibrium: Equilibrium) -> list[str]:
+    """What theory recommends and predicts where the provider may commit to anything, one sentence or two each."""
+    first, retries = config.labels[int(equilibrium.commitment.first_model)], _retries(config, equilibrium)
+    text = f"First answer by {first}"
+    served = ", ".join(f"{share:.4g} % {label}" for label, share in retries.items())
+    if equilibrium.patience == 1:
+        exactly = ", just enough that users stay" if len(retries) > 1 else ""
+        text += f"; retries: {served}{exactly}."
+    elif equilibrium.route == Route.STATIC:
+        text += "; users leave of themselves when it fails."
+    else:
+        threat = next(iter(retries))
+        text += f"; announce that every retry goes to {threat}, so that users leave when it fails."
+    text += _slowed(config, equilibrium)
+    cost = f"A task then costs you {money(config, float(equilibrium.provider_cost))} on average."
+    sentences = [f"{text} {cost}", _users(config, equilibrium), _preference(config, equilibrium)]
+    try:
+        saving = float(compare_routing(config.game, equilibrium.throttling).provider_saving)
+    except InvalidGameError:
+        return sentences
+    than = "as little as" if saving <= _EXACT else f"{percent(saving, 1)} less than"
+    return [*sentences, f"This costs {than} the best cascade of the paper."]
+
+
+def _retries(config: GameConfig, equilibrium: Equilibrium) -> dict[str, float]:
+    """Which models serve re-prompts, in per cent, the most frequent first."""
+    lottery = equilibrium.commitment.transition[0]
+    return {config.labels[k]: 100.0 * float(lottery[k]) for k in np.argsort(-lottery, stable=True) if lottery[k] > 0}
+
+
+def free_rows(config: GameConfig, equilibrium: Equilibrium) -> list[tuple[str, str]]:
+    """An optimum over all commitments as rows of (quantity, text), in the game's units."""
+    commitment = equilibrium.commitment
+    return [
+        ("first model", config.labels[int(commitment.first_model)]),
+        ("retries", ", ".join(f"{share:.2f} % {label}" for label, share in _retries(config, equilibrium).items())),
+        *(
+            (f"delay of {label}", time(config, amount))
+            for label, amount in zip(config.labels, commitment.delay.tolist(), strict=True)
+            if amount > 0
+        ),
+        ("user's patience", f"{float(equilibrium.patience):.3f}"),
+        ("provider's cost of a task", money(config, float(equilibrium.provider_cost))),
+        ("user's utility of a task", utility(config, float(equilibrium.user_utility))),
+        ("models that can serve retries", ", ".join(np.array(config.labels)[equilibrium.hull])),
+    ]
+
+
+def free_as_json(config: GameConfig, equilibrium: Equilibrium) -> dict[str, Any]:
+    """An optimum over all commitments as JSON; the shares of retries add up to 1."""
+    commitment, labels = equilibrium.commitment, config.labels
+    return {
+        "first": labels[int(commitment.first_model)],
+        "retries": {label: share / 100.0 for label, share in _retries(config, equilibrium).items()},
+        "delay": dict(zip(labels, commitment.delay.tolist(), strict=True)),
+        "route": Route(int(equilibrium.route)).name.lower(),
+        "patience": float(equilibrium.patience),
+        "provider_cost": float(equilibrium.provider_cost),
+        "user_utility": float(equilibrium.user_utility),
+        "user_utility_worst": float(equilibrium.user_utility_worst),
+        "hull": [label for label, on_hull in zip(labels, equilibrium.hull.tolist(), strict=True) if on_hull],
+        "misalignment": float(misalignment(config.game, equilibrium.throttling, "free").gap),
+    }
 
 
 def _rounded(number: float, *, up: bool) -> str:
@@ -74,7 +152,7 @@ def _users(config: GameConfig, equilibrium: Equilibrium) -> str:
 
 
 def _preference(config: GameConfig, equilibrium: Equilibrium) -> str:
-    misaligned = misalignment(config.game, throttling=equilibrium.throttling)
+    misaligned = misalignment(config.game, equilibrium.throttling, equilibrium.routing)
     if not has_gap(config.game, misaligned):
         return "Users would choose the same."
     preferred = int(misaligned.preferred_model)

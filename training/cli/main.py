@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -30,10 +30,19 @@ from stackroute.training.cli.console import (
     require,
 )
 
+Routing = Literal["cascade", "free"]
+
 
 @app.command("solve")
 def solve_command(
     game: Annotated[str, GAME],
+    routing: Annotated[
+        Routing | None,
+        typer.Option(
+            help="What you may commit to: the paper's cascades, or any lottery of models for retries. "
+            "Not given: cascade for one or two models, free for more."
+        ),
+    ] = None,
     throttling: ThrottlingOption = False,
     changes: Annotated[
         list[str] | None,
@@ -43,7 +52,10 @@ def solve_command(
 ) -> None:
     """Compute the exact Stackelberg equilibrium of a game and say what it means.
 
-    Example: stackroute solve gpt-4.1-o3-dev --throttling --set churn_penalty=0.05 --set models.o3.latency=40
+    Examples:
+    stackroute solve gpt-4.1-o3-dev --throttling --set churn_penalty=0.05 --set models.o3.latency=40
+
+    stackroute solve g5 --routing free
     """
     from stackroute.analytic import Regime, solve
     from stackroute.configs import load_game, with_changes
@@ -52,23 +64,34 @@ def solve_command(
     from stackroute.training.learn.evaluation import outcome
 
     config = with_changes(load_game(game), changes or [])
-    equilibrium = solve(config.game, throttling=throttling)
-    found = outcome(config.game, equilibrium.commitment, equilibrium.patience)
-    regime = Regime(int(equilibrium.regime))
-    if as_json:
-        content = {"game": config.name, "throttling": throttling, "regime": regime.name.lower(), **asdict(found)}
-        print_json(content | explanation.as_json(config, throttling))
-        return
-    alone = "worth the wait" if regime == Regime.BOTH_WORTH else "not worth the wait"
-    in_words = alone if config.game.models == 1 else regime.label
-    facts = [("regime", in_words), ("delays", "allowed" if throttling else "not allowed")]
+    chosen = routing or ("cascade" if config.game.models <= 2 else "free")
+    equilibrium = solve(config.game, chosen, throttling)
+    content = {"game": config.name, "routing": chosen, "throttling": throttling}
+    facts = [("delays", "allowed" if throttling else "not allowed")]
+    if chosen == "free":
+        if as_json:
+            print_json(content | explanation.free_as_json(config, equilibrium))
+            return
+        facts = [("routing", "any lottery of models"), *facts]
+        rows, sentences = explanation.free_rows(config, equilibrium), explanation.explain_free(config, equilibrium)
+    else:
+        found = outcome(config.game, equilibrium.commitment, equilibrium.patience)
+        regime = Regime(int(equilibrium.regime))
+        if as_json:
+            print_json(
+                content | {"regime": regime.name.lower()} | asdict(found) | explanation.as_json(config, throttling)
+            )
+            return
+        alone = "worth the wait" if regime == Regime.BOTH_WORTH else "not worth the wait"
+        facts = [("regime", alone if config.game.models == 1 else regime.label), *facts]
+        rows, sentences = outcome_rows(config, found), explanation.explain(config, throttling)
     table = table_of(("", ""), facts, f"{config.name}: {config.description}")
     table.show_header = False
     table.add_section()
-    for row in outcome_rows(config, found):
+    for row in rows:
         table.add_row(*row)
     console.print(table)
-    for sentence in explanation.explain(config, throttling):
+    for sentence in sentences:
         console.print(f"- {sentence}", highlight=False)
 
 

@@ -112,9 +112,19 @@ def test_solve_takes_games_without_the_papers_orders(
     assert "it saves you" in shown
 
 
-def test_solve_refuses_three_models(stackroute: Stackroute, tmp_path: Path) -> None:
+def test_solve_says_what_any_commitment_is_worth(stackroute: Stackroute, tmp_path: Path) -> None:
+    _, shown, _ = stackroute("solve", "g5", "--routing", "free")
+    assert "First answer by reasoning; retries: 61.92 % reasoning, 38.08 % standard, just" in " ".join(shown.split())
+    assert "32.5% less" in shown
+    found = json.loads(stackroute("solve", "g5", "--routing", "free", "--json")[1])
+    assert (found["first"], found["route"], found["patience"]) == ("reasoning", "lottery", 1)
+    assert found["retries"] == pytest.approx({"reasoning": 0.619165, "standard": 0.380835}, abs=1e-6)
+    assert found["provider_cost"] == pytest.approx(0.169387, abs=1e-6)
+    # More than two models have no paper's solution.
     (tmp_path / "mine.yaml").write_text(GOOD.replace(MODELS, MODELS + QUICK_AND_CHEAP))
-    code, shown, errors = stackroute("solve", "mine.yaml")
+    found = json.loads(stackroute("solve", "mine.yaml", "--json")[1])
+    assert (found["routing"], found["first"], found["retries"]) == ("free", "other", {"other": 1.0})
+    code, shown, errors = stackroute("solve", "mine.yaml", "--routing", "cascade")
     assert (code, shown) == (2, "")
     assert errors == "error: models: 3 is not allowed; expected one or two, for routing='cascade'\n"
 
