@@ -123,7 +123,7 @@ def test_solve_says_what_any_commitment_is_worth(stackroute: Stackroute, tmp_pat
     # More than two models have no paper's solution.
     (tmp_path / "mine.yaml").write_text(GOOD.replace(MODELS, MODELS + QUICK_AND_CHEAP))
     found = json.loads(stackroute("solve", "mine.yaml", "--json")[1])
-    assert (found["routing"], found["first"], found["retries"]) == ("free", "other", {"other": 1.0})
+    assert (found["routing"], found["first"], found["retries"]) == ("free", "small", {"small": 1.0})
     code, shown, errors = stackroute("solve", "mine.yaml", "--routing", "cascade")
     assert (code, shown) == (2, "")
     assert errors == "error: models: 3 is not allowed; expected one or two, for routing='cascade'\n"
