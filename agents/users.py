@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stackroute.analytic import Game, best_response, informed_response, nash_equilibria
-from stackroute.analytic.game import as_floats, check, non_negative, probability
+from stackroute.analytic.game import SMALLEST, as_floats, check, non_negative, probability
 from stackroute.envs.games import count
 from stackroute.envs.policies import UserPolicy
 
@@ -112,7 +112,7 @@ class ShoppingUser:
     def patience(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
         """The best response, shape (...); 0 where the option is worth more than a solved task."""
         left = game.value - self._outside_option
-        worth = np.maximum(left, np.finfo(np.float64).tiny)
+        worth = np.maximum(left, SMALLEST)
         reduced = Game(game.success, game.cost, game.latency, worth, game.churn_penalty)
         return np.where(left > 0, best_response(reduced, _seen(commitment), self.tie_breaking), 0.0)
 

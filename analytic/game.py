@@ -70,6 +70,10 @@ def over_models(name: str, value: npt.ArrayLike, models: int | None = None, axes
     return array
 
 
+LARGEST, SMALLEST = 1e50, 1e-50
+"""The largest number of a game, and the smallest success and value: products and ratios of a few stay finite."""
+
+
 def check(name: str, array: FloatArray, valid: BoolArray, allowed: str) -> None:
     """Raise an error that names the first entry of `array` that is not `valid`."""
     if valid.all():
@@ -87,8 +91,9 @@ def probability(name: str, value: npt.ArrayLike) -> FloatArray:
 
 
 def non_negative(name: str, array: FloatArray) -> None:
-    """Raise an error that names the first entry of `array` that is negative or not finite."""
+    """Raise an error that names the first entry of `array` that is negative, not finite, or above `LARGEST`."""
     check(name, array, np.isfinite(array) & (array >= 0), "a finite number >= 0")
+    check(name, array, array <= LARGEST, f"at most {LARGEST:g}")
 
 
 class Batch:
@@ -183,7 +188,8 @@ class Game(Batch):
         success: Probability that a pass solves the task, in (0, 1), shape (..., n). The paper's p.
         cost: What a pass costs the provider, money, >= 0, shape (..., n). The paper's c.
         latency: What waiting for a pass costs the user, utility, >= 0, shape (..., n). The paper's t.
-        value: What a solved task is worth to the user, utility, > 0, shape (...). The paper's V.
+        value: What a solved task is worth to the user, utility, > 0, shape (...). The paper's V. No number is above
+            1e50, and neither success nor value is below 1e-50: products and ratios then stay finite.
         churn_penalty: What an abandoned task costs the provider, money, >= 0, shape (...). The paper's P.
         strict: Check the paper's orders: two models, of which the second is the better, dearer and slower one.
 
@@ -230,6 +236,9 @@ class Game(Batch):
         for name in ("cost", "latency", "churn_penalty"):
             non_negative(name, fields[name])
         check("value", fields["value"], np.isfinite(fields["value"]) & (fields["value"] > 0), "a finite number > 0")
+        check("value", fields["value"], fields["value"] <= LARGEST, f"at most {LARGEST:g}")
+        for name in ("success", "value"):
+            check(name, fields[name], fields[name] >= SMALLEST, f"at least {SMALLEST:g}")
         self._store(fields)
         if strict:
             self.check_orders()

@@ -134,12 +134,12 @@ def in_relative_units(games: Game) -> Game:
     Neither player's choices depend on the units. Where that sum of money is 0, money keeps its unit.
     """
     money = unit_of_money(games)
-    return Game(
-        games.success,
-        games.cost / money[..., None],
-        games.latency / games.value[..., None],
-        np.ones_like(games.value),
-        games.churn_penalty / money,
+    return Game.of_valid(
+        success=games.success,
+        cost=games.cost / money[..., None],
+        latency=games.latency / games.value[..., None],
+        value=np.ones_like(games.value),
+        churn_penalty=games.churn_penalty / money,
     )
 
 

@@ -24,6 +24,7 @@ from stackroute.analytic import (
     solve,
     user_utility,
 )
+from stackroute.envs import observe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -241,3 +242,31 @@ def test_user_prefers_no_other_patience() -> None:
         ]
         scale = max(abs(first) + abs(second) for first, second in terms)
         assert sum(terms[0]) >= max(map(sum, terms)) - 1e-13 * scale
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_allowed_gives_numbers() -> None:
+    p, cost, latency, value, penalty = zip(
+        *itertools.product(
+            [(1e-50, 2e-50), (1e-50, 0.5), (1 - 2**-52, 1 - 2**-53)],
+            [(0, 1e-300), (5e-324, 1e-300), (0.1, 1e50), (1e49, 1e50)],
+            [(0, 5e-324), (0.1, 0.7), (1e-40, 1e50), (1e49, 1e50)],
+            [1e-50, 1, 1e50],
+            [0, 5e-324, 1, 1e50],
+        ),
+        strict=True,
+    )
+    games = Game(p, cost, latency, value, penalty)
+    for throttling in (False, True):
+        found = solve(games, throttling=throttling)
+        outcomes = (found.provider_cost, found.user_utility, found.patience, found.commitment.delay)
+        assert all(np.isfinite(numbers).all() for numbers in outcomes)
+    commitment = Commitment.cascade(0, 0.3, [0.1, 0.2])
+    for numbers in (
+        provider_cost(games, commitment, 0.5),
+        user_utility(games, commitment, 1.0),
+        expected_passes(games, commitment, 1.0),
+        misalignment(games).gap,
+        observe(games, commitment),
+    ):
+        assert np.isfinite(numbers).all()
