@@ -118,7 +118,7 @@ def games_command() -> None:
 
 @app.command("figures")
 def figures_command(out: FolderOption = Path("figures")) -> None:
-    """Draw the theory as PNG and SVG: responses, optimal policies, misalignment and throttling.
+    """Draw the theory as PNG and SVG: responses, optimal policies, misalignment, throttling and free routing.
 
     Example: stackroute figures --out figures
     """

@@ -1,4 +1,4 @@
-"""The theory's pictures: the user's response, the provider's policy, their misalignment, and throttling."""
+"""The theory's pictures: the user's response, the provider's policy, misalignment, throttling, and the frontier."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from stackroute.analytic import (
     solve,
 )
 from stackroute.configs import load_game
+from stackroute.training.figures.frontier import frontier_picture
 from stackroute.training.figures.planes import draw_market_planes, draw_net_value_planes, minutes
 from stackroute.training.figures.style import (
     BLUE,
@@ -225,6 +226,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "policy_plane": policy_picture,
     "misalignment": misalignment_picture,
     "throttling": throttling_picture,
+    "frontier": frontier_picture,
 }
 """The pictures by the names of their files."""
 

@@ -43,7 +43,7 @@ REGIMES = {
 """Which models are worth a pass to the user, in a word or two."""
 
 _NO_GAP = 1e-9
-_SECONDS_PER_HOUR = 3600.0
+SECONDS_PER_HOUR = 3600.0
 _MOST_MODELS = 5_000
 _NUMBERS = ("success", "cost", "latency")
 
@@ -194,7 +194,7 @@ def games_from(success: FloatArray, cost: FloatArray, seconds: FloatArray, scena
     """As `games_of`, from arrays of shape (..., 2): the games have shape (..., waiting costs, values, penalties)."""
     waiting, value, penalty = np.ix_(scenario.waiting_costs, scenario.values, scenario.churn_penalties)
     spread = np.s_[..., None, None, None, :]
-    latency = seconds[spread] * waiting[..., None] / _SECONDS_PER_HOUR
+    latency = seconds[spread] * waiting[..., None] / SECONDS_PER_HOUR
     return Game(success[spread], cost[spread], latency, value, penalty)
 
 

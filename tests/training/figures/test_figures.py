@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from stackroute.analytic import Game, Regime, Route, misalignment, regime, throttling_gain
+from stackroute.analytic import Game, Regime, Route, misalignment, regime, solve, throttling_gain
 from stackroute.configs import load_game
+from stackroute.configs.tables import read_models
 from stackroute.training.figures import planes, style
 from stackroute.training.figures import theory as figures
+from stackroute.training.figures.frontier import market_game
 from stackroute.training.figures.planes import (
     DEVELOPER,
     REASONING_CHEAPER,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 FILES = [
     f"{name}{ending}"
-    for name in ("response", "policy_plane", "misalignment", "throttling")
+    for name in ("response", "policy_plane", "misalignment", "throttling", "frontier")
     for ending in (".png", ".svg")
 ]
 
@@ -145,3 +147,10 @@ def test_a_label_goes_where_there_is_room() -> None:
     row, column, room = widest_place(region)
     assert (row, column) in {(14, c) for c in range(5, 35)} | {(15, c) for c in range(5, 35)}
     assert 0 < room <= 15 / 40
+
+
+def test_the_market_of_the_frontier_serves_retries_by_two_models_of_the_hull() -> None:
+    best = solve(market_game(read_models("aider")), "free")
+    served = best.commitment.transition[0] > 0
+    assert served.sum() == 2
+    assert best.hull[served].all()
