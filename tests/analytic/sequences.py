@@ -68,7 +68,7 @@ class Program:
 
     def least_cost(self, target: int, floor: float = -np.inf) -> float:
         """The least cost at which `target` is a best strategy and worth `floor` or more to the user, or infinity."""
-        costs = self._costs(target)
+        costs = self.costs(target)
         ways = np.indices((len(self.cost), len(self.cost))).reshape(2, -1).T
         sequences = ways[:, [0] + [1] * (len(costs) - 1)]
         violation, sequences = self._generate(target, floor, sequences, np.zeros_like(costs), np.inf)
@@ -76,7 +76,7 @@ class Program:
             return np.inf
         return self._generate(target, floor, sequences, costs, violation)[0] * self.money
 
-    def _costs(self, target: int) -> Array:
+    def costs(self, target: int) -> Array:
         """What each pass of the target strategy costs on each model, and what the tail does."""
         stay, ratio = self.users.weights[target], self.users.ratio[target]
         abandoned = self.penalty * (1.0 - self.success)
@@ -91,7 +91,7 @@ class Program:
         """The least cost by column generation, or the least violation of the constraints where that is unlimited."""
         searching = np.isinf(allowed)
         while True:
-            cost, utility = self._payoffs(sequences, costs)
+            cost, utility = self.payoffs(sequences, costs)
             rows, limits = utility - utility[target], np.zeros(len(utility))
             if np.isfinite(floor):
                 rows, limits = np.vstack([rows, -utility[target]]), np.append(limits, -floor / self.value)
@@ -116,7 +116,7 @@ class Program:
                 return least, sequences
             sequences = np.vstack([sequences, new[~known]])
 
-    def _payoffs(self, sequences: Models, costs: Array) -> tuple[Array, Array]:
+    def payoffs(self, sequences: Models, costs: Array) -> tuple[Array, Array]:
         """What each sequence costs, and what it is worth with each strategy, shape (strategies, sequences)."""
         failed = np.cumprod(1.0 - self.success[sequences[:, :-1]], axis=1)
         reached = np.column_stack([np.ones(len(sequences)), failed])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import linprog
 
 from stackroute.analytic import Commitment, Game, InvalidGameError, best_response, provider_cost, solve, user_utility
 from stackroute.configs import load_game
@@ -17,6 +18,8 @@ from .draws import draw_games, draw_ties
 from .sequences import Program, Users
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from stackroute.analytic import Equilibrium
@@ -125,16 +128,28 @@ def test_the_cost_is_that_of_users_who_may_stop_after_any_of_30_passes() -> None
     np.testing.assert_allclose(solve(games, "free").provider_cost, expected, rtol=1e-8)
 
 
-def test_users_get_the_most_that_the_cost_allows() -> None:
-    for models, draw in product((2, 3), (draw_games, draw_ties)):
-        games = draw(models, 5, seed=30 + models)
-        for throttling in (False, True):
-            free = solve(games, "free", throttling)
-            for game, cost, utility in zip(games, free.provider_cost, free.user_utility, strict=True):
-                hair = 1e-9 * float(game.value)
-                assert program_cost(game, COUNTING, throttling, utility - hair) == pytest.approx(cost, rel=1e-8)
-                more = 1e-3 * float(game.value)
-                assert program_cost(game, COUNTING, throttling, utility + more) > cost * (1 + 1e-10)
+@pytest.mark.parametrize("draw", [draw_games, draw_ties])
+def test_users_get_the_most_and_the_least_that_the_cost_allows(draw: Callable[..., Game]) -> None:
+    """Among all mixtures of a first model, a second one, and a third that serves for ever."""
+    for models in (1, 2, 3):
+        games = draw(models, 15, seed=30 + models)
+        free = solve(games, "free")
+        sequences = np.array(list(product(range(models), repeat=3)))
+        for game, equilibrium_cost, *ends in zip(
+            games, free.provider_cost, free.user_utility_worst, free.user_utility, strict=True
+        ):
+            program = Program(game, COUNTING)
+            least_and_most: list[float] = []
+            for target in range(3):
+                cost, utility = program.payoffs(sequences, program.costs(target))
+                rows = np.vstack([utility - utility[target], cost])
+                limits = np.append(np.zeros(3), equilibrium_cost / program.money * (1 + 1e-11) + 1e-13)
+                for sign in (1, -1):
+                    found = linprog(sign * utility[target], rows, limits, np.ones((1, len(cost))), [1.0])
+                    if found.success:
+                        least_and_most.append(sign * float(found.fun or 0.0))
+            found_ends = np.array([min(least_and_most), max(least_and_most)]) * program.value
+            np.testing.assert_allclose(found_ends, ends, rtol=1e-5, atol=1e-5 * program.value)
 
 
 # The closed form, and the play of the commitment.
@@ -188,31 +203,33 @@ def test_the_reverse_cascade_of_a_packaged_game() -> None:
 # Search over commitments.
 
 
-@pytest.mark.parametrize(("models", "steps"), [(2, 40), (3, 12)])
+@pytest.mark.parametrize(("models", "steps"), [(1, 1), (2, 40), (3, 12)])
 @pytest.mark.parametrize("throttling", [False, True])
-def test_no_lottery_of_a_grid_is_cheaper_or_better_or_worse_for_users(
-    models: int, steps: int, throttling: bool
+@pytest.mark.parametrize("draw", [draw_games, draw_ties])
+def test_lotteries_of_a_grid_are_no_cheaper_and_give_users_what_is_claimed(
+    models: int, steps: int, throttling: bool, draw: Callable[..., Game]
 ) -> None:
-    shares = [z for z in product(range(steps + 1), repeat=models) if sum(z) == steps]
-    for games in (draw_games(models, 60, seed=50), draw_ties(models, 120, seed=51)):
-        free = solve(games, "free", throttling)
-        value, xi = games.value[:, None], games.net_value
-        levels = np.stack([np.zeros_like(xi), np.maximum(xi, 0), np.broadcast_to(value, xi.shape)], axis=-1)
-        for slowed in product(range(3 if throttling else 1), repeat=models):
-            delay = np.take_along_axis(levels, np.array(slowed)[None, :, None], axis=-1)
-            commitments = Commitment.lottery(
-                np.eye(models)[:, None, None], np.array(shares)[:, None] / steps, delay[..., 0]
-            )
-            patience = best_response(games, commitments)
-            cost = provider_cost(games, commitments, patience)
-            utility = user_utility(games, commitments, patience)
-            assert np.all(cost >= free.provider_cost * (1 - 1e-12) - 1e-15)
-            as_cheap = cost <= free.provider_cost * (1 + 1e-13)
-            rounding = 1e-12 * games.value
-            assert np.all(utility[as_cheap] <= np.broadcast_to(free.user_utility + rounding, cost.shape)[as_cheap])
-            assert np.all(
-                utility[as_cheap] >= np.broadcast_to(free.user_utility_worst - rounding, cost.shape)[as_cheap]
-            )
+    games = draw(models, 80, seed=50)
+    free = solve(games, "free", throttling)
+    grid = np.array([shares for shares in product(range(steps + 1), repeat=models) if sum(shares) == steps]) / steps
+    tried = np.concatenate(
+        [np.broadcast_to(grid[:, None], (len(grid), 80, models)), free.commitment.transition[None, :, 0]]
+    )
+    xi, value = games.net_value, games.value
+    slowest = np.broadcast_to(value[:, None], xi.shape)
+    levels = (np.zeros_like(xi), np.maximum(xi, 0), slowest) if throttling else (np.zeros_like(xi),)
+    worst, best = np.full(80, np.inf), np.full(80, -np.inf)
+    for chosen in product(levels, repeat=models):
+        delay = np.stack([each[:, model] for model, each in enumerate(chosen)], axis=-1)
+        commitments = Commitment.lottery(np.eye(models)[:, None, None], tried, delay)
+        patience = best_response(games, commitments)
+        cost, utility = (payoff(games, commitments, patience) for payoff in (provider_cost, user_utility))
+        assert np.all(cost >= free.provider_cost * (1 - 1e-12) - 1e-15)
+        optimal = cost <= free.provider_cost * (1 + 1e-12)
+        worst = np.minimum(worst, utility.min(axis=(0, 1), where=optimal, initial=np.inf))
+        best = np.maximum(best, utility.max(axis=(0, 1), where=optimal, initial=-np.inf))
+    assert np.all(np.abs(worst - free.user_utility_worst) <= 1e-9 * value)
+    assert np.all(np.abs(best - free.user_utility) <= 1e-9 * value)
 
 
 @pytest.mark.parametrize("models", [2, 3, 4])

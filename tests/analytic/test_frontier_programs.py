@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from stackroute.analytic import Game, best_response, frontier, provider_cost, solve, user_utility
+from stackroute.analytic import Commitment, Game, best_response, frontier, provider_cost, solve, user_utility
 
 from .draws import draw_games, draw_ties
 from .sequences import Program, Users
@@ -62,6 +62,18 @@ def test_users_who_leave_later_cost_no_less_than_a_mixture_of_the_branches(model
             mixture = linprog(cost, -utility[None], [-wanted], np.ones((1, len(cost))), [1.0])
             least = float(mixture.fun or 0.0) if mixture.success else np.inf
             assert program.least_cost(LEAVE_LATER, wanted) >= least * (1 - 1e-9) - 1e-9
+
+
+def test_users_who_mix_can_cost_less_than_either_branch() -> None:
+    game = Game([0.5, 0.5], [0.5, 0.45], [0.5, 1.5], value=2, churn_penalty=0.1)
+    cascade, curve = Commitment.cascade(0, 0.35), frontier(game)
+    patience = best_response(game, cascade)
+    given = user_utility(game, cascade, patience)
+    assert 0.5 < patience < 0.6
+    assert curve.leave is not None
+    assert given > curve.leave.user_utility[-1]
+    assert curve.stay is not None
+    assert provider_cost(game, cascade, patience) < 0.75 * curve.stay.cost(given)
 
 
 @pytest.mark.parametrize("models", [1, 2, 3, 5])
