@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 READY_FOR_TESTS := $(VENV)/ready-for-tests
+READY_FOR_DOCS := $(VENV)/ready-for-docs
 SEED ?= 0
 
 .DEFAULT_GOAL := help
@@ -27,7 +28,7 @@ check: $(READY_FOR_TESTS)  ## Run the linters, the type checker and the fast tes
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not convergence and not packaging"
 
-docs: $(READY_FOR_TESTS)  ## Build the documentation as a site into site/, broken links being errors
+docs: $(READY_FOR_DOCS)  ## Build the documentation as a site into site/, broken links being errors
 	$(BIN)/mkdocs build --strict
 
 format: $(READY_FOR_TESTS)  ## Format the code
@@ -47,4 +48,8 @@ $(READY): pyproject.toml constraints.txt
 
 $(READY_FOR_TESTS): $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,plot,benchmark,cluster,render,torchrl,rllib,docs,dev]'
+	@touch $@
+
+$(READY_FOR_DOCS): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,plot,docs]'
 	@touch $@

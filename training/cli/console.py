@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
+import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +34,13 @@ SeedOption = Annotated[int, typer.Option(min=0, help="Fixes everything; the same
 ThrottlingOption = Annotated[bool, typer.Option("--throttling/--no-throttling", help="Allow delays.")]
 FolderOption = Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+_NARROWEST = 20
+_columns = os.environ.get("COLUMNS", "")
+if _columns.isdecimal() and int(_columns) < _NARROWEST:
+    # In so few columns rich shows nothing; without the variable it takes the terminal's.
+    del os.environ["COLUMNS"]
 
 
 class _Console(Console):
@@ -72,6 +81,23 @@ def to_errors(message: Any) -> None:
     from stackroute.configs.text import visible
 
     print(visible(str(message), kept="\n"), file=sys.stderr)
+
+
+@contextmanager
+def whole_output() -> Iterator[None]:
+    """Characters that the output does not know are escaped, and an output that cannot be written to is an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            # Python itself tries again when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            fail(f"the output cannot be written ({error.strerror})")
 
 
 @contextmanager

@@ -151,7 +151,9 @@ def benchmark_progress(console: Console) -> Iterator[Callable[[dict[str, tuple[i
 def _bars(console: Console, column: ProgressColumn) -> Iterator[Callable[..., None]]:
     """Bars by name, with what is done in a column, the time, and what was last."""
     description, last = (TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[last]}"))
-    with Progress(description, BarColumn(), column, TimeElapsedColumn(), last, console=console) as progress:
+    columns = (description, BarColumn(), column, TimeElapsedColumn(), last)
+    # In a file, which nobody watches, nothing is printed before the results are written.
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bars: dict[str, TaskID] = {}
 
         def update(name: str, done: int, total: int, last: str = "") -> None:

@@ -28,6 +28,7 @@ from stackroute.training.cli.console import (
     print_json,
     print_written,
     require,
+    whole_output,
 )
 
 Routing = Literal["cascade", "free"]
@@ -147,7 +148,12 @@ def _options(
 def main() -> None:
     """Run the command line; a bad game, setting or folder ends it with one line and exit code 2."""
     try:
-        app()
+        with whole_output():
+            app()
+    except OSError as error:
+        # What was opened by a name says it; a terminal or a pipe has none.
+        place = f"{error.filename}: cannot be used" if error.filename else "the output cannot be written"
+        fail(f"{place} ({error.strerror or error})")
     except Exception as error:
         from stackroute.agents.errors import PolicyFileError, UntrustedFileError
         from stackroute.analytic import InvalidGameError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stackroute.analytic import misalignment
 from stackroute.configs import load_game
@@ -27,17 +27,18 @@ GAMES = ("gpt-4.1-o3-dev-low-p", "gpt-4.1-o3-dev")
 def quickstart(folder: Path, settings: TrainingSettings, *, seed: int, console: Console) -> None:
     """Train on both games with delays allowed, show what was learned beside the equilibrium, and write the report."""
     output_folder(folder)
-    reports = []
+    reports, shown = [], list[Any]()
     for name in GAMES:
         config = load_game(name)
         with training_progress(console, name) as on_progress:
             spec = RunSpec(config, settings, throttling=True, seed=seed)
             pair = run_game(spec, folder / name, on_progress=on_progress)
         draw_learning_curves(folder / name, folder / f"{name}.png")
-        console.print(evaluation_table(config, pair.evaluation, f"{name}: {config.description}"))
-        console.print(_in_words(config, pair.evaluation), "")
+        shown += [evaluation_table(config, pair.evaluation, f"{name}: {config.description}")]
+        shown += [_in_words(config, pair.evaluation), ""]
         reports.append(report(spec, pair))
     write_json(folder / REPORT, {"games": reports})
+    console.print(*shown, sep="\n")
     console.print(f"Wrote {folder / REPORT} and the learning curves beside it.")
 
 

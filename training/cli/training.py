@@ -10,7 +10,6 @@ import typer
 
 from stackroute.training.cli.console import (
     GAME,
-    FolderOption,
     JsonOption,
     SeedOption,
     ThrottlingOption,
@@ -86,19 +85,21 @@ def train_command(
     advice = f"go on with: stackroute train --resume {folder}"
     with resumable(advice), training_progress(console, spec.config.name) as on_progress:
         pair = run_game(spec, folder, resume=resume is not None, on_progress=on_progress)
+    draw_learning_curves(folder, folder / "learning_curves.png")
     console.print(evaluation_table(spec.config, pair.evaluation, f"{spec.config.name}, seed {spec.seed}"))
     console.print(stages_in_words(pair))
     if pair.held_out:
         console.print(held_out_table(pair.held_out))
-    draw_learning_curves(folder, folder / "learning_curves.png")
     print_written([folder / REPORT])
 
 
 def _name(spec: RunSpec, settings: str, changes: list[str]) -> str:
     """The folder of a run by default: what tells it from other runs."""
+    from stackroute.training.output import file_name
+
     parts = [spec.config.name, *(["throttling"] if spec.throttling else [])]
     parts += [] if settings == _DEFAULT_SETTINGS else [Path(settings).stem]
-    return "-".join([*parts, *(change.replace("/", "_") for change in changes), f"seed{spec.seed}"])
+    return file_name("-".join([*parts, *changes, f"seed{spec.seed}"]))
 
 
 @app.command("evaluate")
@@ -164,11 +165,14 @@ def plot_command(
 @app.command("quickstart")
 def quickstart_command(
     seed: SeedOption = 0,
-    out: FolderOption = Path("runs/quickstart"),
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Output folder; runs/quickstart-seedSEED if not given.")
+    ] = None,
 ) -> None:
     """Train on two games of gpt-4.1 and o3, in one of which throttling pays; takes a minute or two."""
     require("train", "plot")
     from stackroute.configs.training import load_training_settings
     from stackroute.training.cli.quickstart import quickstart
 
-    quickstart(out, load_training_settings(), seed=seed, console=console)
+    folder = out if out is not None else Path(f"runs/quickstart-seed{seed}")
+    quickstart(folder, load_training_settings(), seed=seed, console=console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from stackroute.envs.observations import FEATURES
@@ -24,10 +25,14 @@ _SCHEMES: dict[str, Callable[..., TrainedPair]] = {
 }
 
 
+# Learners use the random numbers of the process, so that trainings in its threads would change each other.
+_ONE_AT_A_TIME = threading.RLock()
+
+
 def train(
     game: Game, settings: TrainingSettings, *, throttling: bool, seed: int = 0, session: Session | None = None
 ) -> TrainedPair:
-    """Train a user and a provider on one game by the scheme that the settings name.
+    """Train a user and a provider on one game by the scheme that the settings name; in threads, one after the other.
 
     Args:
         game: A single game; `joint_amortised` learns nothing from it and evaluates the pair on it.
@@ -45,5 +50,5 @@ def train(
     """
     game.check_models(2)
     training = Training(game, throttling, seed, settings.features == FEATURES, session or Session())
-    with one_thread():
+    with _ONE_AT_A_TIME, one_thread():
         return _SCHEMES[settings.scheme](training, settings)

@@ -1,9 +1,11 @@
 import json
+import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
@@ -195,3 +197,49 @@ def test_text_of_a_file_cannot_command_the_terminal(capsys: pytest.CaptureFixtur
     assert shown.err == "\\x1b[31m red\\u202e [bold]:bug:[/bold]\n"
     assert shown.out.count("\\x1b[31m red\\u202e [bold]:bug:[/bold]") == 3
     assert "\x1b" not in shown.out
+
+
+def command(folder: Path, *arguments: str, out: int | IO[str] = subprocess.PIPE, **variables: str) -> Any:
+    return subprocess.run(
+        [sys.executable, "-c", "from stackroute.training.cli.main import main; main()", *arguments],
+        stdout=out,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **variables},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "arguments"),
+    [("ascii", ["train", "--help"]), ("cp1252", ["solve", "mine.yaml"]), ("ascii", ["solve", "mine.yaml"])],
+)
+def test_any_encoding_of_the_output_will_do(tmp_path: Path, encoding: str, arguments: list[str]) -> None:
+    (tmp_path / "mine.yaml").write_text(GOOD.replace("small", "\u901a\u4e49"), encoding="utf-8")
+    result = command(tmp_path, *arguments, PYTHONIOENCODING=encoding)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("columns", ["0", "5"])
+def test_a_terminal_without_columns_shows_everything(tmp_path: Path, columns: str) -> None:
+    assert "throttled" in command(tmp_path, "solve", "g1", COLUMNS=columns).stdout
+
+
+@pytest.mark.parametrize("arguments", [["solve", "g1", "--json"], ["--help"]])
+def test_an_output_that_is_full_is_one_error(tmp_path: Path, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = command(tmp_path, *arguments, out=full)
+    assert (result.returncode, result.stderr) == (2, "error: the output cannot be written (No space left on device)\n")
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "loop", "loop/below"])
+@pytest.mark.parametrize(
+    "arguments", [["train", "g1", "--out"], ["train", "--resume"], ["report"], ["benchmark", "quick", "--out"]]
+)
+def test_paths_that_the_file_system_refuses_are_one_line(
+    stackroute: Stackroute, tmp_path: Path, arguments: list[str], path: str
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    code, shown, errors = stackroute(*arguments, path)
+    assert (code, shown, errors.count("\n")) == (2, "", 1)

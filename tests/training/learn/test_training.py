@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,14 @@ def test_the_same_seed_gives_the_same_pair(tiny: FollowerFirstSettings) -> None:
     assert set(first.curves) == {"user", "provider"}
     assert first.evaluation != other.evaluation
     assert first.evaluation.learned.delay == [0, 0]
+
+
+def test_trainings_in_threads_do_not_change_each_other(tiny: FollowerFirstSettings) -> None:
+    def learned(seed: int) -> object:
+        return train(load_game("g4b").game, tiny, throttling=False, seed=seed).curves
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(learned, (3, 4))) == [learned(3), learned(4)]
 
 
 def test_a_run_writes_report_policies_and_logs(tiny: FollowerFirstSettings, tmp_path: Path) -> None:
