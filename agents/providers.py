@@ -11,12 +11,13 @@ from stackroute.envs.actions import ProviderActions
 
 if TYPE_CHECKING:
     from stackroute.analytic import Game
+    from stackroute.analytic.equilibrium import Routing as CommittedRouting
     from stackroute.analytic.game import FloatArray
     from stackroute.envs.observations import Routing
 
 
 class EquilibriumProvider:
-    """The provider of the theory: the exact optimal commitment (Mahmood 2026, Theorems 3 to 5).
+    """The provider of the theory: the exact optimal commitment (Mahmood 2026, Theorems 3 to 5; free routing beyond it).
 
     Where the optimum leaves the user indifferent it relies on the strong tie-breaking of `RationalUser`. It plays the
     paper's game under every option of an environment: against a user that sees the history, or not the commitment, it
@@ -24,14 +25,15 @@ class EquilibriumProvider:
 
     Args:
         throttling: Whether it may delay.
+        routing: What it may commit to: `"cascade"`, or `"free"` for a lottery of any number of models.
     """
 
-    def __init__(self, throttling: bool = False) -> None:
-        self.throttling = throttling
+    def __init__(self, throttling: bool = False, routing: CommittedRouting = "cascade") -> None:
+        self.throttling, self.routing = throttling, routing
 
     def commit(self, game: Game, random_numbers: FloatArray) -> Commitment:
         """The equilibrium commitment, shape (...)."""
-        return solve(game, throttling=self.throttling).commitment
+        return solve(game, self.routing, self.throttling).commitment
 
 
 class StaticProvider:

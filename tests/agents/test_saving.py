@@ -249,7 +249,7 @@ RULES: dict[str, Any] = {
     "random": RandomUser(),
     "rational": RationalUser("pessimistic"),
     "shopping": ShoppingUser(0.25, "pessimistic"),
-    "equilibrium": EquilibriumProvider(throttling=True),
+    "equilibrium": EquilibriumProvider(throttling=True, routing="free"),
     "random provider": RandomProvider(throttling=True, routing="lottery"),
 }
 

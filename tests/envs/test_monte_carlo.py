@@ -16,6 +16,7 @@ from scipy import stats
 from stackroute import Commitment, Game
 from stackroute.agents import (
     CountingUser,
+    EquilibriumProvider,
     FixedPatienceUser,
     LearningUser,
     LogitUser,
@@ -82,6 +83,24 @@ def test_play_equals_the_closed_forms(models: int, routing: str) -> None:
         assert agrees(played["service_cost"], passes @ game.cost)
         assert agrees(played["cost"], provider_cost(game, commitment, patience, by_model=True))
         assert agrees(played["utility"], user_utility(game, commitment, patience, by_model=True))
+
+
+@pytest.mark.parametrize("models", [1, 2, 4])
+def test_the_equilibrium_of_free_routing_holds_in_play(models: int) -> None:
+    """Rational users stay with lotteries that leave them indifferent, and leave where they are threatened."""
+    generator, routes = np.random.default_rng(models), set()
+    for index in range(12):
+        success, cost, latency = generator.uniform(0.2, 0.95, models), *generator.uniform(0.01, 1, (2, models))
+        game = Game(success, cost, latency, generator.uniform(0.5, 1.5), generator.uniform(0, 3))
+        env = ProviderVectorEnv(1, game, "rational", routing="lottery")
+        env.reset(seed=0)
+        best = env.equilibrium
+        routes.add(int(best.route[0]))
+        made = EquilibriumProvider(throttling=True, routing="free").commit(game, np.zeros(()))
+        played = served(game, made, "rational", "lottery", 1000 * index)
+        assert agrees(played["cost"], best.provider_cost[0])
+        assert agrees(played["utility"], best.user_utility[0])
+    assert len(routes) > 1
 
 
 def after_first_failure(game: Game, commitment: Commitment, patience: float) -> float:
