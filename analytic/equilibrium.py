@@ -90,7 +90,7 @@ class Equilibrium:
     def hull(self) -> BoolArray:
         """Which models are on the lower hull of cost over utility of a solution, (u_k, kappa_k), shape (..., n).
 
-        Only these can serve a re-prompt at an optimum over all commitments.
+        Only these need to serve re-prompts of users that stay, at an optimum over all commitments.
         """
         hull: BoolArray = kernels.lower_hull(self.game.net_value / self.game.success, self.game.cost_of_pass)
         return hull
@@ -153,7 +153,8 @@ def solve(
         throttling: Allow delays.
         tie_breaking: How an indifferent user chooses. Against a user that chooses `"pessimistic"` an optimum at
             indifference is not attained but approached: the commitment goes a hair beyond, 1e-9 in the cascade
-            probability and 1e-9 of the value in delays, and its cost is that of the infimum within about as much.
+            probability or in a lottery and 1e-9 of the value in delays, and its cost is that of the infimum within
+            about as much, with free routing as much over the least success probability.
 
     Returns:
         The equilibrium, of the game's batch shape.
