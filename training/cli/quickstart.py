@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stackroute.analytic import misalignment
 from stackroute.configs import load_game
-from stackroute.training.cli.display import evaluation_table, training_progress
+from stackroute.training.cli.display import evaluation_table, training_progress, utility
 from stackroute.training.figures.curves import draw_learning_curves
 from stackroute.training.learn.runs import REPORT, RunSpec, report, run_game
 from stackroute.training.market.market import has_gap
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from stackroute.training.learn.evaluation import Evaluation
 
 GAMES = ("gpt-4.1-o3-dev-low-p", "gpt-4.1-o3-dev")
+
+_NOTHING = 1e-6
 
 
 def quickstart(folder: Path, settings: TrainingSettings, *, seed: int, console: Console) -> None:
@@ -44,12 +46,17 @@ def quickstart(folder: Path, settings: TrainingSettings, *, seed: int, console: 
 
 def _in_words(config: GameConfig, evaluation: Evaluation) -> str:
     learned, predicted = evaluation.learned, evaluation.equilibrium
-    theory = "throttles" if predicted.throttled else "does not throttle"
     same = (learned.first_model, learned.throttled) == (predicted.first_model, predicted.throttled)
     misaligned = misalignment(config.game, throttling=True)
     served, liked = (config.labels[model] for model in (predicted.first_model, int(misaligned.preferred_model)))
-    wish = "as the user would choose"
+    does = f"serves {served} and does not throttle"
+    if predicted.throttled:
+        does = f"serves {served} once and threatens to be so slow after it that users leave"
+    wish = "as users would choose"
     if has_gap(config.game, misaligned):
-        wish = f"although the user would rather have {liked}{' at full speed' if predicted.throttled else ''}"
+        wish = f"although users would rather have {liked} until the task is solved"
     verdict = "learned the same" if same else "learned otherwise"
-    return f"In theory the provider {theory} and serves {served}, {wish}. The provider {verdict}."
+    lost = predicted.user_utility - learned.user_utility
+    if same and lost > _NOTHING * config.value:
+        verdict += f", but for delays that cost it nothing and users {utility(config, lost)} a task"
+    return f"In theory the provider {does}, {wish}. The provider {verdict}."
