@@ -63,7 +63,5 @@ def test_the_wheel_holds_every_source_and_game_and_can_be_published(tmp_path: Pa
         path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml", ".csv")
     ]
     expected = {f"stackroute/{path.relative_to(ROOT)}" for path in sources}
-    expected |= {
-        f"stackroute/{name}" for name in ("__init__.py", "__init__.pyi", "_registration.py", "_version.py", "py.typed")
-    }
+    expected |= {f"stackroute/{path.name}" for path in (ROOT / "stackroute").iterdir() if path.is_file()}
     assert {name for name in held if ".dist-info/" not in name} == expected
