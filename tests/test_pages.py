@@ -65,8 +65,9 @@ def shortened(words: list[str]) -> list[str]:
             assert not name or find_algorithm(name)
         assert all(int(jobs) > 0 for jobs in option(words, "--jobs"))
         assert set(option(words, "--backend")) <= {"loky", "ray"}
-        kept = without(words, "--jobs", "--backend", "--algorithms", "--seeds")
-        return [*kept, "--algorithms", "exact,random", "--seeds", "1"]
+        kept = without(words[2:], "--jobs", "--backend", "--algorithms", "--seeds", "--out")
+        folder = option(words, "--out") or [f"benchmarks/{words[1]}"]
+        return ["benchmark", "quick", *kept, "--out", *folder, "--algorithms", "exact,random", "--seeds", "1"]
     return [*words, "--help"] if command in ("figures", "quickstart") else words
 
 
