@@ -151,7 +151,7 @@ LABELS = {"of 300 letters": "W" * 300, "with mathtext": "$x_{1 50% #\\frac", "of
 
 @pytest.mark.parametrize(
     ("name", "unit"),
-    [*product(["of 300 letters"], [0.0, 5e-324, 1.2345e200]), *product(LABELS, [1.2345e-100])],
+    [*product(["of 300 letters"], [0.0, 5e-324, 1.2345e40]), *product(LABELS, [1.2345e-100])],
 )
 def test_nothing_is_cut_off_at_the_edges(name: str, unit: float) -> None:
     statuses: dict[int, Status] = {1: "user", 13: "truncated", 1000: "abandoned"}
