@@ -85,7 +85,7 @@ def test_starting_again_forgets_the_earlier_run(tiny_settings: TinySettings, tmp
     run_game(RunSpec(load_game("g1"), tiny_settings(), throttling=False, seed=5), tmp_path)
     assert {"run.json", "report.json", "stages", "tensorboard", *PLAYERS} < {path.name for path in tmp_path.iterdir()}
     start(RunSpec(load_game("g1"), tiny_settings(), throttling=False, seed=6), tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    assert {path.name for path in tmp_path.iterdir()} == {"run.json", ".lock"}
     assert read_spec(tmp_path).seed == 6
 
 

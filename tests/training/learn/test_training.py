@@ -81,5 +81,6 @@ def test_the_quickstart_writes_what_it_promises(tiny: FollowerFirstSettings, tmp
         assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     shown = " ".join((tmp_path / "shown.txt").read_text().split())
     low, high = (text.split(". ")[0] for text in shown.split("In theory the provider ")[1:])
-    assert low == "throttles and serves gpt-4.1, although the user would rather have gpt-4.1 at full speed"
-    assert high == "does not throttle and serves o3, although the user would rather have gpt-4.1"
+    wish = "although users would rather have gpt-4.1 until the task is solved"
+    assert low == f"serves gpt-4.1 once and threatens to be so slow after it that users leave, {wish}"
+    assert high == f"serves o3 and does not throttle, {wish}"
