@@ -266,11 +266,8 @@ def _lottery_response(transition: FloatArray, xi: FloatArray, eta: FloatArray, s
     return 1.0 if worth > 0.0 else 0.0
 
 
-_RESPONSE = "void(f8[:], f8[:, :], f8[:], f8[:], f8[:], f8[:], f8[:])", "(n),(n,n),(n),(n),(n),()->()"
-
-
-@vectorised(*_RESPONSE)
-def lottery_response(
+@vectorised("void(f8[:], f8[:, :], f8[:], f8[:], f8[:], f8[:], f8[:])", "(n),(n,n),(n),(n),(n),()->()")
+def response(
     start: FloatArray,
     transition: FloatArray,
     success: FloatArray,
@@ -279,23 +276,9 @@ def lottery_response(
     sign: FloatArray,
     patience: FloatArray,
 ) -> None:
-    """The best response to a lottery; NaN where the commitment is none."""
-    patience[0] = _lottery_response(transition, xi, eta, sign[0])
-
-
-@vectorised(*_RESPONSE)
-def cascade_response(
-    start: FloatArray,
-    transition: FloatArray,
-    success: FloatArray,
-    xi: FloatArray,
-    eta: FloatArray,
-    sign: FloatArray,
-    patience: FloatArray,
-) -> None:
-    """The best response to a cascade or a lottery of two models; NaN where the commitment is neither."""
+    """The best response to a cascade of two models or to a lottery; NaN where the commitment is neither."""
     from_first = start[0]
-    if (from_first == 0.0 or from_first == 1.0) and transition[1, 0] == 0.0:
+    if success.shape[0] == 2 and (from_first == 0.0 or from_first == 1.0) and transition[1, 0] == 0.0:
         patience[0] = _respond(
             success[0], success[1], xi[0], xi[1], eta[0], eta[1], from_first, transition[0, 1], sign[0]
         )

@@ -70,8 +70,7 @@ def best_response(game: Game, commitment: Commitment, tie_breaking: TieBreaking 
     check_same_models(game, commitment)
     net_value, net_cost = game.with_delay(commitment.delay), game.net_cost
     chain = (commitment.start, commitment.transition, game.success, net_value)
-    respond = kernels.cascade_response if game.models == 2 else kernels.lottery_response
-    patience: FloatArray = respond(*chain, net_cost, sign)
+    patience: FloatArray = kernels.response(*chain, net_cost, sign)
     others = np.isnan(patience)
     if others.any():
         patience = np.where(others, general_response(*chain, sign * net_cost, others), patience)[()]

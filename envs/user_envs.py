@@ -131,7 +131,7 @@ class UserEnv(SingleTask, gymnasium.Env[Any, Any]):
 
     ## Starting State
     A task whose first pass has failed; `info` has that pass's latency (`first_latency`). The game is the one given,
-     or drawn from those given: equally often where the user observes the game and the commitment. Where one
+    or drawn from those given: equally often where the user observes the game and the commitment. Where one
     of them is hidden, games and commitments come up in proportion to how often their first pass fails.
 
     ## Episode End
