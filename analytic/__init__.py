@@ -46,6 +46,7 @@ from stackroute.analytic.sampling import strata as strata
 from stackroute.analytic.sampling import stratified_games as stratified_games
 from stackroute.analytic.throttling import ThrottlingGain as ThrottlingGain
 from stackroute.analytic.throttling import throttling_gain as throttling_gain
+from stackroute.analytic.variants import efforts as efforts
 from stackroute.analytic.variants import priced as priced
 from stackroute.analytic.variants import unverified as unverified
 from stackroute.analytic.variants import with_outside_option as with_outside_option

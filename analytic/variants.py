@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
-from stackroute.analytic.game import Game, as_floats, check, over_models, probability
+from stackroute.analytic.game import Game, InvalidGameError, as_floats, check, over_models, probability
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -110,3 +111,43 @@ def unverified(
     success = game.success * (1.0 - g) + accepted_wrong
     latency = game.latency + (game.value + hurt)[..., None] * accepted_wrong
     return game.with_valid(success=success, latency=latency)
+
+
+def efforts(game: Game, between: int = 9) -> Game:
+    """The game in which the provider also chooses how long a model reasons (beyond the paper).
+
+    The models of `game` are one model at efforts that were measured. Between two of them cost and latency grow
+    geometrically, and the log-odds of a success follow the logarithm of the cost on a monotone cubic through those
+    measured. What of these models is worth using is on the lower hull of `solve(game, routing="free")`.
+
+    Args:
+        game: One game with at least two models, in the order of their cost and latency.
+        between: How many efforts to add between two that were measured, >= 0.
+
+    Returns:
+        The game, of (n - 1) (between + 1) + 1 models; every (between + 1)-th is a measured one, as it was.
+
+    Raises:
+        InvalidGameError: It is a batch, costs or latencies do not grow from one model to the next or are not > 0, or
+            `between` is negative.
+
+    Examples:
+        >>> measured = Game([0.3, 0.6, 0.7], [0.01, 0.02, 0.08], [5, 10, 50], value=100, churn_penalty=1)
+        >>> efforts(measured, between=1).cost.round(3)
+        array([0.01 , 0.014, 0.02 , 0.04 , 0.08 ])
+    """
+    if game.shape or game.models < 2:
+        raise InvalidGameError("game", f"{game.models} models of shape {game.shape}", "one game of at least two models")
+    check("between", np.asarray(float(between)), np.asarray(between >= 0), "at least 0")
+    grows = {name: getattr(game, name) for name in ("cost", "latency")}
+    for name, array in grows.items():
+        check(name, array, array > np.r_[0.0, array[:-1]], "> 0 and more than that of the model before")
+    measured = np.arange(game.models)
+    level = np.linspace(0.0, game.models - 1, (game.models - 1) * (between + 1) + 1)
+    grown = {name: np.exp(np.interp(level, measured, np.log(array))) for name, array in grows.items()}
+    log_odds = np.log(game.success / (1.0 - game.success))
+    success = 1.0 / (1.0 + np.exp(-PchipInterpolator(np.log(game.cost), log_odds)(np.log(grown["cost"]))))
+    exact = np.arange(0, len(level), between + 1)
+    for name, array in {**grown, "success": success}.items():
+        array[exact] = getattr(game, name)
+    return Game(success, grown["cost"], grown["latency"], game.value, game.churn_penalty)

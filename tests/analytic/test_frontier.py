@@ -18,6 +18,7 @@ from stackroute.analytic import (
     churn_from_relationship,
     compare_routing,
     compete,
+    efforts,
     expected_passes,
     frontier,
     misalignment,
@@ -258,6 +259,31 @@ def test_variants_are_games_with_the_payoffs_that_they_stand_for() -> None:
         priced(game, -0.1)
     with pytest.raises(InvalidGameError, match=r"cost.*routing='cascade'"):
         solve(priced(Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], 1.1, 5), 0.5))
+
+
+def test_efforts_between_measured_ones_follow_a_law_of_scaling_and_never_cost_the_provider() -> None:
+    # A success whose log-odds are linear in the logarithm of the tokens, and cost and latency in proportion to them.
+    tokens = np.array([1.0, 4.0, 16.0, 64.0])
+    law = {"success": 1 / (1 + np.exp(3 - 1.5 * np.log(tokens))), "cost": 0.01 * tokens, "latency": 0.3 * tokens}
+    game = Game(*law.values(), value=20, churn_penalty=0.3)
+    found = efforts(game, between=3)
+    finer = np.geomspace(1, 64, 13)
+    np.testing.assert_allclose(found.cost, 0.01 * finer)
+    np.testing.assert_allclose(found.latency, 0.3 * finer)
+    np.testing.assert_allclose(found.success, 1 / (1 + np.exp(3 - 1.5 * np.log(finer))))
+    for name, array in law.items():
+        np.testing.assert_array_equal(getattr(found, name)[::4], array)
+    costs = [float(solve(efforts(game, between), "free").provider_cost) for between in (0, 1, 3, 7)]
+    assert costs[0] == solve(game, "free").provider_cost
+    assert np.all(np.diff(costs) <= 0), "every finer grid holds the coarser one"
+    assert costs[-1] < costs[0] * 0.999
+    for bad, message in (
+        (Game([0.3, 0.5], [0.2, 0.1], [1, 2], 9, 1), r"cost\[1\]"),
+        (Game([0.3, 0.5], [0.1, 0.2], [0, 2], 9, 1), r"latency\[0\]"),
+        (Game([0.3], [0.2], [1], 9, 1), "two models"),
+    ):
+        with pytest.raises(InvalidGameError, match=message):
+            efforts(bad)
 
 
 def test_no_prices_earn_more_than_the_efficient_route_and_a_rational_user_accepts_them() -> None:

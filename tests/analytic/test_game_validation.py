@@ -16,7 +16,6 @@ from stackroute.analytic import (
     best_response,
     expected_passes,
     informed_response,
-    nash_equilibria,
     provider_cost,
     solve,
     solve_informed,
@@ -138,7 +137,7 @@ def test_bad_input_is_named(make: Any, arguments: Any, named: str, shown: str, a
 def test_orders_are_checked_where_they_are_needed(field: str, value: list[float]) -> None:
     game = Game(**GOOD | {field: value})
     np.testing.assert_array_equal(getattr(game, field), value)
-    for needs_them in (game.check_orders, lambda: throttling_gain(game), lambda: nash_equilibria(game)):
+    for needs_them in (game.check_orders, lambda: throttling_gain(game)):
         with pytest.raises(InvalidGameError, match=rf"{field}\[0\]: .*the paper's orders"):
             needs_them()
 

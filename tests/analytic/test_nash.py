@@ -57,7 +57,8 @@ def existing(game: Game, which: int) -> tuple[Game, Array, Array, Array, Array, 
     """The games that have this equilibrium, and its patience, cost, utility, start and cascade, of shape (games, 1)."""
     found = nash_equilibria(game)
     here = found.exists[which]
-    numbers = (found.patience, found.provider_cost, found.user_utility, found.start, found.cascade)
+    start, cascade = found.routing.start[..., 0], found.routing.cascade_probability[..., 0]
+    numbers = (found.patience, found.provider_cost, found.user_utility, start, cascade)
     return game[here], *(array[which][here][:, None] for array in numbers)
 
 
@@ -148,14 +149,14 @@ def test_mix_is_between_the_thresholds() -> None:
     found, thresholds = nash_equilibria(game), cascade_thresholds(game)
     xi = game.net_value
     cascades = found.exists[MIX] & (xi[:, 0] > 0)
-    s = found.cascade[MIX][cascades]
+    s = found.routing.cascade_probability[MIX, ..., 0][cascades]
     assert cascades.sum() > 500
     assert ((thresholds.low[cascades] < s) & (s < thresholds.high[cascades])).all()
-    assert (found.start[MIX][cascades] == 1).all()
+    assert (found.routing.start[MIX, ..., 0][cascades] == 1).all()
     starts = found.exists[MIX] & (xi[:, 1] > 0)
-    rho = found.start[MIX][starts]
+    rho = found.routing.start[MIX, ..., 0][starts]
     assert starts.sum() > 500
-    assert ((rho > 0) & (rho < 1) & (found.cascade[MIX][starts] == 0)).all()
+    assert ((rho > 0) & (rho < 1) & (found.routing.cascade_probability[MIX, ..., 0][starts] == 0)).all()
 
 
 @pytest.mark.parametrize(
@@ -179,10 +180,10 @@ def test_canonical_game(
     assert found.best == pytest.approx(cost, abs=5e-6)
     assert found.best_patience == pytest.approx(patience, abs=5e-6)
     which = exists.index(1)
-    assert found.start[which] == pytest.approx(start, abs=5e-6)
-    assert found.cascade[which] == pytest.approx(cascade, abs=5e-6)
+    assert found.routing.start[which, 0] == pytest.approx(start, abs=5e-6)
+    assert found.routing.cascade_probability[which, 0] == pytest.approx(cascade, abs=5e-6)
     others = [k for k in range(3) if k != which]
-    for array in (found.patience, found.provider_cost, found.user_utility, found.start, found.cascade):
+    for array in (found.patience, found.provider_cost, found.user_utility):
         assert np.isnan(array[others]).all()
 
 
@@ -239,10 +240,57 @@ def test_thin_margins_are_equilibria_still() -> None:
         np.testing.assert_allclose(costs, found.provider_cost[MIX], rtol=1e-11)
 
 
+@pytest.mark.parametrize("models", [1, 2, 3, 5])
+def test_any_number_of_models_in_any_order(models: int) -> None:
+    rng = np.random.default_rng(models)
+    shape = (400, models)
+    p, u = rng.uniform(0.05, 0.95, shape), rng.uniform(-1, 1, shape)
+    # Costs of pass near the penalty, so that the cheapest model changes with the patience.
+    cost = p * rng.uniform(0.5, 1.5, shape) + rng.uniform(0, 0.1, shape)
+    game = Game(p, cost, p * (1.5 - u), 1.5, rng.uniform(0.5, 1.5, 400))
+    found = nash_equilibria(game)
+    assert found.exists.any(axis=0).all()
+
+    # Independent of the solution: who is cheapest at each patience, where that changes, and what the user wants.
+    r = np.r_[0, np.linspace(1e-4, 1 - 1e-4, 4001), 1][:, None, None]
+    static = game.churn_penalty[:, None] + game.net_cost / (1 - r * (1 - p))
+    cheapest = static.argmin(axis=-1)
+    wants = cheapest[np.where(game.net_value > 0, -1, 0), np.arange(400)[:, None]] == np.arange(models)
+    np.testing.assert_array_equal(found.exists[:models].T, wants)
+    before, after = cheapest[:-1], cheapest[1:]
+    worth = np.take_along_axis(game.net_value[None], cheapest[..., None], axis=-1)[..., 0]
+    switches = (before != after) & (worth[:-1] * worth[1:] < 0)
+    np.testing.assert_array_equal(found.exists[models:].sum(axis=0), switches.sum(axis=0))
+    assert models < 3 or found.exists[models:].sum() > 40
+
+    for which, at in zip(*np.nonzero(found.exists[:, :100]), strict=True):
+        one, routing, patience = game[at], found.routing[which, at], found.patience[which, at]
+        on_failure, still = 0.0, 0.0
+        for _ in range(600):
+            on_failure = (1 - patience) * one.churn_penalty + patience * still
+            still = float((one.cost + (1 - one.success) * on_failure).min())
+        assert found.provider_cost[which, at] == pytest.approx(still, rel=1e-9)
+        tried = np.r_[np.linspace(0, 1, 101), patience]
+        fails = np.diag(1 - one.success) @ routing.transition
+        worth_of = np.array([routing.start @ np.linalg.solve(np.eye(models) - t * fails, one.net_value) for t in tried])
+        assert found.user_utility[which, at] == pytest.approx(worth_of[-1], rel=1e-9, abs=1e-12)
+        assert worth_of.max() <= worth_of[-1] + 1e-10
+
+
+def test_three_models_that_meet_at_one_patience() -> None:
+    # eta_k = -(1 - (1 - p_k) / 2): all cost P - 1 at r = 1/2, where pairs with net values of both signs may mix.
+    p, penalty = np.array([0.25, 0.5, 0.75]), 4.0
+    game = Game(p, penalty * p - (1 - (1 - p) / 2), [0.125, 0.25, 1], value=1, churn_penalty=penalty)
+    found = nash_equilibria(game)
+    assert found.exists[3:].tolist() == [False, True, True]
+    np.testing.assert_allclose(found.patience[4:], 0.5)
+    np.testing.assert_allclose(found.provider_cost[4:], penalty - 1)
+
+
 def test_shapes() -> None:
     game = random_games(6, seed=5).reshape(2, 3)
     found = nash_equilibria(game)
-    assert found.exists.shape == found.cascade.shape == (3, 2, 3)
+    assert found.exists.shape == found.routing.shape == (3, 2, 3)
     assert found.best.shape == found.best_patience.shape == (2, 3)
     single = nash_equilibria(game[1, 2])
     assert isinstance(single, NashEquilibria)

@@ -73,7 +73,10 @@ def surely_more(sample: Array, limit: Array | float) -> bool:
 
 
 def numbers(equilibrium: Any) -> dict[str, Any]:
-    arrays = {**vars(equilibrium), **vars(getattr(equilibrium, "commitment", equilibrium))}
+    arrays = {
+        **vars(equilibrium),
+        **vars(getattr(equilibrium, "commitment", getattr(equilibrium, "routing", equilibrium))),
+    }
     return {name: entry for name, entry in arrays.items() if isinstance(entry, np.ndarray | np.generic)}
 
 
@@ -88,10 +91,6 @@ def test_every_environment_knows_the_exact_solution_of_its_own_game_and_options(
         singles.append(UserEnv(games, **options))
         vectors.append(UserVectorEnv(5, games, **options))
         solved = partial(solve, throttling=options.get("throttling", True))
-    elif len(games) == 1:
-        with pytest.raises(ValueError, match="models: 1 is not allowed"):
-            _ = batch.equilibrium
-        return
     for api in (*singles, *vectors):
         inner = api.unwrapped if api in singles else api
         for seed in (3, 4, 5):
@@ -266,7 +265,8 @@ def test_the_patience_of_a_mix_is_a_best_response_to_it(best: int) -> None:
     losses = 0
     for index, game in enumerate(drawn[:4]):
         found = nash_equilibria(game)
-        start, cascade, patience = (float(array[MIX]) for array in (found.start, found.cascade, found.patience))
+        start, patience = float(found.routing.start[MIX, 0]), float(found.patience[MIX])
+        cascade = float(found.routing.cascade_probability[MIX, 0])
         mix = Mix(start, cascade, by_numbers=index % 2 == 0)
         user = UserVectorEnv(BLOCKS * PER_BLOCK, game, mix, decision="task", lookahead=1, observe={"user": ["game"]})
 
