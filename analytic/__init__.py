@@ -15,6 +15,8 @@ from stackroute.analytic.game import InvalidGameError as InvalidGameError
 from stackroute.analytic.informed import InformedEquilibrium as InformedEquilibrium
 from stackroute.analytic.informed import informed_response as informed_response
 from stackroute.analytic.informed import solve_informed as solve_informed
+from stackroute.analytic.ladders import TrafficEquilibrium as TrafficEquilibrium
+from stackroute.analytic.ladders import solve_traffic as solve_traffic
 from stackroute.analytic.markets import Competition as Competition
 from stackroute.analytic.markets import PricedEquilibrium as PricedEquilibrium
 from stackroute.analytic.markets import RelationshipEquilibrium as RelationshipEquilibrium
@@ -44,8 +46,16 @@ from stackroute.analytic.sampling import Stratum as Stratum
 from stackroute.analytic.sampling import random_games as random_games
 from stackroute.analytic.sampling import strata as strata
 from stackroute.analytic.sampling import stratified_games as stratified_games
+from stackroute.analytic.simple_policies import PolicyComparison as PolicyComparison
+from stackroute.analytic.simple_policies import SimplePolicy as SimplePolicy
+from stackroute.analytic.simple_policies import compare_policies as compare_policies
 from stackroute.analytic.throttling import ThrottlingGain as ThrottlingGain
 from stackroute.analytic.throttling import throttling_gain as throttling_gain
+from stackroute.analytic.traffic import Ladders as Ladders
+from stackroute.analytic.traffic import Traffic as Traffic
+from stackroute.analytic.traffic import TrafficPayoffs as TrafficPayoffs
+from stackroute.analytic.traffic import counting_response as counting_response
+from stackroute.analytic.traffic import traffic_payoffs as traffic_payoffs
 from stackroute.analytic.variants import efforts as efforts
 from stackroute.analytic.variants import priced as priced
 from stackroute.analytic.variants import unverified as unverified

@@ -20,7 +20,8 @@ SUM_TOLERANCE = 1e-9
 """How far from 1 the sum of a distribution may be; it is then divided by its sum."""
 
 
-def _distribution(name: str, array: FloatArray) -> FloatArray:
+def distribution(name: str, array: FloatArray) -> FloatArray:
+    """Validate distributions over the last axis, and divide each by its sum."""
     probability(name, array)
     total = array.sum(axis=-1)
     check(f"sum of {name}", total, np.abs(total - 1) <= SUM_TOLERANCE, f"1 within {SUM_TOLERANCE:g}")
@@ -76,7 +77,7 @@ class Commitment(Batch):
         added = np.full(models, added) if added.ndim == 0 else over_models("delay", added, models)
         non_negative("delay", added)
         self._store(
-            {"start": _distribution("start", begin), "transition": _distribution("transition", moves), "delay": added}
+            {"start": distribution("start", begin), "transition": distribution("transition", moves), "delay": added}
         )
 
     @classmethod
@@ -140,7 +141,7 @@ class Commitment(Batch):
         """
         z = over_models("lottery", lottery)
         moves = np.broadcast_to(z[..., None, :], (*z.shape, z.shape[-1]))
-        return cls(start, _distribution("lottery", moves), delay)
+        return cls(start, distribution("lottery", moves), delay)
 
     @classmethod
     def static(cls, model: npt.ArrayLike, delay: npt.ArrayLike = 0.0, *, models: int = 2) -> Self:
