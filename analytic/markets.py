@@ -10,12 +10,14 @@ import numpy as np
 from stackroute.analytic import kernels
 from stackroute.analytic.equilibrium import solve
 from stackroute.analytic.frontier import frontier
-from stackroute.analytic.game import InvalidGameError, as_floats, check, probability
+from stackroute.analytic.game import Game, InvalidGameError, as_floats, check, probability
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
-    from stackroute.analytic.game import BoolArray, FloatArray, Game, IntArray
+    from stackroute.analytic.game import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,7 @@ class Competition:
     offers: FloatArray
 
 
-def compete(games: Game, throttling: bool = False) -> Competition:
+def compete(games: Game | Sequence[Game], throttling: bool = False) -> Competition:
     """Users choose the provider that commits to the most for them; one that is not chosen pays its churn penalty.
 
     Each provider m is willing to give up to v_m, the greatest utility with J_m(v_m) <= P_m. The one that is willing to
@@ -44,7 +46,8 @@ def compete(games: Game, throttling: bool = False) -> Competition:
     they are willing to give is read from the frontier, with its restriction.
 
     Args:
-        games: The providers' games, of shape (m,): the same users, with the same value.
+        games: The providers' games, a batch of shape (m,), or a list where they have different numbers of models: the
+            same users, with the same value.
         throttling: Whether they may delay.
 
     Returns:
@@ -60,7 +63,7 @@ def compete(games: Game, throttling: bool = False) -> Competition:
         >>> found.provider, round(found.user_utility, 4), found.offers.round(4)
         (0, 0.0, array([0.225, 0.   ]))
     """
-    if len(games.shape) != 1:
+    if isinstance(games, Game) and len(games.shape) != 1:
         raise InvalidGameError("games", f"shape {games.shape}", "a batch of shape (m,)")
     curves = [frontier(game, throttling) for game in games]
     offers = np.array([curve.utility(float(game.churn_penalty)) for curve, game in zip(curves, games, strict=True)])

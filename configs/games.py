@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -10,11 +10,13 @@ from stackroute.analytic import Game, InvalidGameError
 from stackroute.configs.loading import Settings, packaged, read_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Self
 
 _SECONDS = {"seconds": 1.0, "minutes": 60.0}
 _SECONDS_PER_HOUR = 3600.0
+_SHORT = {"seconds": "s", "minutes": "min"}
 
 # With more, products and ratios may not be finite.
 Amount = Annotated[float, Field(ge=0, le=1e12)]
@@ -112,6 +114,42 @@ class GameConfig(Settings):
             value=self.value,
             churn_penalty=self.churn_penalty,
         )
+
+
+class DisplayUnits(NamedTuple):
+    """What the numbers of a game are counted in; empty where that is not known.
+
+    Attributes:
+        money: The unit of costs and churn penalties.
+        utility: The unit of utility.
+        time: The unit of time.
+        utility_per_time: What a unit of time costs the user who waits, utility; 1 without a unit of time.
+    """
+
+    money: str = ""
+    utility: str = ""
+    time: str = ""
+    utility_per_time: float = 1.0
+
+    @classmethod
+    def of(cls, config: GameConfig) -> Self:
+        """The units of a game that was loaded: utility is in money where time has a price."""
+        money = "" if config.units.money == "abstract" else config.units.money
+        if config.units.latency == "value":
+            return cls(money)
+        return cls(money, money, _SHORT[config.units.latency], config.utility_per_latency)
+
+    def in_money(self, amount: float) -> str:
+        """An amount of money with its unit, to four digits."""
+        return f"{amount:.4g} {self.money}".rstrip()
+
+    def in_utility(self, amount: float) -> str:
+        """An amount of utility with its unit, to four digits."""
+        return f"{amount:.4g} {self.utility}".rstrip()
+
+    def in_time(self, amount: float, number: Callable[[float], str] = "{:.4g}".format) -> str:
+        """The time that costs the user so much utility, with its unit; `number` writes the number."""
+        return f"{number(amount / self.utility_per_time)} {self.time}".rstrip()
 
 
 def load_game(name: str | Path) -> GameConfig:

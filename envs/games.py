@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
 from stackroute.analytic import Game
 from stackroute.analytic.game import Batch
 from stackroute.configs import GameConfig, load_game
+from stackroute.configs.games import DisplayUnits
 from stackroute.configs.loading import validated
 from stackroute.envs.observations import unit_of_money
 
@@ -34,30 +35,6 @@ Labels = tuple[str, ...]
 def default_labels(models: int) -> Labels:
     """What the models of a game without labels are called."""
     return ("standard model", "reasoning model") if models == 2 else tuple(f"model {k}" for k in range(models))
-
-
-class DisplayUnits(NamedTuple):
-    """What the numbers of a game are counted in; empty where that is not known.
-
-    Attributes:
-        money: The unit of costs and churn penalties.
-        utility: The unit of utility.
-        time: The unit of time.
-        utility_per_time: What a unit of time costs the user who waits, utility; 1 without a unit of time.
-    """
-
-    money: str = ""
-    utility: str = ""
-    time: str = ""
-    utility_per_time: float = 1.0
-
-    @classmethod
-    def of(cls, config: GameConfig) -> Self:
-        """The units of a game that was loaded: utility is in money where time has a price."""
-        money = "" if config.units.money == "abstract" else config.units.money
-        if config.units.latency == "value":
-            return cls(money)
-        return cls(money, money, config.units.latency, config.utility_per_latency)
 
 
 def find_games(game: GamesLike) -> tuple[Game, list[Labels], list[DisplayUnits]]:

@@ -18,7 +18,7 @@ from stackroute.configs.text import one_line
 
 if TYPE_CHECKING:
     from stackroute.analytic import Commitment
-    from stackroute.envs.games import DisplayUnits
+    from stackroute.configs.games import DisplayUnits
 
 
 MODES = ("ansi", "human", "rgb_array")
@@ -93,32 +93,20 @@ class Episode:
             "waiting": fsum(one.latency + one.delay for one in self.passes),
         }
 
-    def money(self, amount: float) -> str:
-        """An amount of money with its unit."""
-        return f"{number(amount)} {self.units.money}".rstrip()
-
-    def utility(self, amount: float) -> str:
-        """An amount of utility with its unit."""
-        return f"{number(amount)} {self.units.utility}".rstrip()
-
-    def time(self, amount: float) -> str:
-        """The time that costs the user so much utility, with its unit."""
-        return f"{number(amount / self.units.utility_per_time)} {self.units.time}".rstrip()
-
     def standing_in_words(self) -> str:
         """Who is to move, or how the task ended."""
         return {
             "provider": f"the provider is to {'choose' if self.per_pass else 'commit'}",
             "user": "the user is to answer",
-            "solved": f"solved, worth {self.utility(self.value)}",
-            "abandoned": f"the user left, churn penalty {self.money(self.churn_penalty)}",
+            "solved": f"solved, worth {self.units.in_utility(self.value)}",
+            "abandoned": f"the user left, churn penalty {self.units.in_money(self.churn_penalty)}",
             "truncated": f"truncated after {len(self.passes)} pass{'es' if len(self.passes) > 1 else ''}",
         }[self.status]
 
     def totals_in_words(self) -> tuple[str, str]:
         """The provider's cost and the user's utility so far."""
         service, penalty, value, waiting = self.totals.values()
-        cost, utility = self.money(service + penalty), self.utility(value - waiting)
+        cost, utility = self.units.in_money(service + penalty), self.units.in_utility(value - waiting)
         return f"provider's cost {cost}", f"user's utility {utility}"
 
     def commitment_in_words(self) -> str:
@@ -139,7 +127,11 @@ class Episode:
             said.append(f"moves a re-prompted task with probability {', '.join(ways)}")
         else:
             said.append(f"serves a re-prompted task {self._mixture(transition[moves[0][0]])}")
-        slowed = [f"{names[k]} by {self.time(delay)}" for k, delay in enumerate(commitment.delay.tolist()) if delay > 0]
+        slowed = [
+            f"{names[k]} by {self.units.in_time(delay)}"
+            for k, delay in enumerate(commitment.delay.tolist())
+            if delay > 0
+        ]
         if slowed:
             said.append(f"slows {', '.join(slowed)}")
         return f"commitment: {', '.join(said)}"
@@ -160,10 +152,10 @@ def transcript(episode: Episode) -> str:
     """A task so far: the commitment, every pass, how it stands, and both players' totals, on lines of their own."""
     lines = [f"task {episode.number}, {episode.commitment_in_words()}"]
     for index, one in enumerate(episode.passes, start=1):
-        delay = f", delay {episode.time(one.delay)}" if one.delay > 0 else ""
+        delay = f", delay {episode.units.in_time(one.delay)}" if one.delay > 0 else ""
         lines.append(
-            f"pass {index} on {episode.names[one.model]}: cost {episode.money(one.service_cost)}, "
-            f"latency {episode.time(one.latency)}{delay}, {'solved' if one.solved else 'failed'}"
+            f"pass {index} on {episode.names[one.model]}: cost {episode.units.in_money(one.service_cost)}, "
+            f"latency {episode.units.in_time(one.latency)}{delay}, {'solved' if one.solved else 'failed'}"
         )
     return "\n".join([*lines, episode.standing_in_words(), ", ".join(episode.totals_in_words())])
 

@@ -94,7 +94,7 @@ def _draw_passes(figure: Figure, episode: Episode) -> None:
         if one.delay > 0:
             axes.barh(y, delayed, left=end - delayed, color="white", hatch="////", **look)
         _write(figure, _MARGIN, y, f"{before + row + 1}  {episode.names[one.model]}", _LEFT - _MARGIN - 12)
-        _write(figure, WIDTH - _MARGIN, y, episode.money(one.service_cost), size=_SMALL, ha="right")
+        _write(figure, WIDTH - _MARGIN, y, episode.units.in_money(one.service_cost), size=_SMALL, ha="right")
         word, _ = _ENDS.get(episode.status, ("", _INK)) if row + 1 == len(ends) else ("", _INK)
         sign, colour = ("✓", _SOLVED) if one.solved else ("✗", _FAILED)
         _write(figure, axes.transData.transform((end, y))[0] + 7, y, sign + word, weight="bold", color=colour)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 import numpy as np
 
 from stackroute.analytic import Commitment, Game, nash_equilibria, solve
+from stackroute.configs.games import DisplayUnits
 from stackroute.envs import rules
 from stackroute.envs.actions import ActionKind, ProviderActions
-from stackroute.envs.games import DisplayUnits, GamesLike, Labels, count, find_games, in_relative_units
+from stackroute.envs.games import GamesLike, Labels, count, find_games, in_relative_units
 from stackroute.envs.observations import (
     BLOCKS,
     PAPER,

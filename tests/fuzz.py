@@ -55,7 +55,9 @@ ODD_VALUES = (None, True, -1, 0.5, 2, 10**6, 10**30, 1e308, np.nan, np.inf, "", 
 GAMES = ("g4b", "gpt-4.1-o3-dev", "game.yaml", "G5", "", ".", "run", "x" * 300 + ".yaml")
 OUT = ("out", "out", "a/b", "game.yaml", "x" * 300, "")
 OPTIONS: dict[str, str] = {
-    "solve": "--throttling|--routing free|--set value=5|--set models.0.latency=1e3|--json",
+    "solve": "--throttling|--routing free|--set value=5|--set models.0.latency=1e3|--json|--csv"
+    "|g5|--price 0.01|--price optimal|--outside-option 0.1|--false-accept 0.1,0.2|--false-reject 0.1|--floor 0.1"
+    "|--rival g4b",
     "calibrate": "--columns model=model|--unit success=percent|--unit latency=ms,cost=usd/1k|--decimal comma|--pair a:b"
     "|--waiting-cost 12:64:3|--value 1,5|--churn-penalty 0.05:1|--money EUR|--limit 3|--seed 1|--json",
     "train": "--throttling|--seed 3|--set provider=provider_sac|--set user.steps=64|--set scheme=x|--settings t.yaml",

@@ -13,14 +13,14 @@ from gymnasium.error import DependencyNotInstalled
 
 import stackroute.envs
 from stackroute import Commitment, Game
+from stackroute.configs.games import DisplayUnits
 from stackroute.envs import ABANDON, RE_PROMPT, ProviderEnv, UserEnv, env, parallel_env, raw_env, rendering, timeline
-from stackroute.envs.games import DisplayUnits
 from stackroute.envs.rendering import Episode, Image, Pass, Status, Window, transcript
 
 pytestmark = pytest.mark.usefixtures("screen")
 
 HOPELESS = Game([1e-9, 2e-9], [0.02, 0.04], [0.2, 1.1], value=5, churn_penalty=0.1)
-IN_DOLLARS = DisplayUnits("USD", "USD", "seconds", 64 / 3600)
+IN_DOLLARS = DisplayUnits("USD", "USD", "s", 64 / 3600)
 NAMES = ("gpt-4.1", "o3", "o3-pro", "claude", "gemini")
 
 
@@ -65,10 +65,10 @@ def test_text_of_a_slowed_task_has_its_units() -> None:
     game.step(RE_PROMPT)
     lines = [
         "task 0, commitment: starts on gpt-4.1, moves a re-prompted task with probability 0.3 from gpt-4.1 to o3, "
-        "slows gpt-4.1 by 5.625 seconds, o3 by 28.12 seconds",
-        "pass 1 on gpt-4.1: cost 0.02433 USD, latency 11.39 seconds, delay 5.625 seconds, failed",
-        "pass 2 on gpt-4.1: cost 0.02433 USD, latency 11.39 seconds, delay 5.625 seconds, failed",
-        "pass 3 on o3: cost 0.03841 USD, latency 63.92 seconds, delay 28.12 seconds, failed",
+        "slows gpt-4.1 by 5.625 s, o3 by 28.12 s",
+        "pass 1 on gpt-4.1: cost 0.02433 USD, latency 11.39 s, delay 5.625 s, failed",
+        "pass 2 on gpt-4.1: cost 0.02433 USD, latency 11.39 s, delay 5.625 s, failed",
+        "pass 3 on o3: cost 0.03841 USD, latency 63.92 s, delay 28.12 s, failed",
     ]
     totals = "provider's cost 0.08708 USD, user's utility -2.241 USD"
     assert game.render().splitlines() == [*lines, "the user is to answer", totals]

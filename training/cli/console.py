@@ -7,6 +7,7 @@ import io
 import json
 import os
 import sys
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -98,6 +99,15 @@ def whole_output() -> Iterator[None]:
             # Python itself tries again when it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             fail(f"the output cannot be written ({error.strerror})")
+
+
+@contextmanager
+def warnings_on_a_line() -> Iterator[None]:
+    """Warnings are a line each, without the place in the code."""
+    with warnings.catch_warnings():
+        # Python's own signature, of which only the message is for who uses a command.
+        warnings.showwarning = lambda message, *_, **__: to_errors(f"warning: {' '.join(str(message).split())}")
+        yield
 
 
 @contextmanager

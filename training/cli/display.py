@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Table
 
 from stackroute.analytic import Commitment
+from stackroute.configs.games import DisplayUnits
 from stackroute.training.learn.evaluation import provider_regret
 
 if TYPE_CHECKING:
@@ -24,22 +25,6 @@ if TYPE_CHECKING:
     from stackroute.training.learn.session import OnProgress
 
 _SAME_COST = 1e-6
-_TIME = {"seconds": "s", "minutes": "min"}
-
-
-def money(config: GameConfig, amount: float) -> str:
-    """An amount of the game's money, with its unit."""
-    return f"{amount:.4g} {config.units.money}".removesuffix(" abstract")
-
-
-def utility(config: GameConfig, amount: float) -> str:
-    """An amount of the user's utility: money where waiting is priced in money."""
-    return f"{amount:.4g}" if config.waiting_cost_per_hour is None else money(config, amount)
-
-
-def time(config: GameConfig, amount: float, rounded: Callable[[float], str] = "{:.4g}".format) -> str:
-    """A delay or latency given as utility, in the game's unit of latency; `rounded` writes the number."""
-    return f"{rounded(amount / config.utility_per_latency)} {_TIME.get(config.units.latency, '')}".strip()
 
 
 def percent(share: float, digits: int = 3) -> str:
@@ -61,17 +46,17 @@ def table_of(
 
 def outcome_rows(config: GameConfig, outcome: Outcome) -> list[tuple[str, str]]:
     """A commitment and a patience as rows of (quantity, text), in the game's units."""
-    first, last = outcome.first_model, len(config.labels) - 1
+    first, last, unit = outcome.first_model, len(config.labels) - 1, DisplayUnits.of(config)
     cascade = "no effect" if first == last else f"{outcome.cascade:.4f}"
-    delays = ["no effect" if k < first else time(config, amount) for k, amount in enumerate(outcome.delay)]
+    delays = ["no effect" if k < first else unit.in_time(amount) for k, amount in enumerate(outcome.delay)]
     return [
         ("first model", config.labels[first]),
         *([("cascade probability", cascade)] if last else []),
         *((f"delay of {label}", delay) for label, delay in zip(config.labels, delays, strict=True)),
         ("throttled", "yes" if outcome.throttled else "no"),
         ("user's patience", f"{outcome.patience:.3f}"),
-        ("provider's cost of a task", money(config, outcome.provider_cost)),
-        ("user's utility of a task", utility(config, outcome.user_utility)),
+        ("provider's cost of a task", unit.in_money(outcome.provider_cost)),
+        ("user's utility of a task", unit.in_utility(outcome.user_utility)),
     ]
 
 

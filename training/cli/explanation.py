@@ -1,131 +1,122 @@
-"""The equilibrium in words, for whoever runs the service."""
+"""An answer in words, for whoever runs the service: what happens first, then why, and what a tie hides."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.analytic import (
-    InvalidGameError,
-    Regime,
-    Route,
-    compare_routing,
-    misalignment,
-    solve,
-    throttling_gain,
-)
-from stackroute.training.cli.display import money, percent, time, utility
+from stackroute.analytic import InvalidGameError, Regime, Route, compare_routing, misalignment, solve, user_utility
+from stackroute.configs.games import DisplayUnits
+from stackroute.training.cli.answers import slowing
+from stackroute.training.cli.display import percent
+from stackroute.training.cli.quantities import differ
 from stackroute.training.market.market import has_gap
 
 if TYPE_CHECKING:
-    from stackroute.analytic import Equilibrium, ThrottlingGain
-    from stackroute.configs import GameConfig
+    from stackroute.analytic.game import FloatArray
+    from stackroute.training.cli.answers import Answer
 
 _EXACT = 1e-12
+_LEAST_SHARE = 1e-9
 
 
-def explain(config: GameConfig, throttling: bool) -> list[str]:
+def explain(answer: Answer, without: Answer | None = None) -> list[str]:
     """What theory recommends and predicts, one sentence or two for each question.
 
-    Which model to serve and whether to cascade, what users will do, whether they would prefer otherwise, and whether
-    slowing down would pay.
+    What is served and what it costs, what users will do, what it would be `without` the changes, whether users would
+    prefer otherwise, whether slowing down would pay, what the paper's cascades would cost, and which ties there are.
     """
-    best = solve(config.game, throttling=throttling)
-    return [_serving(config, best), _users(config, best), _preference(config, best), _slowing(config)]
+    sentences = [_happens(answer), _users(answer)]
+    if without is not None:
+        options = " and ".join(f"--{name.replace('_', '-')}" for name in answer.question.changes)
+        sentences.append(f"Without {options}: {_happens(without)} {_users(without)}")
+    if answer.is_optimum:
+        sentences += [_preference(answer), _slowing(answer), *_papers(answer)]
+    return [*sentences, *_ties(answer)]
 
 
-def _serving(config: GameConfig, equilibrium: Equilibrium) -> str:
-    commitment, route, labels = equilibrium.commitment, equilibrium.route, config.labels
-    first, last = labels[int(commitment.first_model)], labels[-1]
-    if route == Route.CASCADE:
-        cascade, at_least = commitment.cascade_probability.item(), equilibrium.regime == Regime.ONLY_REASONING_WORTH
-        text = (
-            f"Cascade: start with {first} and move each re-prompt to {last} with probability "
-            f"{_rounded(cascade, up=at_least)}, {'or' if at_least else 'and not'} a little more: "
-            f"{'below' if at_least else 'above'} {cascade:.8g} users begin to leave."
+def _happens(answer: Answer) -> str:
+    """What is served, by whom, and what a task costs the provider."""
+    unit, rival, outside = DisplayUnits.of(answer.serving), answer.question.rival, answer.outside
+    text = f"{_serving(answer)}{_slowed(answer)}"
+    worth = unit.in_utility(float(answer.equilibrium.user_utility) + outside)
+    if rival is not None and answer.offers is not None:
+        own, other = (
+            f"would give users up to {unit.in_utility(offer + outside)}"
+            if math.isfinite(offer)
+            else "would lose a task"
+            for offer in answer.offers
         )
-    elif route == Route.LEAVE_BY_THREAT:
-        text = f"Start with {first} and announce that every re-prompt goes to {last}."
-    else:
-        text = f"Serve {first} to every prompt" + ("." if first == last else f", and never move a task to {last}.")
-    text += _slowed(config, equilibrium)
-    return f"{text} A task then costs you {money(config, float(equilibrium.provider_cost))} on average."
+        if answer.lost:
+            lost = unit.in_money(answer.provider_cost)
+            served = f"Users get {worth} so: {text[0].lower()}{text[1:]}"
+            return f"{rival.name} serves: it {other}, you {own}. You lose every task, at {lost}. {served}"
+        text = f"You serve: you {own}, {rival.name} {other}. Users get {worth}. {text}"
+    if answer.price is not None:
+        text = f"Charge {unit.in_utility(answer.price)} for a pass. {text}"
+    cost = answer.provider_cost
+    return f"{text} A task then {'earns' if cost < 0 else 'costs'} you {unit.in_money(abs(cost))} on average."
 
 
-def _slowed(config: GameConfig, equilibrium: Equilibrium) -> str:
+def _serving(answer: Answer) -> str:
+    """What is committed to, without the delays."""
+    found, labels = answer.equilibrium, answer.serving.labels
+    start, retries = found.commitment.start, found.commitment.transition[found.commitment.first_model]
+    only = np.count_nonzero(start) == 1
+    first = f"First answer {'by ' if only else ': '}{_shares(answer, start)}".replace(" :", ":")
+    again, route = _shares(answer, retries), Route(int(found.route))
+    if route == Route.CASCADE and retries.max() < 1:
+        cascade, at_least = float(retries[-1]), found.regime == Regime.ONLY_REASONING_WORTH
+        return (
+            f"{first}; each retry moves on to {labels[-1]} with probability {_rounded(cascade, up=at_least)}, "
+            f"{'or' if at_least else 'and not'} a little more: {'below' if at_least else 'above'} {cascade:.8g} users "
+            "begin to leave."
+        )
+    if found.patience == 0 and answer.price is not None:
+        return f"{first}; charge more for retries, so that users leave when it fails."
+    if route == Route.LEAVE_BY_DELAY:
+        return f"{first}, slowed so that users leave when it fails."
+    if route == Route.LEAVE_BY_THREAT:
+        return f"{first}; announce that every retry goes to {again}, so that users leave when it fails."
+    if found.patience == 0:
+        return f"{first}; every retry would go to {again}, which is not worth the wait, so users leave when it fails."
+    if only and (start == retries).all():
+        return f"Serve {again} to every prompt."
+    exactly = ", just enough that users stay" if _indifferent(answer) and np.count_nonzero(retries) > 1 else ""
+    return f"{first}; retries: {again}{exactly}."
+
+
+def _shares(answer: Answer, shares: FloatArray) -> str:
+    """Who serves, with shares in per cent where there are several, the greatest first.
+
+    Where they just make users stay, the share of the model that users like is rounded up.
+    """
+    percents = 100.0 * shares
+    order = [k for k in np.argsort(-percents, kind="stable").tolist() if percents[k] > 0]
+    texts = {k: f"{percents[k]:.4g}" for k in order}
+    liked = max(order, key=lambda k: float(answer.equilibrium.game.net_value[k]))
+    if len(order) == 2 and percents[liked] > _LEAST_SHARE and _indifferent(answer):
+        texts[liked] = _rounded(float(percents[liked]), up=True)
+        (other,) = (k for k in order if k != liked)
+        texts[other] = f"{100.0 - float(texts[liked]):.{len(texts[liked].partition('.')[2])}f}"
+    labels = answer.serving.labels
+    return labels[order[0]] if len(order) == 1 else ", ".join(f"{texts[k]} % {labels[k]}" for k in order)
+
+
+def _slowed(answer: Answer) -> str:
+    unit = DisplayUnits.of(answer.serving)
     slowed = [
-        f"{label} by {time(config, amount, lambda number: _rounded(number, up=True))}"
-        for label, amount in zip(config.labels, equilibrium.commitment.delay.tolist(), strict=True)
+        f"{label} by {unit.in_time(amount, lambda number: _rounded(number, up=True))}"
+        for label, amount in zip(answer.serving.labels, answer.equilibrium.commitment.delay.tolist(), strict=True)
         if amount > 0
     ]
-    return f" Slow down {' and '.join(slowed)}, or a little more: with less, users stay." if slowed else ""
-
-
-def explain_free(config: GameConfig, equilibrium: Equilibrium) -> list[str]:
-    """What theory recommends and predicts where the provider may commit to anything, one sentence or two each."""
-    first, retries = config.labels[int(equilibrium.commitment.first_model)], _retries(config, equilibrium)
-    text = f"First answer by {first}"
-    served = ", ".join(f"{share:.4g} % {label}" for label, share in retries.items())
-    if equilibrium.patience == 1:
-        exactly = ", just enough that users stay" if len(retries) > 1 else ""
-        text += f"; retries: {served}{exactly}."
-    elif equilibrium.route == Route.STATIC:
-        text += "; users leave of themselves when it fails."
-    else:
-        threat = next(iter(retries))
-        text += f"; announce that every retry goes to {threat}, so that users leave when it fails."
-    text += _slowed(config, equilibrium)
-    cost = f"A task then costs you {money(config, float(equilibrium.provider_cost))} on average."
-    sentences = [f"{text} {cost}", _users(config, equilibrium), _preference(config, equilibrium)]
-    try:
-        saving = float(compare_routing(config.game, equilibrium.throttling).provider_saving)
-    except InvalidGameError:
-        return sentences
-    than = "as little as" if saving <= _EXACT else f"{percent(saving, 1)} less than"
-    return [*sentences, f"This costs {than} the best cascade of the paper."]
-
-
-def _retries(config: GameConfig, equilibrium: Equilibrium) -> dict[str, float]:
-    """Which models serve re-prompts, in per cent, the most frequent first."""
-    lottery = equilibrium.commitment.transition[0]
-    return {config.labels[k]: 100.0 * float(lottery[k]) for k in np.argsort(-lottery, stable=True) if lottery[k] > 0}
-
-
-def free_rows(config: GameConfig, equilibrium: Equilibrium) -> list[tuple[str, str]]:
-    """An optimum over all commitments as rows of (quantity, text), in the game's units."""
-    commitment = equilibrium.commitment
-    return [
-        ("first model", config.labels[int(commitment.first_model)]),
-        ("retries", ", ".join(f"{share:.2f} % {label}" for label, share in _retries(config, equilibrium).items())),
-        *(
-            (f"delay of {label}", time(config, amount))
-            for label, amount in zip(config.labels, commitment.delay.tolist(), strict=True)
-            if amount > 0
-        ),
-        ("user's patience", f"{float(equilibrium.patience):.3f}"),
-        ("provider's cost of a task", money(config, float(equilibrium.provider_cost))),
-        ("user's utility of a task", utility(config, float(equilibrium.user_utility))),
-        ("models that can serve retries", ", ".join(np.array(config.labels)[equilibrium.hull])),
-    ]
-
-
-def free_as_json(config: GameConfig, equilibrium: Equilibrium) -> dict[str, Any]:
-    """An optimum over all commitments as JSON; the shares of retries add up to 1."""
-    commitment, labels = equilibrium.commitment, config.labels
-    return {
-        "first": labels[int(commitment.first_model)],
-        "retries": {label: share / 100.0 for label, share in _retries(config, equilibrium).items()},
-        "delay": dict(zip(labels, commitment.delay.tolist(), strict=True)),
-        "route": Route(int(equilibrium.route)).name.lower(),
-        "patience": float(equilibrium.patience),
-        "provider_cost": float(equilibrium.provider_cost),
-        "user_utility": float(equilibrium.user_utility),
-        "user_utility_worst": float(equilibrium.user_utility_worst),
-        "hull": [label for label, on_hull in zip(labels, equilibrium.hull.tolist(), strict=True) if on_hull],
-        "misalignment": float(misalignment(config.game, equilibrium.throttling, "free").gap),
-    }
+    found = answer.equilibrium
+    played = user_utility(found.game, found.commitment, found.patience)
+    # The delays of the frontier are for re-prompts.
+    which = " for retries" if differ(float(played), float(found.user_utility)) else ""
+    return f" Slow down{which} {' and '.join(slowed)}, or a little more: with less, users stay." if slowed else ""
 
 
 def _rounded(number: float, *, up: bool) -> str:
@@ -139,79 +130,113 @@ def _rounded(number: float, *, up: bool) -> str:
     return f"{moved / 10.0**places:.{max(places, 0)}f}"
 
 
-def _users(config: GameConfig, equilibrium: Equilibrium) -> str:
-    patience, worth = float(equilibrium.patience), float(equilibrium.user_utility)
+def _users(answer: Answer) -> str:
+    patience, worth = float(answer.equilibrium.patience), float(answer.equilibrium.user_utility) + answer.outside
     if patience == 1:
-        does = "re-prompt until the task is solved"
+        does = "re-prompt until " + ("the task is solved" if not _unverified(answer) else "they accept an answer")
     elif patience == 0:
-        does = "give up after the first failed answer"
+        elsewhere = "" if answer.question.outside_option is None else " and go elsewhere"
+        does = f"give up after the first failed answer{elsewhere}"
     else:
         does = f"re-prompt after {percent(patience, 0)} of the failed answers"
-    value = f"a net loss of {utility(config, -worth)}" if worth < 0 else f"worth {utility(config, worth)}"
+    amount = DisplayUnits.of(answer.serving).in_utility(abs(worth))
+    value = f"a net loss of {amount}" if worth < 0 else f"worth {amount}"
     return f"Users will {does}; a task is {value} to them."
 
 
-def _preference(config: GameConfig, equilibrium: Equilibrium) -> str:
-    misaligned = misalignment(config.game, equilibrium.throttling, equilibrium.routing)
-    if not has_gap(config.game, misaligned):
+def _unverified(answer: Answer) -> bool:
+    return bool(answer.question.false_accept or answer.question.false_reject)
+
+
+def _preference(answer: Answer) -> str:
+    found = answer.equilibrium
+    misaligned = misalignment(found.game, found.throttling, found.routing)
+    if not has_gap(found.game, misaligned):
         return "Users would choose the same."
     preferred = int(misaligned.preferred_model)
-    speed = ", at full speed" if equilibrium.commitment.delay[preferred] > 0 else ""
+    speed = ", at full speed" if found.commitment.delay[preferred] > 0 else ""
     return (
-        f"Users would rather be served by {config.labels[preferred]} at every prompt{speed}: worth "
-        f"{utility(config, float(misaligned.gap))} a task more to them."
+        f"Users would rather be served by {answer.serving.labels[preferred]} at every prompt{speed}: worth "
+        f"{DisplayUnits.of(answer.serving).in_utility(float(misaligned.gap))} a task more to them."
     )
 
 
-def _slowing(config: GameConfig) -> str:
-    now = f"(now {money(config, config.churn_penalty)})"
-    gain = _throttling(config)
-    if gain is None:
-        slow = solve(config.game, throttling=True)
-        if not slow.commitment.delay.any():
-            return f"Slowing down would not pay {now}."
-        saved = money(config, float(solve(config.game).provider_cost - slow.provider_cost))
-        return f"Slowing down pays {now}: it saves you {saved} a task."
-    low, high = float(gain.churn_penalty_low), float(gain.churn_penalty_high)
-    if math.isnan(high):
-        return "Slowing down would never pay, whatever the churn penalty."
-    below = f"below a churn penalty of {money(config, high)}"
-    when = below if low == -math.inf else f"{below} and above {money(config, low)}"
-    if not gain.pays:
-        return f"Slowing down would not pay {now}; it pays {when}."
-    saved, lost = money(config, float(gain.provider_gain)), float(gain.user_loss)
-    worst = utility(config, float(gain.user_loss_worst))
-    users = "lose" if lost >= 0 else "gain"
+def _slowing(answer: Answer) -> str:
+    unit, change = DisplayUnits.of(answer.serving), slowing(answer.equilibrium)
+    now = f"(now {unit.in_money(float(answer.equilibrium.game.churn_penalty))})"
+    when, low, high = "", change.churn_penalty_low, change.churn_penalty_high
+    if low is not None and high is not None:
+        if math.isnan(high):
+            return "Slowing down would never pay, whatever the churn penalty."
+        above = f" and above {unit.in_money(low)}" if math.isfinite(low) else ""
+        when = f"below a churn penalty of {unit.in_money(high)}{above}"
+    if not change.pays:
+        return f"Slowing down would not pay {now}{f'; it pays {when}' if when else ''}."
+    saved, worst = unit.in_money(change.provider_gain), unit.in_utility(change.user_loss_worst)
     return (
-        f"Slowing down pays {when} {now}: it saves you {saved} a task. In the kindest way users {users} "
-        f"{utility(config, abs(lost))} by it; in the cruellest, which costs you the same, they lose {worst}."
+        f"Slowing down pays {f'{when} ' if when else ''}{now}: it saves you {saved} a task. In the kindest way users "
+        f"{'lose' if change.user_loss >= 0 else 'gain'} {unit.in_utility(abs(change.user_loss))} by it; in the "
+        f"cruellest, which costs you the same, they lose {worst}."
     )
 
 
-def _throttling(config: GameConfig) -> ThrottlingGain | None:
-    """When throttling pays; None where the game is not in the paper's orders, and only the solver can say."""
+def _papers(answer: Answer) -> list[str]:
+    """What an optimum over all commitments saves against the paper's cascades, where there are any."""
+    found = answer.equilibrium
+    if found.routing == "cascade" or found.game.models == 1:
+        return []
     try:
-        return throttling_gain(config.game)
+        compared = compare_routing(found.game, found.throttling)
     except InvalidGameError:
-        return None
+        return []
+    saving = float(compared.provider_saving)
+    than = "as much as" if saving <= _EXACT else f"{percent(saving, 1)} less than"
+    return [f"This costs {than} the best cascade of the paper."]
 
 
-def as_json(config: GameConfig, throttling: bool) -> dict[str, Any]:
-    """Misalignment and throttling as JSON; an absent bound is null, and so is throttling without the paper's orders."""
-    misaligned, gain = misalignment(config.game, throttling=throttling), _throttling(config)
-    found = {"misalignment": {"preferred_model": int(misaligned.preferred_model), "gap": float(misaligned.gap)}}
-    if gain is None:
-        return found | {"throttling_gain": None}
-    names = ("provider_gain", "user_loss", "user_loss_worst", "churn_penalty_low", "churn_penalty_high")
-    numbers = {name: float(getattr(gain, name)) for name in names}
-    return found | {
-        "throttling_gain": {
-            "pays": bool(gain.pays),
-            **{name: number if math.isfinite(number) else None for name, number in numbers.items()},
-            "possible": math.isfinite(numbers["churn_penalty_high"]),
-            "first_model": int(gain.least.first_model),
-            "cascade": gain.least.cascade_probability.item(),
-            "delay": gain.least.delay.tolist(),
-            "threat": bool(gain.threat),
-        },
-    }
+def _indifferent(answer: Answer) -> bool:
+    """Whether it costs the provider more if users that are indifferent choose against it."""
+    return not answer.lost and differ(answer.provider_cost_pessimistic, answer.provider_cost)
+
+
+def _ties(answer: Answer) -> list[str]:
+    """Who is indifferent, which of its choices is shown, and what another one would do."""
+    found, config = answer.equilibrium, answer.serving
+    unit, game, sentences = DisplayUnits.of(config), found.game, []
+    if _indifferent(answer):
+        cost = answer.provider_cost_pessimistic
+        otherwise = f"{'earn' if cost < 0 else 'cost'} you {unit.in_money(abs(cost))}"
+        sure, amends = answer.provider_cost, "A little beyond these numbers their answer is certain, at the same cost."
+        if answer.is_optimum:
+            sure = float(solve(game, found.routing, found.throttling, "pessimistic").provider_cost)
+        if differ(sure, answer.provider_cost):
+            amends = f"The least that you can be certain of is {unit.in_money(sure)}."
+        sentences.append(
+            "A tie: at exactly these numbers users do not care whether they stay or leave, and are taken to do what is "
+            "best for you (a strong Stackelberg equilibrium). If they did the opposite, a task would "
+            f"{otherwise}. {amends}"
+        )
+    if differ(float(found.user_utility), float(found.user_utility_worst)):
+        worst = unit.in_utility(float(found.user_utility_worst) + answer.outside)
+        sentences.append(
+            f"A tie: {_why_equal(answer)} cost you the same, and may give users as little as {worst}; this one is the "
+            "best for them."
+        )
+    alike = np.column_stack([game.success, game.cost, game.latency])
+    equal = [label for label, row in zip(config.labels, alike, strict=True) if (alike == row).all(axis=1).sum() > 1]
+    if equal:
+        sentences.append(f"Equal in success, cost and latency: {', '.join(equal)}; the first of them stands for all.")
+    return sentences
+
+
+def _why_equal(answer: Answer) -> str:
+    """Which choices cost the provider the same."""
+    game, labels = answer.equilibrium.game, answer.serving.labels
+    if answer.equilibrium.commitment.delay.any():
+        return "longer delays"
+    cost, penalty = game.cost_of_pass, float(game.churn_penalty)
+    given_up = [label for label, one in zip(labels, cost.tolist(), strict=True) if not differ(one, penalty)]
+    if given_up:
+        return f"an abandoned task and one that {given_up[0]} solves"
+    alike = [label for label, one in zip(labels, cost.tolist(), strict=True) if not differ(one, float(cost.min()))]
+    return f"tasks solved by {' and by '.join(alike)}" if len(alike) > 1 else "other commitments"

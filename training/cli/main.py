@@ -5,9 +5,8 @@ Commands import what they need when they are called, so that help is there at on
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -16,84 +15,18 @@ from stackroute._version import __version__
 # Importing them adds their commands.
 from stackroute.training.cli import benchmark as benchmark
 from stackroute.training.cli import market as market
+from stackroute.training.cli import solving as solving
 from stackroute.training.cli import training as training
 from stackroute.training.cli.console import (
-    GAME,
     FolderOption,
-    JsonOption,
-    ThrottlingOption,
     app,
     console,
     fail,
-    print_json,
     print_written,
     require,
+    warnings_on_a_line,
     whole_output,
 )
-
-Routing = Literal["cascade", "free"]
-
-
-@app.command("solve")
-def solve_command(
-    game: Annotated[str, GAME],
-    routing: Annotated[
-        Routing | None,
-        typer.Option(
-            help="What you may commit to: the paper's cascades, or any lottery of models for retries. "
-            "Not given: cascade for one or two models, free for more."
-        ),
-    ] = None,
-    throttling: ThrottlingOption = False,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, as in --set value=5; repeatable."),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Compute the exact Stackelberg equilibrium of a game and say what it means.
-
-    Examples:
-    stackroute solve gpt-4.1-o3-dev --throttling --set churn_penalty=0.05 --set models.o3.latency=40
-
-    stackroute solve g5 --routing free
-    """
-    from stackroute.analytic import Regime, solve
-    from stackroute.configs import load_game, with_changes
-    from stackroute.training.cli import explanation
-    from stackroute.training.cli.display import outcome_rows, table_of
-    from stackroute.training.learn.evaluation import outcome
-
-    config = with_changes(load_game(game), changes or [])
-    chosen = routing or ("cascade" if config.game.models <= 2 else "free")
-    equilibrium = solve(config.game, chosen, throttling)
-    content = {"game": config.name, "routing": chosen, "throttling": throttling}
-    facts = [("delays", "allowed" if throttling else "not allowed")]
-    if chosen == "free":
-        if as_json:
-            print_json(content | explanation.free_as_json(config, equilibrium))
-            return
-        facts = [("routing", "any lottery of models"), *facts]
-        rows, sentences = explanation.free_rows(config, equilibrium), explanation.explain_free(config, equilibrium)
-    else:
-        found = outcome(config.game, equilibrium.commitment, equilibrium.patience)
-        regime = Regime(int(equilibrium.regime))
-        if as_json:
-            print_json(
-                content | {"regime": regime.name.lower()} | asdict(found) | explanation.as_json(config, throttling)
-            )
-            return
-        alone = "worth the wait" if regime == Regime.BOTH_WORTH else "not worth the wait"
-        facts = [("regime", alone if config.game.models == 1 else regime.label), *facts]
-        rows, sentences = outcome_rows(config, found), explanation.explain(config, throttling)
-    table = table_of(("", ""), facts, f"{config.name}: {config.description}")
-    table.show_header = False
-    table.add_section()
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    for sentence in sentences:
-        console.print(f"- {sentence}", highlight=False)
 
 
 @app.command("games")
@@ -148,7 +81,7 @@ def _options(
 def main() -> None:
     """Run the command line; a bad game, setting or folder ends it with one line and exit code 2."""
     try:
-        with whole_output():
+        with whole_output(), warnings_on_a_line():
             app()
     except OSError as error:
         # What was opened by a name says it; a terminal or a pipe has none.

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from stackroute.analytic import misalignment
 from stackroute.configs import load_game
-from stackroute.training.cli.display import evaluation_table, training_progress, utility
+from stackroute.configs.games import DisplayUnits
+from stackroute.training.cli.display import evaluation_table, training_progress
 from stackroute.training.figures.curves import draw_learning_curves
 from stackroute.training.learn.runs import REPORT, RunSpec, report, run_game
 from stackroute.training.market.market import has_gap
@@ -58,5 +59,5 @@ def _in_words(config: GameConfig, evaluation: Evaluation) -> str:
     verdict = "learned the same" if same else "learned otherwise"
     lost = predicted.user_utility - learned.user_utility
     if same and lost > _NOTHING * config.value:
-        verdict += f", but for delays that cost it nothing and users {utility(config, lost)} a task"
+        verdict += f", but for delays that cost it nothing and users {DisplayUnits.of(config).in_utility(lost)} a task"
     return f"In theory the provider {does}, {wish}. The provider {verdict}."

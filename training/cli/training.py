@@ -125,12 +125,13 @@ def evaluate_command(
     """
     require("train")
     from stackroute.training.cli.display import evaluation_table
+    from stackroute.training.cli.quantities import with_units
     from stackroute.training.learn.runs import evaluate_run, read_spec
 
     spec = read_spec(run)
     evaluation = evaluate_run(run, provider=provider, user=user, trust=trust)
     if as_json:
-        print_json(asdict(evaluation))
+        print_json(with_units(spec.config, asdict(evaluation)))
         return
     console.print(evaluation_table(spec.config, evaluation, f"{spec.config.name}, {run}"))
     model, throttling = (

@@ -4,10 +4,12 @@ import re
 import numpy as np
 import pytest
 
-from stackroute import Commitment, best_response, load_game, solve
+from stackroute import Commitment, best_response, load_game
 from stackroute.analytic import provider_cost
 from stackroute.configs import ConfigError, GameConfig, game_names, with_changes
-from stackroute.training.cli.explanation import as_json, explain
+from stackroute.training.cli.answers import Question, answer
+from stackroute.training.cli.explanation import explain
+from stackroute.training.cli.quantities import record
 
 
 @pytest.mark.parametrize(
@@ -18,7 +20,8 @@ from stackroute.training.cli.explanation import as_json, explain
             "",
             True,
             [
-                "Start with gpt-4.1 and announce that every re-prompt goes to o3. Slow down o3 by 51.09 s, or a little",
+                "First answer by gpt-4.1; announce that every retry goes to o3, so that users leave when it fails.",
+                "Slow down o3 by 51.09 s, or a little",
                 "Users will give up after the first failed answer",
                 "Users would rather be served by gpt-4.1 at every prompt: worth 3.19 USD",
                 "Slowing down pays below a churn penalty of 0.09394 USD (now 0.05 USD): it saves you 0.02961 USD",
@@ -40,14 +43,15 @@ from stackroute.training.cli.explanation import as_json, explain
             "",
             True,
             [
-                "Cascade: start with standard and move each re-prompt to reasoning with probability 0.3077, or a",
+                "First answer by standard; each retry moves on to reasoning with probability 0.3077, or a little more",
+                "If they did the opposite, a task would cost you 2.6.",
                 "a task is a net loss of 0.1 to them",
                 "Users will re-prompt until the task is solved",
                 "Users would rather be served by reasoning",
                 "Slowing down would never pay, whatever the churn penalty.",
             ],
         ),
-        ("g1", "", False, ["Serve standard to every prompt, and never move a task to reasoning."]),
+        ("g1", "", False, ["Serve standard to every prompt. A task"]),
         ("g7", "", True, ["Slow down"]),
         ("claude-3.7-sonnet-thinking-dev", "", False, ["Users would choose the same."]),
         (
@@ -67,19 +71,19 @@ from stackroute.training.cli.explanation import as_json, explain
 )
 def test_the_equilibrium_in_words(name: str, changes: str, throttling: bool, sentences: list[str]) -> None:
     config = with_changes(load_game(name), changes.split())
-    said = explain(config, throttling)
-    assert len(said) == 4
+    found = answer(config, Question(throttling=throttling))
+    said = explain(found)
     for text in sentences:
         assert any(text in sentence for sentence in said), said
     # The same for programs, without an infinity.
-    json.dumps(as_json(config, throttling), allow_nan=False)
+    json.dumps(record(found), allow_nan=False)
 
 
 @pytest.mark.parametrize("name", [name for name in game_names() if name not in ("g1", "g2", "g3", "g6", "g8")])
 def test_the_advice_works_at_the_digits_that_are_printed(name: str) -> None:
     config = load_game(name)
-    advice = explain(config, throttling=True)[0]
-    exact = solve(config.game, throttling=True)
+    found = answer(config, Question(throttling=True))
+    advice, exact = explain(found)[0], found.equilibrium
     cascade, delay = exact.commitment.cascade_probability.item(), exact.commitment.delay
     if "with probability" in advice:
         cascade = float(re.search(r"with probability ([\d.]+),", advice)[1])

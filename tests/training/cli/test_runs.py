@@ -44,6 +44,7 @@ def test_a_run_is_evaluated_as_it_was_reported(finished: Path, stackroute: Stack
     code, shown, errors = stackroute("evaluate", str(finished), "--json")
     assert (code, errors) == (0, "")
     found = json.loads(shown)
+    assert found.pop("units")["provider_regret"] == "share of the equilibrium's cost"
     assert found == {key: report[key] for key in found}
     assert {"provider_regret", "provider_regret_pessimistic", "learned", "equilibrium"} <= set(found)
     code, shown, _ = stackroute("evaluate", str(finished))
