@@ -141,6 +141,20 @@ def test_rivals_bid_until_the_second_would_rather_lose_the_task() -> None:
     assert served == {0, 1}
 
 
+def test_rivals_may_have_different_numbers_of_models() -> None:
+    rng = np.random.default_rng(7)
+    for _ in range(10):
+        two, three = (random_game(rng, models).with_valid(churn_penalty=np.array(20.0)) for models in (2, 3))
+        found = compete([two, three])
+        # The same model twice is one model.
+        again = [0, 1, 1]
+        doubled = Game(two.success[again], two.cost[again], two.latency[again], two.value, two.churn_penalty)
+        same = compete(Game.stack([doubled, three]))
+        assert found.provider == same.provider
+        numbers = [(one.user_utility, one.provider_cost, *one.offers) for one in (found, same)]
+        np.testing.assert_allclose(*numbers, rtol=1e-9)
+
+
 def test_the_churn_penalty_of_a_relationship_is_what_simulated_relationships_lose() -> None:
     """The value from play: the mean of 40,000 relationships, 5 standard errors."""
     game = Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1.1, churn_penalty=0)

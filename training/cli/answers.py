@@ -250,7 +250,12 @@ def _against_rival(config: GameConfig, question: Question, rival: GameConfig, ga
     # The users are the same, whatever the rival's file says.
     other = rival.model_copy(update={"value": config.value, "waiting_cost_per_hour": config.waiting_cost_per_hour})
     games = [game, _changed(other, replace(question, price=None))]
-    found = _named("rival", lambda: compete(games, question.throttling))
+    try:
+        found = compete(games, question.throttling)
+    except InvalidGameError:
+        raise ConfigError(
+            f"rival: {rival.name} and {config.name} would both rather lose a task than serve it"
+        ) from None
     serves = games[found.provider]
     curve = frontier(serves, question.throttling)
     commitment = curve.commitment(min(found.user_utility, curve.greatest_utility))

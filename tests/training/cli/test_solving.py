@@ -161,6 +161,7 @@ def test_a_rival_has_its_models_and_your_users(stackroute: Stackroute, tmp_path:
         ("gpt-4.1-o3-dev --price 1 --routing cascade", "cost[0]: -0.9"),
         ("gpt-4.1-o3-dev --rival g1", "rival: g1 has the units money abstract, latency value; expected those of gpt"),
         ("gpt-4.1-o3-dev --rival gpt-4.1-o3-cascade --floor 1", "floor: not allowed with rival"),
+        ("gpt-4.1-o3-dev --rival gpt-4o-o1-dev --set churn_penalty=0", "gpt-4o-o1-dev and gpt-4.1-o3-dev would both"),
         ("gpt-4.1-o3-dev --rival absent", "'absent' is not a packaged name"),
         ("gpt-4.1-o3-dev --json --csv", "json, csv: expected one of them"),
         ("mine.yaml --price 1", "price: has no unit in three; expected units.latency in seconds or minutes"),
