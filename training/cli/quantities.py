@@ -93,9 +93,9 @@ def record(answer: Answer, without: Answer | None = None) -> Record:
         "provider_cost": answer.provider_cost,
         "provider_cost_pessimistic": answer.provider_cost_pessimistic,
         "user_utility": float(found.user_utility) + answer.outside,
-        "user_utility_worst": float(found.user_utility_worst) + answer.outside,
     }
     if answer.is_optimum:
+        contents["user_utility_worst"] = float(found.user_utility_worst) + answer.outside
         misaligned = misalignment(found.game, found.throttling, found.routing)
         contents["hull"] = [label for label, kept in zip(labels, found.hull.tolist(), strict=True) if kept]
         contents["misalignment"] = {

@@ -10,8 +10,8 @@ import typer
 from stackroute.training.cli.console import JsonOption, ThrottlingOption, app, console, fail, print_json
 
 if TYPE_CHECKING:
-    from stackroute.configs import GameConfig
     from stackroute.training.cli.answers import Answer
+    from stackroute.training.cli.quantities import Record
 
 Routing = Literal["cascade", "free"]
 
@@ -123,20 +123,21 @@ def solve_command(
         each = [with_units(config, contents) for config, contents in zip(configs, records, strict=True)]
         print_json(each[0] if len(each) == 1 else each)
         return
-    for config, found, without in zip(configs, answers, plain, strict=True):
-        _show(config, found, without)
+    for contents, found, without in zip(records, answers, plain, strict=True):
+        _show(contents, found, without)
 
 
-def _show(config: GameConfig, found: Answer, without: Answer | None) -> None:
+def _show(contents: Record, found: Answer, without: Answer | None) -> None:
     """Print an answer in words, then its numbers, with those without the changes beside them."""
     from stackroute.training.cli.display import table_of
     from stackroute.training.cli.explanation import explain
-    from stackroute.training.cli.quantities import record, rows
+    from stackroute.training.cli.quantities import rows
 
+    config = found.config
     console.print(f"{config.name}: {config.description}", highlight=False)
     for sentence in explain(found, without):
         console.print(f"- {sentence}", highlight=False)
-    each = [rows(one.config, record(one)) for one in (found, without) if one]
+    each = [rows(config, one) for one in (contents, contents.get("without")) if one]
     names = dict.fromkeys(name for one in each for name in one)
     table = table_of(("", config.name, "without the changes")[: len(each) + 1], (), numbers=True)
     table.show_header = len(each) > 1

@@ -134,6 +134,10 @@ def test_a_rival_has_its_models_and_your_users(stackroute: Stackroute, tmp_path:
     _, words, _ = stackroute("solve", "gpt-4.1-o3-dev", "--rival", "three.yaml")
     assert "three serves: it would give users up to" in words
     assert "You lose every task, at 0.1 USD." in words
+    # The price is the own provider's.
+    _, shown, _ = stackroute("solve", "gpt-4.1-o3-dev", "--rival", "three.yaml", "--price", "0.3", "--json")
+    assert json.loads(shown)["offers"]["rival"] == found["offers"]["rival"]
+    assert json.loads(shown)["offers"]["own"] != found["offers"]["own"]
     # Of two that would give the same, the own game serves, at its full offer.
     _, shown, _ = stackroute("solve", "gpt-4.1-o3-dev", "--rival", "gpt-4.1-o3-dev", "--json")
     found = json.loads(shown)
