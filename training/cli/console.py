@@ -33,6 +33,10 @@ app = typer.Typer(
 GAME = typer.Argument(metavar="GAME", help="A packaged name (see 'stackroute games') or the path of a .yaml file.")
 SeedOption = Annotated[int, typer.Option(min=0, help="Fixes everything; the same seed gives the same result.")]
 ThrottlingOption = Annotated[bool, typer.Option("--throttling/--no-throttling", help="Allow delays.")]
+ChangesOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, as in --set value=5; repeatable."),
+]
 FolderOption = Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 

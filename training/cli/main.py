@@ -18,12 +18,14 @@ from stackroute.training.cli import market as market
 from stackroute.training.cli import solving as solving
 from stackroute.training.cli import training as training
 from stackroute.training.cli.console import (
+    ChangesOption,
     FolderOption,
     app,
     console,
     fail,
     print_written,
     require,
+    to_errors,
     warnings_on_a_line,
     whole_output,
 )
@@ -51,16 +53,51 @@ def games_command() -> None:
 
 
 @app.command("figures")
-def figures_command(out: FolderOption = Path("figures")) -> None:
-    """Draw the theory as PNG and SVG: responses, optimal policies, misalignment, throttling and free routing.
+def figures_command(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Which pictures; not given: all.")] = None,
+    game: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GAME", help="Your game: a packaged name, a .yaml file, or a table of models as CSV, or 'aider'."
+        ),
+    ] = None,
+    changes: ChangesOption = None,
+    columns: market.ColumnsOption = None,
+    unit: market.UnitOption = None,
+    decimal: market.DecimalOption = None,
+    out: FolderOption = Path("figures"),
+) -> None:
+    """Draw the theory as PNG and SVG.
 
-    Example: stackroute figures --out figures
+    Of a game of your own: frontier (cost over waiting of all models, and who serves retries), discipline (prices, a
+    rival and a regulator; at most 20 models), population (which types of users are kept); of two models, the second
+    better, dearer and slower, also response (when users stay), policy_plane (what the provider serves) and
+    free_routing (what free routing saves). Only of their own games: misalignment and throttling.
+
+    In a table's game a solved task is worth 1 to users, an hour of waiting costs them 64, and an abandoned task costs
+    the provider 0.1; change it by --set value, waiting_cost_per_hour and churn_penalty.
+
+    Examples:
+    stackroute figures --out figures
+
+    stackroute figures frontier population --game models.csv --set value=2 --set waiting_cost_per_hour=12
     """
     require("plot")
-    from stackroute.training.figures.theory import draw_figures
+    from stackroute.configs import ConfigError, with_changes
+    from stackroute.training.figures.pictures import draw_figures, undrawable
+    from stackroute.training.figures.scenario import read_game
 
+    if game is None and (changes or columns or unit or decimal):
+        raise ConfigError("set, columns, unit, decimal: change a game; expected --game GAME with them")
+    config = None
+    if game is not None:
+        options = market.mapping("columns", [columns or ""]), market.mapping("unit", unit or ())
+        config = with_changes(read_game(game, *options, decimal), changes or [])
+    skipped = {} if names else undrawable([], config)
     with console.status("drawing"):
-        print_written(draw_figures(out))
+        print_written(draw_figures(out, names or [], config))
+    for reason in skipped.values():
+        to_errors(f"not drawn: {reason}")
 
 
 def _show_version(wanted: bool) -> None:

@@ -20,6 +20,18 @@ _STEPS, _MOST_STEPS = 5, 1_000
 _MOST_LISTED = 200
 _MOST_MONEY = 1e12
 _EXAMPLES = {"columns": "success=p", "unit": "success=percent"}
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAMES", help="What your table calls the columns, as in success=p,cost=usd,latency=s."),
+]
+UnitOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN=UNIT", help="As in success=percent, cost=usd/1k, latency=ms; repeatable."),
+]
+DecimalOption = Annotated[
+    Literal["point", "comma"] | None, typer.Option(help="What decimals follow, where the numbers do not show it.")
+]
+
 _SHOWN = ("the provider serves", "users would choose", "share misaligned", "throttling pays", "share throttling")
 
 
@@ -28,17 +40,9 @@ def calibrate_command(
     models: Annotated[
         str, typer.Argument(metavar="MODELS", help="A CSV file, or the packaged table 'aider' of 51 models.")
     ],
-    columns: Annotated[
-        str | None,
-        typer.Option(metavar="NAMES", help="What your file calls the columns, as in success=p,cost=usd,latency=s."),
-    ] = None,
-    unit: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN=UNIT", help="As in success=percent, cost=usd/1k, latency=ms; repeatable."),
-    ] = None,
-    decimal: Annotated[
-        Literal["point", "comma"] | None, typer.Option(help="What decimals follow, where the numbers do not show it.")
-    ] = None,
+    columns: ColumnsOption = None,
+    unit: UnitOption = None,
+    decimal: DecimalOption = None,
     pair: Annotated[
         list[str] | None, typer.Option(metavar="STANDARD:REASONING", help="Only this pair; repeatable.")
     ] = None,
@@ -83,7 +87,7 @@ def calibrate_command(
     from stackroute.training.market import report
     from stackroute.training.market.market import Scenario, pairs_of
 
-    table = read_models(models, _mapping("columns", [columns or ""]), _mapping("unit", unit or ()), decimal)
+    table = read_models(models, mapping("columns", [columns or ""]), mapping("unit", unit or ()), decimal)
     if money and table.money and money != table.money:
         raise ConfigError(f"money: {money!r} is not allowed; the costs of {table.name} are in {table.money}")
     scenario = Scenario(
@@ -143,7 +147,7 @@ def _show(market: Market) -> None:
         console.print(f"- {row}")
 
 
-def _mapping(option: str, texts: Iterable[str]) -> dict[str, str]:
+def mapping(option: str, texts: Iterable[str]) -> dict[str, str]:
     """The options `columns` and `unit`."""
     from stackroute.configs import ConfigError
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from stackroute.training.cli.console import JsonOption, ThrottlingOption, app, console, fail, print_json
+from stackroute.training.cli.console import (
+    ChangesOption,
+    JsonOption,
+    ThrottlingOption,
+    app,
+    console,
+    fail,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from stackroute.training.cli.answers import Answer
@@ -36,10 +44,7 @@ def solve_command(
         ),
     ] = None,
     throttling: ThrottlingOption = False,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, as in --set value=5; repeatable."),
-    ] = None,
+    changes: ChangesOption = None,
     false_accept: Annotated[
         str | None,
         typer.Option(

@@ -1,4 +1,4 @@
-"""The planes of games over which the theory is drawn: net values of two made-up pairs, and two real pairs."""
+"""The planes of games over which the theory is drawn: net values of two models, and two real pairs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import numpy as np
 
 from stackroute.analytic import Game
 from stackroute.configs import load_game
-from stackroute.training.figures.style import GREY, Look, fill, logarithmic, mark, title
+from stackroute.training.figures.scenario import money_unit
+from stackroute.training.figures.style import GREY, LIGHT_TO_DARK, Look, fill, foreign, logarithmic, mark, title
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
     from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
     from matplotlib.figure import SubFigure
 
     from stackroute.analytic.game import BoolArray, FloatArray
@@ -26,9 +28,10 @@ ROWS, COLUMNS = 300, 400
 PENALTY = "churn penalty, $P$ (\\$ per abandoned task)"
 """The name of an axis."""
 
-SUCCESS = (0.3, 0.8)
-STANDARD_CHEAPER: dict[str, Any] = {"cost": (0.1, 0.8), "churn_penalty": 0.8}
-REASONING_CHEAPER: dict[str, Any] = {"cost": (0.6, 0.8), "churn_penalty": 4.5}
+PAIRS = {
+    "Standard": Game((0.3, 0.8), (0.1, 0.8), (0, 0), value=1, churn_penalty=0.8),
+    "Reasoning": Game((0.3, 0.8), (0.6, 0.8), (0, 0), value=1, churn_penalty=4.5),
+}
 """Two pairs that differ in which model has the lower cost of pass, c / p. A cascade at s0 can only be optimal in the
 first and one at sL only in the second, so that no single pair shows both. The churn penalties are such that
 abandonment is seen too."""
@@ -55,14 +58,16 @@ class Plane:
     shown: BoolArray
 
 
-def net_value_plane(cost: tuple[float, float], churn_penalty: float) -> Plane:
-    """Games over the user's net values of a pass, xi1 and xi2 (Mahmood 2026, section 3), with V = 1.
+def net_value_plane(game: Game) -> Plane:
+    """Games that differ from one of two models in the net values of a pass, xi1 and xi2 (Mahmood 2026, section 3).
 
-    Success and cost are fixed; the latencies follow from t = p - xi, and the axes end where they are 0.
+    The latencies follow from t = V p - xi, and the axes end where they are 0; the game's own place is inside.
     """
-    x, y = (np.linspace(-0.5, p, n) for p, n in zip(SUCCESS, (COLUMNS, ROWS), strict=True))
-    first, second = np.broadcast_arrays(SUCCESS[0] - x, SUCCESS[1] - y[:, None])
-    games = Game(SUCCESS, cost, np.stack([first, second], axis=-1), 1, churn_penalty)
+    high = game.value * game.success
+    low = min(-0.625 * float(high.max()), 1.1 * float(game.net_value.min()))
+    x, y = (np.linspace(low, end, n) for end, n in zip(high, (COLUMNS, ROWS), strict=True))
+    first, second = np.broadcast_arrays(high[0] - x, high[1] - y[:, None])
+    games = Game(game.success, game.cost, np.stack([first, second], axis=-1), game.value, game.churn_penalty)
     return Plane(x, y, games, first < second)
 
 
@@ -89,18 +94,51 @@ def money(minutes: Any, config: GameConfig) -> Any:
     return minutes / 60 * hourly(config)
 
 
+def shade(axes: Axes, plane: Plane, values: FloatArray, shown: BoolArray, scale: Normalize) -> None:
+    """Shade the part of a plane where values are shown, and outline it."""
+    # The columns and rows are evenly spaced on the axes' scales, so that an image will do.
+    seen, corners = np.ma.masked_where(~shown, values), (0, 1, 0, 1)
+    axes.imshow(seen, LIGHT_TO_DARK, scale, aspect="auto", origin="lower", extent=corners, transform=axes.transAxes)
+    axes.set(xlim=plane.x[[0, -1]], ylim=plane.y[[0, -1]])
+    if shown.any() and not shown.all():
+        axes.contour(plane.x, plane.y, shown, levels=[0.5], colors="black", linewidths=0.6)
+
+
+def frame_net_values(axes: Axes, plane: Plane) -> None:
+    """Grey out what is not in the paper's orders, and draw the lines at which a model is just worth the wait."""
+    fill(axes, plane.x, plane.y, ~plane.shown, Look("", "", GREY))
+    axes.axhline(0, color="black", linestyle="--", linewidth=0.8)
+    axes.axvline(0, color="black", linestyle="--", linewidth=0.8)
+
+
+def frame_game(axes: Axes, plane: Plane, config: GameConfig) -> None:
+    """As `frame_net_values`, for one game, with its place and with the names of its models."""
+    frame_net_values(axes, plane)
+    one, other = (foreign(name, 24) for name in config.labels)
+    unit = money_unit(config)
+    axes.set_xlabel(f"net value of a pass by {one},\n$\\xi_1 = V p_1 - t_1$, {unit}")
+    axes.set_ylabel(f"net value of a pass by {other},\n$\\xi_2 = V p_2 - t_2$, {unit}")
+    axes.locator_params(axis="x", nbins=6)
+    above, beside = axes.get_xaxis_transform(), axes.get_yaxis_transform()
+    axes.text(0, 1.01, f"{one} is too slow  ", ha="right", va="bottom", transform=above)
+    axes.text(0, 1.01, "  worth the wait", ha="left", va="bottom", transform=above)
+    axes.text(1.01, 0, f"  {other} is too slow", rotation=270, ha="left", va="top", transform=beside)
+    axes.text(1.01, 0, "worth the wait  ", rotation=270, ha="left", va="bottom", transform=beside)
+    first, second = map(float, config.game.net_value)
+    mark(axes, first, second, "the game", (-10, -16))
+
+
 def draw_net_value_planes(figure: SubFigure, paint: Callable[[Axes, Plane], None]) -> list[Axes]:
     """Draw the planes of the two made-up pairs side by side; `paint` draws what is to be seen of their games."""
     panels: list[Axes] = list(figure.subplots(1, 2, sharey=True))
-    pairs = {"Standard": STANDARD_CHEAPER, "Reasoning": REASONING_CHEAPER}
-    for axes, (cheaper, pair) in zip(panels, pairs.items(), strict=True):
-        plane = net_value_plane(**pair)
+    for axes, (cheaper, game) in zip(panels, PAIRS.items(), strict=True):
+        plane = net_value_plane(game)
         paint(axes, plane)
-        fill(axes, plane.x, plane.y, ~plane.shown, Look("", "", GREY))
-        axes.axhline(0, color="black", linestyle="--", linewidth=0.8)
-        axes.axvline(0, color="black", linestyle="--", linewidth=0.8)
-        numbers = f"$p$ = {SUCCESS}, $c$ = {pair['cost']}, $P$ = {pair['churn_penalty']}"
-        title(axes, f"{cheaper} model cheaper per solved task", numbers)
+        frame_net_values(axes, plane)
+        p, c = (tuple(map(float, numbers)) for numbers in (game.success, game.cost))
+        title(
+            axes, f"{cheaper} model cheaper per solved task", f"$p$ = {p}, $c$ = {c}, $P$ = {float(game.churn_penalty)}"
+        )
         axes.set_xlabel("net value of a standard pass,\n$\\xi_1 = V p_1 - t_1$ (units of $V$)")
     panels[0].set_ylabel("net value of a reasoning pass,\n$\\xi_2 = V p_2 - t_2$ (units of $V$)")
     panels[0].text(-0.47, 0.77, "excluded: the reasoning\nmodel would be the faster", va="top", fontsize=9)

@@ -6,10 +6,13 @@ region also has a hatch or a lightness of its own and a label in it, so that the
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import matplotlib
 import matplotlib.style
 import numpy as np
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
@@ -33,6 +36,12 @@ if TYPE_CHECKING:
 
 WIDTH = 9.0
 """The width of a picture, inches."""
+
+NARROW = 6.5
+"""The width of one whose letters can be read on a phone."""
+
+LIGHT_TO_DARK = ListedColormap(matplotlib.colormaps["magma_r"](np.linspace(0, 0.85, 256)))
+"""Perceptually uniform from near-white on; its black end would hide the marks."""
 
 DOTS_PER_INCH = 150
 
@@ -61,6 +70,8 @@ _RC = {
     "svg.hashsalt": "stackroute",
 }
 
+_HEADLINE = 0.32
+_LETTERS_PER_INCH = 14
 _LABEL_SHAPE = 2.5
 _ROOM_PER_CHARACTER = 0.01
 
@@ -84,12 +95,25 @@ def foreign(text: str, most: int = 60) -> str:
     return shortened(drawable(text), most).replace("$", r"\$")
 
 
-def new_figure(height: float, headline: str = "", width: float = WIDTH) -> Figure:
-    """An empty picture, in inches, with its finding above it."""
+def new_figure(height: float, headline: str = "", width: float = WIDTH, scenario: str = "") -> Figure:
+    """An empty picture, in inches, with its finding above it, and under that in smaller letters what it is for."""
     figure = Figure(figsize=(width, height), layout="constrained")
     if headline:
-        figure.suptitle(headline, x=0.01, ha="left")
+        lines = _wrapped(scenario, width)
+        # Lines without letters keep the place.
+        figure.suptitle(headline + "\n" * len(lines), x=0.01, ha="left")
+        figure.text(0.01, 1 - _HEADLINE / height, "\n".join(lines), va="top")
     return figure
+
+
+def write_below(figure: Figure, text: str) -> None:
+    """Write what a picture does not show below it."""
+    figure.supxlabel("\n".join(_wrapped(text, figure.get_figwidth())), x=0.01, ha="left", fontsize=9)
+
+
+def _wrapped(text: str, width: float) -> list[str]:
+    """The lines of a text over inches."""
+    return [part for line in text.splitlines() for part in wrap(line, int(_LETTERS_PER_INCH * width))]
 
 
 def save(figure: Figure, *paths: Path) -> None:

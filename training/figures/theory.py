@@ -1,33 +1,32 @@
-"""The theory's pictures: the user's response, the provider's policy, misalignment, throttling, and the frontier."""
+"""The paper's pictures: the user's response, the provider's policy, and misalignment."""
 
 from __future__ import annotations
 
 import enum
 from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.patches import Patch
 
-from stackroute.analytic import (
-    Commitment,
-    Regime,
-    Route,
-    best_response,
-    cascade_thresholds,
-    misalignment,
-    regime,
-    solve,
-)
+from stackroute.analytic import Commitment, Regime, best_response, cascade_thresholds, misalignment, regime, solve
 from stackroute.configs import load_game
-from stackroute.training.figures.frontier import frontier_picture
-from stackroute.training.figures.planes import draw_market_planes, draw_net_value_planes, minutes
+from stackroute.training.figures.planes import (
+    draw_market_planes,
+    draw_net_value_planes,
+    frame_game,
+    minutes,
+    net_value_plane,
+    shade,
+)
+from stackroute.training.figures.scenario import scenario
 from stackroute.training.figures.style import (
     BLUE,
     GREEN,
     GREY,
+    LIGHT_TO_DARK,
+    NARROW,
     ORANGE,
     PALE_BLUE,
     VERMILION,
@@ -35,24 +34,18 @@ from stackroute.training.figures.style import (
     Look,
     draw_legend,
     fill,
+    foreign,
     label_region,
     new_figure,
-    save,
-    style,
     title,
 )
-from stackroute.training.figures.throttling import throttling_picture
-from stackroute.training.output import output_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
     import numpy.typing as npt
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from stackroute.analytic import Game
+    from stackroute.analytic import Equilibrium, Game
     from stackroute.analytic.game import FloatArray, IntArray
     from stackroute.analytic.response import TieBreaking
     from stackroute.configs import GameConfig
@@ -69,16 +62,23 @@ def abandonment(game: Game, cascade: npt.ArrayLike, tie_breaking: TieBreaking = 
     return np.asarray(1 - best_response(game, Commitment.cascade(0, cascade), tie_breaking))
 
 
-def response_picture() -> Figure:
-    """The user's response in the four regimes, with its thresholds."""
-    figure = new_figure(5.6, "Cascading moves the user only where just one of the models is worth the wait")
-    panels = figure.subplots(2, 2, sharex=True, sharey=True, height_ratios=[1, 1.6])
-    for axes, name in zip(panels.flat, NAMES, strict=True):
-        _draw_response(axes, load_game(name).game)
+def response_picture(config: GameConfig | None = None) -> Figure:
+    """The user's response in the four regimes, or in a game of two models, with its thresholds."""
+    headline = "Cascading moves the user only where just one of the models is worth the wait"
+    if config is None:
+        figure, games = new_figure(5.6, headline), [load_game(name).game for name in NAMES]
+        panels = figure.subplots(2, 2, sharex=True, sharey=True, height_ratios=[1, 1.6])
+    else:
+        figure, games = new_figure(5.2, "When users stay", NARROW, scenario(config)), [config.game]
+        panels = figure.subplots(1, 1, squeeze=False)
+    for axes, game in zip(panels.flat, games, strict=True):
+        _draw_response(axes, game)
     panels[0, 0].set(xlim=(-0.02, 1.02), ylim=(-0.1, 1.1), yticks=[0, 0.5, 1])
     panels[0, 0].set_yticklabels(["0: stays", "0.5", "1: leaves"])
-    figure.supylabel("user's probability to abandon after a failed pass, $q^* = 1 - r$", fontsize=9.5)
-    figure.supxlabel("cascade probability, $s$: how likely a re-prompt moves on to the reasoning model", fontsize=9.5)
+    probability = "user's probability to abandon after a failed pass"
+    figure.supylabel(f"{probability}, $q^* = 1 - r$" if config is None else probability, fontsize=9.5)
+    second = "the reasoning model" if config is None else foreign(config.labels[1], 24)
+    figure.supxlabel(f"cascade probability, $s$: how likely a re-prompt moves on to {second}", fontsize=9.5)
     return figure
 
 
@@ -96,10 +96,15 @@ def _draw_response(axes: Axes, game: Game) -> None:
     axes.plot(s, q, color=BLUE, linewidth=2.5)
     if rule == Regime.ONLY_STANDARD_WORTH:
         axes.axvspan(low, high, color=GREY, zorder=0)
-        for place, name, height in ((low, "L", 0.75), (high, "H", 0.25)):
+        for place in (low, high):
             axes.axvline(place, color="black", linestyle=":", linewidth=1)
-            axes.text(place - 0.02, height, f"$s_{name}$ = {place:.3f}", ha="right", va="center")
-        axes.text(high - 0.02, 0.07, "mixes: $0 < q^* < 1$", ha="right", va="center")
+        before, after = ("right", -0.02), ("left", 0.02)
+        for place, words, height, (side, shift) in (
+            (low, f"$s_L$ = {low:.3f}", 0.75, before if low > 0.2 else after),
+            (high, f"$s_H$ = {high:.3f}", 0.25, after if high < 0.7 else before),
+            (high, "mixes: $0 < q^* < 1$", 0.07, after if high < 0.7 else before),
+        ):
+            axes.text(place + shift, height, words, ha=side, va="center")
     else:
         words, height = ("stays", 0.2) if q[0] == 0 else ("leaves", 0.8)
         axes.text(0.5, height, f"{words}, whatever $s$", ha="center", va="center")
@@ -120,7 +125,11 @@ def _draw_jump(axes: Axes, game: Game, threshold: float) -> None:
 
 
 class Policy(enum.IntEnum):
-    """What the provider does at the equilibrium and what comes of it (Mahmood 2026, Theorems 3 to 5)."""
+    """What the provider of two models does at an equilibrium, and what comes of it.
+
+    The first six are the paper's (Mahmood 2026, Theorems 3 to 5); with free routing the provider may also start with
+    the second model and serve some re-prompts by the first.
+    """
 
     STANDARD = 0
     REASONING = 1
@@ -128,6 +137,7 @@ class Policy(enum.IntEnum):
     CASCADE_TO_THE_LIMIT = 3
     STANDARD_ABANDONED = 4
     REASONING_ABANDONED = 5
+    REVERSE = 6
 
 
 LOOKS = {
@@ -144,45 +154,62 @@ LOOKS = {
         "one reasoning pass; if it fails, the user leaves", "one reasoning\npass", VERMILION, "\\\\"
     ),
 }
+"""How the paper's policies are drawn."""
 
 
-def policies(game: Game) -> IntArray:
-    """The `Policy` of each game, as integers of shape (...) (Mahmood 2026, Theorems 3 to 5)."""
-    best = solve(game)
-    cascades, standard = best.route == Route.CASCADE, best.commitment.first_model == 0
+def policies(best: Equilibrium) -> IntArray:
+    """The `Policy` of each equilibrium of two models, as integers of shape (...)."""
+    standard, stays = best.commitment.first_model == 0, best.patience > 0
+    moves = best.commitment.transition
+    alone = np.where(standard, moves[..., 0, 0], moves[..., 1, 1]) == 1.0
     found: IntArray = np.select(
         [
-            cascades & (best.regime == Regime.ONLY_REASONING_WORTH),
-            cascades,
-            (best.patience > 0) & standard,
-            best.patience > 0,
-            standard,
+            ~stays & standard,
+            ~stays,
+            alone & standard,
+            alone,
+            ~standard,
+            best.regime == Regime.ONLY_REASONING_WORTH,
         ],
         [
-            Policy.CASCADE_TO_KEEP,
-            Policy.CASCADE_TO_THE_LIMIT,
+            Policy.STANDARD_ABANDONED,
+            Policy.REASONING_ABANDONED,
             Policy.STANDARD,
             Policy.REASONING,
-            Policy.STANDARD_ABANDONED,
+            Policy.REVERSE,
+            Policy.CASCADE_TO_KEEP,
         ],
-        Policy.REASONING_ABANDONED,
+        Policy.CASCADE_TO_THE_LIMIT,
     )
     return found[()]
 
 
-def policy_picture() -> Figure:
-    """The provider's optimal policy over net values, and over the value and churn penalty of real pairs."""
-    figure = new_figure(9.4, "The provider cascades only where just one model is worth the wait")
-    above, below, words = figure.subfigures(3, 1, squeeze=False, height_ratios=[4, 4, 0.8])[:, 0]
+def policy_picture(config: GameConfig | None = None) -> Figure:
+    """The provider's optimal policy over the net values of a game of two models; or over two planes of pairs.
+
+    Those are of the net values of made-up pairs, and of the value and churn penalty of real ones.
+    """
+    headline = "The provider cascades only where just one model is worth the wait"
+    occurring: set[int] = set()
 
     def paint(axes: Axes, plane: Plane, _: object = None) -> None:
-        found = policies(plane.games)
+        found = policies(solve(plane.games))
+        occurring.update(found[plane.shown].tolist())
         for policy, look in LOOKS.items():
             fill(axes, plane.x, plane.y, (found == policy) & plane.shown, look)
 
-    draw_net_value_planes(above, paint)
-    draw_market_planes(below, paint)
-    draw_legend(words, list(LOOKS.values()))
+    if config is None:
+        figure = new_figure(9.4, headline)
+        above, below, words = figure.subfigures(3, 1, squeeze=False, height_ratios=[4, 4, 0.8])[:, 0]
+        draw_net_value_planes(above, paint)
+        draw_market_planes(below, paint)
+    else:
+        figure = new_figure(6.6, "The paper's routing, for faster and slower models", NARROW, scenario(config))
+        above, words = figure.subfigures(2, 1, squeeze=False, height_ratios=[5, 1])[:, 0]
+        plane, axes = net_value_plane(config.game), above.subplots()
+        paint(axes, plane)
+        frame_game(axes, plane, config)
+    draw_legend(words, [look for policy, look in LOOKS.items() if policy in occurring], 2 if config is None else 1)
     return figure
 
 
@@ -191,18 +218,11 @@ def misalignment_picture() -> Figure:
     figure = new_figure(8.8, "The user loses where the model cheap to serve is not the one worth waiting for")
     above, below = figure.subfigures(2, 1, squeeze=False)[:, 0]
     share, time = Normalize(0, 1), Normalize(0, 1)
-    # Perceptually uniform from near-white on; its black end would hide the marks.
-    colours = ListedColormap(matplotlib.colormaps["magma_r"](np.linspace(0, 0.85, 256)))
 
     def paint(axes: Axes, plane: Plane, gap: FloatArray, scale: Normalize) -> None:
         exists = (gap > _NOTHING) & plane.shown
-        seen = np.ma.masked_where(~exists, gap)
-        scale.vmax = max(float(seen.max()), scale.vmax or 0)
-        # The columns and rows are evenly spaced on the axes' scales, so that an image will do.
-        corners = (0, 1, 0, 1)
-        axes.imshow(seen, colours, scale, aspect="auto", origin="lower", extent=corners, transform=axes.transAxes)
-        axes.set(xlim=plane.x[[0, -1]], ylim=plane.y[[0, -1]])
-        axes.contour(plane.x, plane.y, exists, levels=[0.5], colors="black", linewidths=0.6)
+        scale.vmax = max(float(gap[exists].max()), scale.vmax or 0)
+        shade(axes, plane, gap, exists, scale)
         label_region(axes, plane.x, plane.y, ~exists & plane.shown, "no gap")
 
     def paint_share(axes: Axes, plane: Plane) -> None:
@@ -217,28 +237,5 @@ def misalignment_picture() -> Figure:
         (above, draw_net_value_planes(above, paint_share), share, " (units of $V$)"),
         (below, draw_market_planes(below, paint_time), time, "\n(minutes of the user's time)"),
     ):
-        part.colorbar(ScalarMappable(scale, colours), ax=panels, label=f"misalignment gap of a task{unit}")
+        part.colorbar(ScalarMappable(scale, LIGHT_TO_DARK), ax=panels, label=f"misalignment gap of a task{unit}")
     return figure
-
-
-PICTURES: dict[str, Callable[[], Figure]] = {
-    "response": response_picture,
-    "policy_plane": policy_picture,
-    "misalignment": misalignment_picture,
-    "throttling": throttling_picture,
-    "frontier": frontier_picture,
-}
-"""The pictures by the names of their files."""
-
-
-def draw_figures(folder: Path) -> Iterator[Path]:
-    """Draw the theory's pictures, each as PNG and SVG (Mahmood 2026, Theorems 1 to 5, Propositions 1 and 2).
-
-    Yields each file when it is complete; OutputError where the folder cannot be made, or a file not be written.
-    """
-    output_folder(folder)
-    for name, draw in PICTURES.items():
-        files = [folder / f"{name}{ending}" for ending in (".png", ".svg")]
-        with style():
-            save(draw(), *files)
-        yield from files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from stackroute.analytic import Game, Regime, Route, misalignment, solve, throttling_gain
-from stackroute.configs import ConfigError
+from stackroute.configs import ConfigError, GameConfig
+from stackroute.configs.games import Model
 from stackroute.configs.text import some_of
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ REGIMES = {
 """Which models are worth a pass to the user, in a word or two."""
 
 _NO_GAP = 1e-9
+_LONGEST_NAME = 40
 SECONDS_PER_HOUR = 3600.0
 _MOST_MODELS = 5_000
 _NUMBERS = ("success", "cost", "latency")
@@ -196,6 +199,27 @@ def games_from(success: FloatArray, cost: FloatArray, seconds: FloatArray, scena
     spread = np.s_[..., None, None, None, :]
     latency = seconds[spread] * waiting[..., None] / SECONDS_PER_HOUR
     return Game(success[spread], cost[spread], latency, value, penalty)
+
+
+def file_name(text: str) -> str:
+    """A name as the names of games and their files may be; empty where no letter of it may be in one."""
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text)[:_LONGEST_NAME].strip("-._")
+
+
+def config_of(name: str, models: Sequence[MeasuredModel], table: ModelTable, scenario: Scenario) -> GameConfig:
+    """Models of a table as one game, in the middle of a scenario."""
+    middle = scenario.middle
+    content = {
+        "name": name,
+        "description": f"{some_of([model.label for model in models])}, from a table of measured models",
+        "units": {"money": scenario.money, "latency": "seconds"},
+        "models": [{key: getattr(model, key) for key in Model.model_fields} for model in models],
+        "value": middle.values[0],
+        "churn_penalty": middle.churn_penalties[0],
+        "waiting_cost_per_hour": middle.waiting_costs[0],
+        "sources": [table.source, "Waiting cost, value and churn penalty: a scenario, not a measurement."],
+    }
+    return GameConfig.model_validate(content)
 
 
 def assess(game: Game) -> Assessment:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, count
@@ -12,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from stackroute.configs import ConfigError, GameConfig
-from stackroute.configs.games import Model
+from stackroute.configs import ConfigError
 from stackroute.training.market.market import (
     OUTCOMES,
     REASONS,
     REGIMES,
     Assessment,
     assess,
+    config_of,
+    file_name,
     games_of,
     route_in_words,
 )
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from stackroute.analytic.game import BoolArray, IntArray
+    from stackroute.configs import GameConfig
     from stackroute.configs.tables import ModelTable
     from stackroute.training.market.market import Pair, Scenario
     from stackroute.training.market.robustness import Best
@@ -38,7 +39,6 @@ _SIGNS = ("S", "R", "C", "S")
 """The routes in the table over ranges."""
 
 _MOST_GAMES = 2_000_000
-_LONGEST_NAME = 40
 _HOUR = 3600.0
 
 _SHARES = ["share in order", "share in regime", "share misaligned", "share throttling"]
@@ -239,22 +239,11 @@ def game_configs(market: Market) -> list[GameConfig]:
     configs = []
     names: set[str] = set()
     for pair in market.listed:
-        parts = (re.sub(r"[^A-Za-z0-9._]+", "-", model.label)[:_LONGEST_NAME].strip("-._") for model in pair)
-        stem = "-".join(filter(None, parts)) or "pair"
+        stem = "-".join(filter(None, (file_name(model.label) for model in pair))) or "pair"
         # Some file systems take A for a.
         name = next(name for name in chain([stem], (f"{stem}-{k}" for k in count(2))) if name.lower() not in names)
         names.add(name.lower())
-        content = {
-            "name": name,
-            "description": f"{pair.label}, from a table of measured models",
-            "units": {"money": market.scenario.money, "latency": "seconds"},
-            "models": [{key: getattr(model, key) for key in Model.model_fields} for model in pair],
-            "value": middle.values[0],
-            "churn_penalty": middle.churn_penalties[0],
-            "waiting_cost_per_hour": middle.waiting_costs[0],
-            "sources": [market.table.source, "Waiting cost, value and churn penalty: a scenario, not a measurement."],
-        }
-        configs.append(GameConfig.model_validate(content))
+        configs.append(config_of(name, pair, market.table, middle))
     return configs
 
 

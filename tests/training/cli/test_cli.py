@@ -64,6 +64,8 @@ def test_a_bad_game_file_is_one_line_and_nothing_is_written(
         (["quickstart", "--out", "taken"], "taken: not a folder that can be written to"),
         (["train", "g1", "--settings", "fast"], "'fast' is not a packaged name"),
         (["figures", "--out", "taken"], "taken: not a folder that can be written to"),
+        (["figures", "free_routing", "--game", "aider"], "free_routing: cannot be drawn for aider, of 51 models"),
+        (["figures", "--set", "value=3"], "expected --game GAME with them"),
     ],
 )
 def test_bad_arguments_are_one_line_and_nothing_is_written(

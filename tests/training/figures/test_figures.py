@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from stackroute.analytic import Game, Regime, Route, misalignment, regime, solve, throttling_gain
-from stackroute.configs import load_game
-from stackroute.configs.tables import read_models
-from stackroute.training.figures import planes, style
-from stackroute.training.figures import theory as figures
-from stackroute.training.figures.frontier import market_game
-from stackroute.training.figures.planes import (
-    DEVELOPER,
-    REASONING_CHEAPER,
-    STANDARD_CHEAPER,
-    market_plane,
-    minutes,
-    money,
-    net_value_plane,
+from stackroute.analytic import (
+    Commitment,
+    Game,
+    Population,
+    Regime,
+    Route,
+    best_response,
+    compare_routing,
+    misalignment,
+    priced_equilibrium,
+    provider_cost,
+    regime,
+    regulate,
+    solve,
+    solve_population,
+    throttling_gain,
 )
+from stackroute.configs import ConfigError, GameConfig, load_game
+from stackroute.training.figures import discipline, planes, style
+from stackroute.training.figures.discipline import under_floor, under_price, under_rival
+from stackroute.training.figures.pictures import PICTURES, draw_figures, undrawable
+from stackroute.training.figures.planes import DEVELOPER, PAIRS, market_plane, minutes, money, net_value_plane
+from stackroute.training.figures.population import kept_cost, users_of
+from stackroute.training.figures.routing import changes
+from stackroute.training.figures.scenario import read_game, scenario, waiting_unit
 from stackroute.training.figures.style import widest_place
 from stackroute.training.figures.theory import LOOKS, NAMES, Policy, policies
 from stackroute.training.figures.throttling import how_it_pays
@@ -30,11 +40,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FILES = [
-    f"{name}{ending}"
-    for name in ("response", "policy_plane", "misalignment", "throttling", "frontier")
-    for ending in (".png", ".svg")
-]
+OF_A_GAME = ("response", "policy_plane", "frontier", "free_routing", "discipline", "population")
+FILES = [f"{name}{ending}" for name in PICTURES for ending in (".png", ".svg")]
+TABLE = "model,success,cost,latency\nfast,0.2,0.02,5\nmid,0.41,0.04,60\nslow,0.6,0.2,200\n"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,12 +52,13 @@ def _coarse() -> Iterator[None]:
         patch.setattr(style, "DOTS_PER_INCH", 40)
         patch.setattr(planes, "ROWS", 30)
         patch.setattr(planes, "COLUMNS", 40)
+        patch.setattr(discipline, "_RIVALS", 25)
         yield
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return list(figures.draw_figures(tmp_path_factory.mktemp("figures") / "new"))
+    return list(draw_figures(tmp_path_factory.mktemp("figures") / "new"))
 
 
 def test_every_picture_is_written_as_png_and_svg(drawn: list[Path]) -> None:
@@ -62,9 +71,7 @@ def test_every_picture_is_written_as_png_and_svg(drawn: list[Path]) -> None:
 
 def test_a_second_run_writes_the_same_bytes(drawn: list[Path], tmp_path: Path) -> None:
     # One picture with everything that could differ: hatches, clip paths and outlined text.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "PICTURES", {"throttling": figures.PICTURES["throttling"]})
-        files = list(figures.draw_figures(tmp_path))
+    files = list(draw_figures(tmp_path, ["throttling"]))
     assert len(files) == 2
     for path in files:
         assert path.read_bytes() == drawn[0].with_name(path.name).read_bytes(), path.name
@@ -85,26 +92,26 @@ def test_a_second_run_writes_the_same_bytes(drawn: list[Path], tmp_path: Path) -
     ],
 )
 def test_the_policy_of_a_packaged_game(name: str, policy: Policy) -> None:
-    assert policies(load_game(name).game) == policy
+    assert policies(solve(load_game(name).game)) == policy
 
 
 def test_the_planes_show_all_policies_and_each_cascade_in_one_pair_only() -> None:
-    pairs = [net_value_plane(**pair) for pair in (STANDARD_CHEAPER, REASONING_CHEAPER)]
-    seen = [{Policy(policy) for policy in policies(plane.games)[plane.shown]} for plane in pairs]
-    assert seen[0] | seen[1] == set(Policy) == set(LOOKS)
+    pairs = [net_value_plane(game) for game in PAIRS.values()]
+    seen = [{Policy(policy) for policy in policies(solve(plane.games))[plane.shown]} for plane in pairs]
+    assert seen[0] | seen[1] == set(Policy) - {Policy.REVERSE} == set(LOOKS)
     assert Policy.CASCADE_TO_THE_LIMIT not in seen[0]
     assert Policy.CASCADE_TO_KEEP not in seen[1]
 
 
 def test_a_net_value_plane_has_the_net_values_of_its_axes() -> None:
-    plane = net_value_plane(**STANDARD_CHEAPER)
+    plane = net_value_plane(PAIRS["Standard"])
     first, second = np.meshgrid(plane.x, plane.y)
     assert plane.games.net_value == pytest.approx(np.stack([first, second], axis=-1), abs=1e-12)
     plane.games[plane.shown].check_orders()
 
 
 def test_a_cascade_happens_only_where_one_model_is_worth_the_wait(random_games: Game) -> None:
-    cascades = np.isin(policies(random_games), (Policy.CASCADE_TO_KEEP, Policy.CASCADE_TO_THE_LIMIT))
+    cascades = np.isin(policies(solve(random_games)), (Policy.CASCADE_TO_KEEP, Policy.CASCADE_TO_THE_LIMIT))
     assert cascades.any()
     assert np.isin(regime(random_games)[cascades], (Regime.ONLY_REASONING_WORTH, Regime.ONLY_STANDARD_WORTH)).all()
 
@@ -115,7 +122,7 @@ def test_a_scenario_has_its_place_by_the_time_its_value_is_worth() -> None:
     assert value == pytest.approx(0.469 * 64 / 12)
     game = pair.game
     moved = Game(game.success, game.cost, game.latency, value, scenario.churn_penalty)
-    assert policies(moved) == policies(scenario.game)
+    assert policies(solve(moved)) == policies(solve(scenario.game))
     assert not throttling_gain(moved).pays
     assert not throttling_gain(scenario.game).pays
     gaps = [minutes(misalignment(g).gap, c) for g, c in ((moved, pair), (scenario.game, scenario))]
@@ -150,7 +157,158 @@ def test_a_label_goes_where_there_is_room() -> None:
 
 
 def test_the_market_of_the_frontier_serves_retries_by_two_models_of_the_hull() -> None:
-    best = solve(market_game(read_models("aider")), "free")
+    best = solve(read_game("aider").game, "free")
     served = best.commitment.transition[0] > 0
     assert served.sum() == 2
     assert best.hull[served].all()
+
+
+@pytest.mark.parametrize("name", ["g5", "gpt-4.1-o3-cascade", "gpt-4.1-o3-dev"])
+def test_the_plane_shows_what_free_routing_changes(name: str) -> None:
+    plane = net_value_plane(load_game(name).game)
+    compared = compare_routing(plane.games)
+    found = changes(compared, plane.shown)
+    # The paper's provider never starts on the second model to serve retries by the first.
+    assert {after for _, after in found} == {Policy.REVERSE}
+    assert Policy.REVERSE not in policies(compared.cascade)
+    saved = compared.cascade.provider_cost - compared.free.provider_cost
+    regions = np.logical_or.reduce(list(found.values()))
+    assert (saved[regions] > 0).all()
+    assert saved[plane.shown & ~regions] == pytest.approx(0, abs=1e-9)
+    assert (regime(plane.games)[regions] == Regime.ONLY_STANDARD_WORTH).all()
+
+
+def test_nothing_changes_where_the_standard_model_is_cheaper_to_solve_with() -> None:
+    plane = net_value_plane(load_game("gpt-4.1-nano-gpt-4.1-cascade").game)
+    assert not changes(compare_routing(plane.games), plane.shown)
+
+
+def test_the_profit_under_a_price_peaks_at_the_price_of_the_provider() -> None:
+    game = load_game("gpt-4.1-o3-cascade").game
+    chosen = priced_equilibrium(game)
+    price = np.sort(np.append(np.linspace(0, 0.1, 1001), chosen.price * (1 - 1e-12)))
+    profit, utility = under_price(game, price)
+    enters = utility >= -1e-9
+    best = profit[enters].argmax()
+    assert price[enters][best] == pytest.approx(float(chosen.price))
+    assert profit[enters][best] == pytest.approx(float(chosen.profit))
+    assert -profit[0] == pytest.approx(float(solve(game, "free").provider_cost))
+
+
+def test_a_rival_takes_the_task_or_disciplines() -> None:
+    game = load_game("gpt-4.1-o3-cascade").game
+    profit, utility, served = under_rival(game, np.array([0.01, 0.7, 1.2]))
+    alone = solve(game, "free")
+    assert (profit[0], utility[0]) == pytest.approx((-float(alone.provider_cost), float(alone.user_utility)))
+    offered = under_floor(Game(0.7 * game.success, game.cost, game.latency, game.value, 0.4), np.array([utility[1]]))
+    assert -offered[0] <= 0.4
+    assert utility[1] > utility[0]
+    assert profit[1] == pytest.approx(-regulate(game, user_utility=float(utility[1])))
+    assert profit[2] == -0.4
+    assert served.tolist() == [False, False, True]
+    assert utility[2] == pytest.approx(float(under_rival(game, np.array([1.0]))[1][0]))
+
+
+def test_no_provider_competes_where_a_lost_task_is_cheaper() -> None:
+    assert np.isnan(under_rival(load_game("gpt-4.1-o3-dev-low-p").game, np.array([0.5, 1.0]))[0]).all()
+
+
+def test_a_floor_costs_what_the_frontier_says() -> None:
+    game = load_game("g5").game
+    floor = np.linspace(float(solve(game, "free").user_utility), 0.45, 7)
+    profit, utility = under_floor(game, floor)
+    assert -profit == pytest.approx([regulate(game, user_utility=one) for one in floor.tolist()])
+    assert (utility >= floor - 1e-12).all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_cost_of_those_that_are_kept_is_that_of_the_lottery_and_least_at_the_optimum(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    n, m = int(random.integers(2, 5)), int(random.integers(1, 5))
+    game = Game(random.uniform(0.1, 0.9, n), random.uniform(0.1, 1, n), random.uniform(0.1, 1, n), 1, 0)
+    users = Population(random.uniform(0.5, 3, m), [1] * m, random.uniform(0, 2, m), random.uniform(0.1, 1, m))
+    tau = game.latency / game.success
+    # The corners of the hull, the types' limits, and a hair beyond, where those of a limit have left.
+    levels = np.r_[tau, users.value, users.value * (1 + 1e-9), np.linspace(tau.min(), tau.max(), 50)]
+    waiting = levels[(levels >= tau.min()) & (levels <= tau.max())]
+    costs, best = kept_cost(game, users, waiting), solve_population(game, users)
+    assert costs.min() == pytest.approx(best.provider_cost, rel=1e-6)
+    assert (costs >= best.provider_cost - 1e-12).all()
+    # Played by each type, its own answer included: no closed form of populations.
+    every = np.eye(n)
+    shares = random.dirichlet(np.ones(n), 50)
+    for first in range(n):
+        played = Commitment.lottery(np.broadcast_to(every[first], shares.shape), shares)
+        waits = (shares @ game.latency) / (shares @ game.success)
+        total = sum(
+            share * provider_cost(one, played, best_response(one, played))
+            for share, value, lost in zip(users.share, users.value, users.churn_penalty, strict=True)
+            for one in [Game(game.success, game.cost, game.latency, value, lost)]
+        )
+        assert (total >= kept_cost(game, users, waits) - 1e-9).all()
+
+
+def test_the_users_of_a_population_wait_as_long_as_their_patience() -> None:
+    config = load_game("gpt-4.1-o3-dev")
+    users = users_of(config)
+    alone = solve_population(config.game, Population(users.value[2], users.waiting_cost[2], users.churn_penalty[2], 1))
+    assert alone.provider_cost == pytest.approx(float(solve(config.game, "free").provider_cost))
+    assert users.waiting_cost.tolist() == [0.25, 0.5, 1, 2, 4]
+
+
+def test_a_game_of_ones_own_is_drawn_where_it_can_be(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text(TABLE)
+    config = read_game(str(tmp_path / "mine.csv"))
+    assert scenario(config) == (
+        "mine: a solved task is worth 1 USD to users and an hour of waiting costs them 64 USD; "
+        "an abandoned task costs the provider 0.1 USD."
+    )
+    assert waiting_unit(config) == (pytest.approx(64 / 60), "minutes")
+    refused = undrawable([], config)
+    assert [name for name in PICTURES if name not in refused] == ["frontier", "discipline", "population"]
+    drawn = list(draw_figures(tmp_path / "drawn", ["frontier"], config))
+    assert [path.name for path in drawn] == ["frontier.png", "frontier.svg"]
+    for name in ("discipline", "population"):
+        PICTURES[name].draw(config)
+    for name in OF_A_GAME:
+        PICTURES[name].draw(load_game("g5"))
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"models": [{"label": "$ one", "success": 0.5, "cost": 0.1, "latency": 1}]},
+        {"models": [{"label": k, "success": 0.5, "cost": 0, "latency": 0} for k in "ab"]},
+        {"value": 1e9},
+        {"value": 1e-9},
+        {"churn_penalty": 0},
+    ],
+)
+def test_odd_games_are_drawn(numbers: dict[str, Any]) -> None:
+    config = GameConfig.model_validate(load_game("g5").model_dump() | numbers)
+    refused = undrawable([], config)
+    for name in set(OF_A_GAME) - set(refused):
+        PICTURES[name].draw(config)
+    assert "frontier" not in refused
+
+
+@pytest.mark.parametrize(
+    ("name", "game", "message"),
+    [
+        ("free_routing", "aider", "free_routing: cannot be drawn for aider, of 51 models: it needs two models"),
+        ("discipline", "aider", "discipline: cannot be drawn for aider, of 51 models: it needs at most 20 models"),
+        ("throttling", "g5", "throttling: cannot be drawn for g5, of 2 models: it shows games of its own"),
+        ("routing", "g5", "'routing' is not a picture; expected one of response, "),
+    ],
+)
+def test_a_picture_that_cannot_be_drawn_is_an_error_and_nothing_is_written(
+    name: str, game: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        list(draw_figures(tmp_path / "new", ["frontier", name], read_game(game)))
+    assert not (tmp_path / "new").exists()
+
+
+def test_columns_and_units_are_for_tables() -> None:
+    with pytest.raises(ConfigError, match="columns, units, decimal: are for tables; 'g5' is a game"):
+        read_game("g5", {"success": "p"})

@@ -1,0 +1,118 @@
+"""All pictures of the theory, by the names of their files: of which game each is, and what it needs of another one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from stackroute.analytic import InvalidGameError
+from stackroute.configs import ConfigError
+from stackroute.configs.loading import with_changes
+from stackroute.training.figures import discipline
+from stackroute.training.figures.frontier import frontier_picture
+from stackroute.training.figures.population import population_picture
+from stackroute.training.figures.routing import free_routing_picture
+from stackroute.training.figures.scenario import read_game
+from stackroute.training.figures.style import save, style
+from stackroute.training.figures.theory import misalignment_picture, policy_picture, response_picture
+from stackroute.training.figures.throttling import throttling_picture
+from stackroute.training.output import output_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+
+    from stackroute.configs import GameConfig
+
+
+def _anything(_: GameConfig) -> str:
+    return ""
+
+
+def _takes_time(config: GameConfig) -> str:
+    return "" if (config.game.latency > 0).all() else "it needs models whose latency is more than 0"
+
+
+def _two_models(config: GameConfig) -> str:
+    try:
+        config.game.check_orders()
+    except InvalidGameError:
+        return "it needs two models, of which the second is better, dearer and slower"
+    return ""
+
+
+def _none(_: GameConfig) -> str:
+    return "it shows games of its own"
+
+
+class Picture(NamedTuple):
+    """A picture: how it is drawn, and what keeps it from being drawn for a game, empty if nothing.
+
+    It shows one game by default, with changes, or where none is named several of its own.
+    """
+
+    draw: Callable[..., Figure]
+    refuses: Callable[[GameConfig], str]
+    game: str = ""
+    changes: tuple[str, ...] = ()
+
+
+PICTURES = {
+    "response": Picture(response_picture, _two_models),
+    "policy_plane": Picture(policy_picture, _two_models),
+    "misalignment": Picture(misalignment_picture, _none),
+    "throttling": Picture(throttling_picture, _none),
+    "frontier": Picture(frontier_picture, _anything, "aider"),
+    "free_routing": Picture(free_routing_picture, _two_models, "gpt-4.1-o3-cascade"),
+    "discipline": Picture(discipline.discipline_picture, discipline.refuses, "gpt-4.1-o3-cascade"),
+    "population": Picture(population_picture, _takes_time, "aider", ("waiting_cost_per_hour=24", "churn_penalty=0.02")),
+}
+"""The pictures by the names of their files."""
+
+
+def undrawable(names: Sequence[str], config: GameConfig | None) -> dict[str, str]:
+    """Which of some pictures, or of all, cannot be drawn for a game, each with the reason in one line.
+
+    Raises:
+        ConfigError: There is no picture of a name.
+    """
+    for name in names:
+        if name not in PICTURES:
+            raise ConfigError(f"{name!r} is not a picture; expected one of {', '.join(PICTURES)}")
+    if config is None:
+        return {}
+    missing = {name: PICTURES[name].refuses(config) for name in names or PICTURES}
+    return {
+        name: f"{name}: cannot be drawn for {config.name}, of {config.game.models} models: {reason}"
+        for name, reason in missing.items()
+        if reason
+    }
+
+
+def draw_figures(folder: Path, names: Sequence[str] = (), config: GameConfig | None = None) -> Iterator[Path]:
+    """Draw pictures of the theory, each as PNG and SVG.
+
+    Args:
+        folder: Where to; it is made.
+        names: Which, of `PICTURES`; empty for all, or all that can be drawn for the game.
+        config: The game that they show in place of their own.
+
+    Yields:
+        Each file when it is complete.
+
+    Raises:
+        ConfigError: There is no picture of a name, or it cannot be drawn for the game.
+        OutputError: The folder cannot be made, or a file not be written.
+    """
+    without = undrawable(names, config)
+    if names and without:
+        raise ConfigError(next(iter(without.values())))
+    output_folder(folder)
+    for name in [name for name in names or PICTURES if name not in without]:
+        draw, _, game, changes = PICTURES[name]
+        shown = config or (with_changes(read_game(game), changes) if game else None)
+        files = [folder / f"{name}{ending}" for ending in (".png", ".svg")]
+        with style():
+            save(draw() if shown is None else draw(shown), *files)
+        yield from files
