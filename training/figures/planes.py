@@ -9,8 +9,8 @@ import numpy as np
 
 from stackroute.analytic import Game
 from stackroute.configs import load_game
-from stackroute.training.figures.scenario import money_unit
-from stackroute.training.figures.style import GREY, LIGHT_TO_DARK, Look, fill, foreign, logarithmic, mark, title
+from stackroute.training.figures.scenario import money_unit, short_name
+from stackroute.training.figures.style import GREY, LIGHT_TO_DARK, Look, fill, logarithmic, mark, title
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,7 @@ def frame_net_values(axes: Axes, plane: Plane) -> None:
 def frame_game(axes: Axes, plane: Plane, config: GameConfig) -> None:
     """As `frame_net_values`, for one game, with its place and with the names of its models."""
     frame_net_values(axes, plane)
-    one, other = (foreign(name, 24) for name in config.labels)
+    one, other = (short_name(config, k) for k in range(2))
     unit = money_unit(config)
     axes.set_xlabel(f"net value of a pass by {one},\n$\\xi_1 = V p_1 - t_1$, {unit}")
     axes.set_ylabel(f"net value of a pass by {other},\n$\\xi_2 = V p_2 - t_2$, {unit}")

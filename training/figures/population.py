@@ -10,13 +10,12 @@ from matplotlib.ticker import NullLocator
 
 from stackroute.analytic import Population, solve_population
 from stackroute.training.figures.frontier import hull_corners
-from stackroute.training.figures.scenario import money_unit, scenario, waiting_unit
+from stackroute.training.figures.scenario import money_unit, retries_in_words, scenario, short_name, waiting_unit
 from stackroute.training.figures.style import (
     BLUE,
     GREY,
     NARROW,
     VERMILION,
-    foreign,
     label,
     logarithmic,
     new_figure,
@@ -130,13 +129,12 @@ def _headline(kept: int, types: int) -> str:
 
 
 def _caption(config: GameConfig, best: PopulationEquilibrium) -> str:
-    names = [foreign(name, 28) for name in config.labels]
-    first = f"Grey: no model is as fast. Least cost: first answer by {names[int(best.commitment.first_model)]}"
+    first = (
+        f"Grey: no model is as fast. Least cost: first answer by {short_name(config, int(best.commitment.first_model))}"
+    )
     if not best.stays.any():
         return f"{first}; after a failure everybody leaves."
-    lottery = best.commitment.transition[0]
-    order = np.argsort(-lottery)[: int((lottery > 0).sum())]
-    shares = ", ".join(f"{100 * lottery[k]:.0f} % {names[k]}" for k in order)
+    shares = retries_in_words(config, best.commitment.transition[0])
     gone = [kind for kind, stays in zip(types_in_words(config), best.stays, strict=True) if not stays]
     leave = f"\nAfter a failure those leave whose waiting costs {' or '.join(gone)}." if gone else ""
     return f"{first};\nretries (the diamond): {shares}.{leave}"

@@ -11,11 +11,10 @@ from matplotlib.colors import Normalize
 
 from stackroute.analytic import compare_routing
 from stackroute.training.figures.planes import frame_game, net_value_plane, shade
-from stackroute.training.figures.scenario import scenario
+from stackroute.training.figures.scenario import scenario, short_name
 from stackroute.training.figures.style import (
     LIGHT_TO_DARK,
     NARROW,
-    foreign,
     label,
     new_figure,
     widest_place,
@@ -72,7 +71,7 @@ def free_routing_picture(config: GameConfig) -> Figure:
         ScalarMappable(scale, LIGHT_TO_DARK), ax=axes, label="free routing saves, % of the provider's cost of a task"
     )
     below = ["White: nothing is saved. Grey: not in the paper's orders, the second model would be the faster."]
-    words = _words(*(foreign(name, 24) for name in config.labels))
+    words = _words(*(short_name(config, k) for k in range(2)))
     for letter, ((before, after), region) in zip(ascii_uppercase, found.items(), strict=False):
         if len(found) > 1:
             row, column, _ = widest_place(region)

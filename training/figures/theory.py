@@ -20,7 +20,7 @@ from stackroute.training.figures.planes import (
     net_value_plane,
     shade,
 )
-from stackroute.training.figures.scenario import scenario
+from stackroute.training.figures.scenario import scenario, short_name
 from stackroute.training.figures.style import (
     BLUE,
     GREEN,
@@ -34,7 +34,6 @@ from stackroute.training.figures.style import (
     Look,
     draw_legend,
     fill,
-    foreign,
     label_region,
     new_figure,
     title,
@@ -77,7 +76,7 @@ def response_picture(config: GameConfig | None = None) -> Figure:
     panels[0, 0].set_yticklabels(["0: stays", "0.5", "1: leaves"])
     probability = "user's probability to abandon after a failed pass"
     figure.supylabel(f"{probability}, $q^* = 1 - r$" if config is None else probability, fontsize=9.5)
-    second = "the reasoning model" if config is None else foreign(config.labels[1], 24)
+    second = "the reasoning model" if config is None else short_name(config, 1)
     figure.supxlabel(f"cascade probability, $s$: how likely a re-prompt moves on to {second}", fontsize=9.5)
     return figure
 
