@@ -239,4 +239,6 @@ def _why_equal(answer: Answer) -> str:
     if given_up:
         return f"an abandoned task and one that {given_up[0]} solves"
     alike = [label for label, one in zip(labels, cost.tolist(), strict=True) if not differ(one, float(cost.min()))]
-    return f"tasks solved by {' and by '.join(alike)}" if len(alike) > 1 else "other commitments"
+    if len(alike) > 1:
+        return f"tasks solved by {' and by '.join(alike)}"
+    return "delays that users put up with" if answer.equilibrium.throttling else "other commitments"

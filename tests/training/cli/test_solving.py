@@ -259,6 +259,7 @@ def changed(name: str, changes: str) -> GameConfig:
             "A tie: an abandoned task and one that standard solves cost you the same",
         ),
         (changed("g7", ""), Question(throttling=True), "A tie: longer delays cost you the same"),
+        (changed("g1", ""), Question(throttling=True), "A tie: delays that users put up with cost you the same"),
     ],
 )
 def test_a_tie_of_the_provider_is_said_with_what_it_may_do_to_users(
