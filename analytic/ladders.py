@@ -165,7 +165,7 @@ class _Group:
                     b_ub=np.zeros(len(j)),
                     A_eq=np.c_[belongs, np.zeros((contexts, delays + 1))],
                     b_eq=np.ones(contexts),
-                    bounds=[*[(0.0, np.inf)] * (len(cost) + delays), (0.0, np.inf if lacking else _CONVERGED)],
+                    bounds=[*[(0.0, np.inf)] * (len(cost) + delays), (0.0, np.inf if lacking else 5.0 * _CONVERGED)],
                     options={"primal_feasibility_tolerance": _FEASIBLE, "dual_feasibility_tolerance": _FEASIBLE},
                 )
                 assert master.fun is not None
