@@ -66,7 +66,8 @@ OPTIONS: dict[str, str] = {
     "benchmark": "--algorithms exact,ppo|--seeds 1|--jobs 2|--unit-seconds 5|--list|--backend ray",
     "plot": "",
     "games": "--json",
-    "figures": "",
+    "figures": "frontier|--game game.yaml|--game m.csv|--set value=5|--columns model=model|--unit success=percent"
+    "|--decimal comma",
     "quickstart": "--seed 1",
 }
 OFTEN = (0.25, 0.25, 0.15, 0.15, 0.06, 0.06, 0.02, 0.02, 0.02, 0.02)

@@ -24,6 +24,7 @@ _POINTS = 600
 _RIVALS = 241
 _LOW, _HIGH = 0.3, 1.5
 _JUMP = 0.06
+_NOTHING = 1e-9
 
 
 def under_price(game: Game, price: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -69,7 +70,7 @@ def discipline_picture(config: GameConfig) -> Figure:
     figure = new_figure(8.4, "What prices, a rival and a regulator do to a provider", NARROW, scenario(config))
     prices, rivals, floors = figure.subplots(3, 1)
     chosen = priced_equilibrium(game)
-    price = np.linspace(0, 1.8 * max(float(chosen.price), float(game.cost.max())), _POINTS)
+    price = np.linspace(0, 1.8 * (max(float(chosen.price), float(game.cost.max())) or float(game.value)), _POINTS)
     profit, utility = under_price(game, price)
     _draw(prices, price, profit, utility)
     _shade(prices, price, utility < 0, profit, utility)
@@ -96,7 +97,7 @@ def discipline_picture(config: GameConfig) -> Figure:
     curve = frontier(game)
     own = float(solve(game, "free").user_utility)
     floor = np.linspace(own, curve.greatest_utility, _POINTS)
-    if floor[-1] > floor[0]:
+    if floor[-1] - floor[0] > _NOTHING * float(game.value):
         _draw(floors, floor, *under_floor(game, floor))
     else:
         _instead(floors, "users get the most possible without it")
