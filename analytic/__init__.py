@@ -5,6 +5,7 @@ from stackroute.analytic.equilibrium import Equilibrium as Equilibrium
 from stackroute.analytic.equilibrium import Route as Route
 from stackroute.analytic.equilibrium import RoutingComparison as RoutingComparison
 from stackroute.analytic.equilibrium import compare_routing as compare_routing
+from stackroute.analytic.equilibrium import default_routing as default_routing
 from stackroute.analytic.equilibrium import solve as solve
 from stackroute.analytic.frontier import Branch as Branch
 from stackroute.analytic.frontier import Frontier as Frontier

@@ -23,6 +23,17 @@ Routing = Literal["cascade", "free"]
 `"free"`, any sequence of models, random or not."""
 
 
+def default_routing(game: Game) -> Routing:
+    """What the provider may commit to where nothing else is said: the paper's cascades of up to two models, else free.
+
+    Examples:
+        >>> from stackroute.analytic import Game
+        >>> default_routing(Game([0.5, 0.8], [0.1, 0.8], [0.6, 0.7], value=1, churn_penalty=5))
+        'cascade'
+    """
+    return "cascade" if game.models <= 2 else "free"
+
+
 class Route(enum.IntEnum):
     """What the provider does with a task at an equilibrium.
 

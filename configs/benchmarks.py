@@ -46,6 +46,7 @@ class Games(Settings):
         name: Of the group; letters, digits, dots, dashes and underscores.
         games: Names or files of games.
         random_games: Random games instead.
+        routing: What the provider may commit to; if not given, up to two models cascades, else any lottery.
         throttling: Whether the provider can delay.
         penalty_ratios: Each game is played with these multiples of the churn penalty P* below which throttling pays,
             in place of its own churn penalty.
@@ -54,6 +55,7 @@ class Games(Settings):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     games: Annotated[list[str], Field(min_length=1)] | None = None
     random_games: RandomGames | None = None
+    routing: Literal["cascade", "free"] | None = None
     throttling: bool
     penalty_ratios: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] | None = None
 

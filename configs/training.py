@@ -31,12 +31,13 @@ class OverviewSettings(Settings):
 
     Attributes:
         provider: How a learner finds what each of them is worth; its name or its settings.
-        cascades: Cascade probabilities tried.
-        contenders: Commitments that cost at most this share more than the best are certified too.
+        places: How many commitments are tried along a line of them, such as the cascades from the first model; with
+            free routing from a start model over all pairs of models, but at least 11 for each pair.
+        contenders: Commitments that the learner finds to cost at most this share more than the best are played.
     """
 
     provider: Annotated[DQNSettings, BeforeValidator(_or_name(TypeAdapter(DQNSettings)))]
-    cascades: Annotated[int, Field(ge=3)]
+    places: Annotated[int, Field(ge=3)]
     contenders: Share
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from stackroute.analytic import solve
+from stackroute.analytic import default_routing, solve
 from stackroute.envs import tasks as engine
-from stackroute.envs.actions import ProviderActions
 from stackroute.training.learn.evaluation import provider_regret
+from stackroute.training.learn.lines import provider_actions
 from stackroute.training.learn.sampling import SampledGame
 from stackroute.training.learn.session import derived_seed
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stackroute.analytic import Commitment, Game
+    from stackroute.analytic.equilibrium import Routing
     from stackroute.analytic.game import FloatArray
 
 _LEAST_COST = 1e-12
@@ -70,17 +71,19 @@ class Problem:
         game: Shape (n,); n = 1 but for algorithms that learn many games at once.
         throttling: Whether the provider can delay.
         seed: Fixes everything; derive the seeds of parts from it by `stackroute.training.learn.session.derived_seed`.
+        routing: What the provider may commit to; None for `stackroute.analytic.default_routing`.
 
     Attributes:
         actions: The provider's actions.
         record: What has been recorded.
     """
 
-    def __init__(self, game: Game, *, throttling: bool, seed: int) -> None:
+    def __init__(self, game: Game, *, throttling: bool, seed: int, routing: Routing | None = None) -> None:
         self.game, self.throttling, self.seed = game, throttling, seed
-        self.actions = ProviderActions(game.models, throttling=throttling)
+        self.routing: Routing = routing or default_routing(game)
+        self.actions = provider_actions(game, self.routing, throttling)
         self.record = Record()
-        self._best_cost = solve(game, throttling=throttling).provider_cost
+        self._best_cost = solve(game, self.routing, throttling).provider_cost
         self._tasks, self._seconds = engine.tasks_played, time.process_time()
 
     @property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from stackroute.training.benchmark.algorithms import STAGE
+from stackroute.training.benchmark.algorithms import REGRET
 from stackroute.training.benchmark.results import as_table, read_plan, read_results, write_files
 from stackroute.training.benchmark.statistics import LEAST_RUNS, by_group, ranking, regrets_of
 from stackroute.training.output import RunError, escaped, markdown, output_folder, write_text
@@ -140,7 +140,7 @@ def _by_algorithm(
 
 def _schemes(table: pd.DataFrame) -> list[str | pd.DataFrame]:
     """A table by game of the algorithms that record what they have reached after each stage."""
-    stages = [column for column in table.columns if column.startswith(STAGE)]
+    stages = [column for column in table.columns if column.startswith(REGRET)]
     learned = table[table[stages].notna().any(axis=1)]
     if learned.empty:
         return []
@@ -163,14 +163,15 @@ def _schemes(table: pd.DataFrame) -> list[str | pd.DataFrame]:
     return [
         by_game.loc[:, (by_game != "").any()],
         "Schemes of training by game: the median over the seeds, and the worst. s - s* is the distance of the learned "
-        "cascade probability from a true cascade of the equilibrium.",
+        "cascade probability from a true cascade of the equilibrium, or that of the share of the later model in a "
+        "lottery of two.",
     ]
 
 
 def _distance(runs: pd.DataFrame) -> str:
     """The range of s - s*, where both have an effect and s* is a true cascade."""
-    inner = runs[runs["cascade_error"].notna() & runs["exact_cascade"].between(_INNER, 1 - _INNER)]
-    distance = inner["learned_cascade"] - inner["exact_cascade"]
+    inner = runs[runs["routing_error"].notna() & runs["exact_share"].between(_INNER, 1 - _INNER)]
+    distance = inner["learned_share"] - inner["exact_share"]
     ends = dict.fromkeys(f"{end:+.4f}" for end in (distance.min(), distance.max()))
     return "" if inner.empty else " to ".join(ends)
 

@@ -45,7 +45,7 @@ TARGETS = (0.05, 0.01)
 _GAME = ("success", "cost", "latency", "value", "churn_penalty")
 _PACKAGES = ("numpy", "torch", "stable-baselines3", "sb3-contrib", "cma")
 _RETRIES = 3
-_MAY_BE_UNKNOWN = ("cascade_error",)
+_MAY_BE_UNKNOWN = ("routing_error",)
 
 
 @functools.cache
@@ -77,7 +77,7 @@ class Unit:
         """A hash of all that the result depends on: game, settings, seed, horizon and versions."""
         task, entrant = self.task, self.entrant
         game = {field: getattr(task.game, field).tolist() for field in _GAME}
-        parts = (game, task.name, task.groups, task.throttling, entrant.name, entrant.settings)
+        parts = (game, task.name, task.groups, task.routing, task.throttling, entrant.name, entrant.settings)
         return checksum([parts, self.seed, self.horizon, versions()])
 
     def is_done(self, folder: Path) -> bool:
@@ -204,7 +204,8 @@ def _begun(unit: Unit, **outcome: Any) -> Result:
 def _measured(unit: Unit) -> dict[str, Any]:
     """The algorithm learns here."""
     task = unit.task
-    problem = Problem(task.game, throttling=task.throttling, seed=derived_seed(unit.seed, task.name))
+    seed = derived_seed(unit.seed, task.name)
+    problem = Problem(task.game, throttling=task.throttling, seed=seed, routing=task.routing)
     solution = unit.entrant.algorithm(problem)
     problem.choose(solution.commitment)
     record = problem.record

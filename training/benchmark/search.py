@@ -30,12 +30,12 @@ _STEP_SIZE = 0.3
 
 def exact(problem: Problem) -> Solution:
     """The exact Stackelberg equilibrium."""
-    found = solve(problem.game, throttling=problem.throttling)
+    found = solve(problem.game, problem.routing, problem.throttling)
     return Solution(found.commitment, found.patience)
 
 
 def best_static(problem: Problem) -> Solution:
-    """The cheaper of the two models alone, never delayed, against the exact best response."""
+    """The cheapest of the models alone, never delayed, against the exact best response."""
     return _cheapest(problem, Commitment.static(np.arange(problem.game.models), models=problem.game.models))
 
 
@@ -47,9 +47,9 @@ def grid_search(problem: Problem) -> Solution:
 def random_choice(problem: Problem) -> Solution:
     """A commitment and a patience drawn at random, once for each seed."""
     generator = np.random.default_rng(derived_seed(problem.seed, "random"))
-    numbers = generator.random((*problem.game.shape, 2 * problem.game.models + 1))
-    commitment = RandomProvider(problem.throttling).commit(problem.game, numbers[..., :-1])
-    return Solution(commitment, numbers[..., -1])
+    numbers = generator.random((*problem.game.shape, max(2 * problem.game.models, problem.actions.width) + 1))
+    provider = RandomProvider(problem.throttling, problem.actions.routing)
+    return Solution(provider.commit(problem.game, numbers[..., :-1]), numbers[..., -1])
 
 
 def _cheapest(problem: Problem, options: Commitment) -> Solution:

@@ -6,12 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stackroute.analytic import Game, Stratum, strata, stratified_games, throttling_gain
+from stackroute.analytic import Game, Stratum, default_routing, strata, stratified_games, throttling_gain
 from stackroute.configs import ConfigError, load_game
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stackroute.analytic.equilibrium import Routing
     from stackroute.configs.benchmarks import Games, Suite
 
 HELD_OUT = "held-out"
@@ -27,6 +28,7 @@ class Task:
         game: Shape (n,); n = 1 but for held-out games.
         label: The name of the game.
         penalty_ratio: Its churn penalty as a multiple of P*; None where it is the game's own.
+        routing: What the provider may commit to.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Task:
     throttling: bool
     label: str = ""
     penalty_ratio: float | None = None
+    routing: Routing = "cascade"
 
 
 def tasks_of(suite: Suite) -> list[Task]:
@@ -56,23 +59,32 @@ def tasks_of(suite: Suite) -> list[Task]:
 
 def _of_group(group: Games) -> Iterator[Task]:
     for label, game in _named_games(group):
-        name = f"{group.name}-{label}"
+        name, routing = f"{group.name}-{label}", group.routing or default_routing(game)
         if group.penalty_ratios is None:
-            yield Task(name, (group.name,), game.reshape(1), group.throttling, label)
+            yield Task(name, (group.name,), game.reshape(1), group.throttling, label, routing=routing)
             continue
-        threshold = float(throttling_gain(game).churn_penalty_high)
+        threshold = _throttling_threshold(game, routing)
         if not threshold > 0:
             raise ConfigError(f"penalty_ratios: throttling never pays in {label}; expected games in which it can")
         for ratio in group.penalty_ratios:
             changed = Game(game.success, game.cost, game.latency, game.value, [ratio * threshold])
-            yield Task(f"{name}-{ratio:g}", (group.name,), changed, group.throttling, label, ratio)
+            yield Task(f"{name}-{ratio:g}", (group.name,), changed, group.throttling, label, ratio, routing)
+
+
+def _throttling_threshold(game: Game, routing: Routing) -> float:
+    """P*, the churn penalty below which throttling pays; NaN where it never does."""
+    if routing == "cascade":
+        return float(throttling_gain(game).churn_penalty_high)
+    # With free routing users who find one model not worth it can be made to leave without delays.
+    return float(game.cost_of_pass.min()) if (game.net_value > 0).all() else float("nan")
 
 
 def _named_games(group: Games) -> Iterator[tuple[str, Game]]:
     for name in group.games or ():
         config = load_game(name)
-        if config.game.models != 2:
-            raise ConfigError(f"games: {name} has {config.game.models} models; expected games of two")
+        models = config.game.models
+        if models > 2 and group.routing == "cascade":
+            raise ConfigError(f"games: {name} has {models} models; expected one or two, for routing: cascade")
         yield config.name, config.game
     if group.random_games is not None:
         asked = group.random_games

@@ -10,7 +10,7 @@ import sys
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -32,6 +32,13 @@ app = typer.Typer(
 
 GAME = typer.Argument(metavar="GAME", help="A packaged name (see 'stackroute games') or the path of a .yaml file.")
 SeedOption = Annotated[int, typer.Option(min=0, help="Fixes everything; the same seed gives the same result.")]
+RoutingOption = Annotated[
+    Literal["cascade", "free"] | None,
+    typer.Option(
+        help="What the provider may commit to: the paper's cascades, or any lottery of models for retries. "
+        "Not given: cascade for one or two models, free for more."
+    ),
+]
 ThrottlingOption = Annotated[bool, typer.Option("--throttling/--no-throttling", help="Allow delays.")]
 ChangesOption = Annotated[
     list[str] | None,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from stackroute.analytic import Commitment
 from stackroute.configs.games import DisplayUnits
 from stackroute.training.learn.evaluation import provider_regret
 
@@ -47,11 +46,19 @@ def table_of(
 def outcome_rows(config: GameConfig, outcome: Outcome) -> list[tuple[str, str]]:
     """A commitment and a patience as rows of (quantity, text), in the game's units."""
     first, last, unit = outcome.first_model, len(config.labels) - 1, DisplayUnits.of(config)
-    cascade = "no effect" if first == last else f"{outcome.cascade:.4f}"
-    delays = ["no effect" if k < first else unit.in_time(amount) for k, amount in enumerate(outcome.delay)]
+    if outcome.lottery is None:
+        cascade = "no effect" if first == last else f"{outcome.cascade:.4f}"
+        routed = [("cascade probability", cascade)] if last else []
+        serves = [model >= first for model in range(last + 1)]
+    else:
+        served = zip(config.labels, outcome.lottery, strict=True)
+        routed = [(f"re-prompts served by {label}", percent(share, 2)) for label, share in served]
+        serves = [model == first or share > 0 for model, share in enumerate(outcome.lottery)]
+    amounts = zip(serves, outcome.delay, strict=True)
+    delays = [unit.in_time(amount) if does else "no effect" for does, amount in amounts]
     return [
         ("first model", config.labels[first]),
-        *([("cascade probability", cascade)] if last else []),
+        *routed,
         *((f"delay of {label}", delay) for label, delay in zip(config.labels, delays, strict=True)),
         ("throttled", "yes" if outcome.throttled else "no"),
         ("user's patience", f"{outcome.patience:.3f}"),
@@ -67,8 +74,7 @@ def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str) -> 
     rows = [(quantity, left, right) for (quantity, left), (_, right) in zip(learned, equilibrium, strict=True)]
     table = table_of(("", "learned", "equilibrium"), rows, title, numbers=True)
     table.add_section()
-    commitment = Commitment.cascade(best.first_model, best.cascade, best.delay)
-    against = float(provider_regret(config.game, commitment, best.provider_cost, pessimistic=True))
+    against = float(provider_regret(config.game, best.commitment, best.provider_cost, pessimistic=True))
     for name, regret, of_equilibrium in (
         ("provider's regret", evaluation.provider_regret, "0"),
         ("the same, user's ties against it", evaluation.provider_regret_pessimistic, percent(against)),

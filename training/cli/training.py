@@ -11,6 +11,7 @@ import typer
 from stackroute.training.cli.console import (
     GAME,
     JsonOption,
+    RoutingOption,
     SeedOption,
     ThrottlingOption,
     app,
@@ -33,6 +34,7 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of 
 @app.command("train")
 def train_command(
     game: Annotated[str | None, GAME] = None,
+    routing: RoutingOption = None,
     throttling: ThrottlingOption = False,
     seed: SeedOption = 0,
     out: Annotated[
@@ -63,6 +65,8 @@ def train_command(
 
     stackroute train g4b --set provider=provider_sac
 
+    stackroute train g5 --routing free
+
     stackroute train --resume runs/mine
     """
     require("train", "plot")
@@ -78,7 +82,7 @@ def train_command(
         folder, spec = resume, read_spec(resume)
     else:
         config = load_game(str(game))
-        spec = RunSpec(config, load_training_settings(settings, changes or []), throttling, seed)
+        spec = RunSpec(config, load_training_settings(settings, changes or []), throttling, seed, routing)
         folder = out if out is not None else Path("runs") / _name(spec, settings, changes or [])
         if (folder / RUN).exists():
             fail(f"{folder}: holds a run already; go on with --resume {folder}, or choose another folder by --out")
@@ -95,9 +99,11 @@ def train_command(
 
 def _name(spec: RunSpec, settings: str, changes: list[str]) -> str:
     """The folder of a run by default: what tells it from other runs."""
+    from stackroute.analytic import default_routing
     from stackroute.training.output import file_name
 
-    parts = [spec.config.name, *(["throttling"] if spec.throttling else [])]
+    unusual = [] if spec.routing == default_routing(spec.config.game) else [str(spec.routing)]
+    parts = [spec.config.name, *unusual, *(["throttling"] if spec.throttling else [])]
     parts += [] if settings == _DEFAULT_SETTINGS else [Path(settings).stem]
     return file_name("-".join([*parts, *changes, f"seed{spec.seed}"]))
 
@@ -137,8 +143,8 @@ def evaluate_command(
     model, throttling = (
         "right" if right else "wrong" for right in (evaluation.start_model_right, evaluation.throttling_right)
     )
-    distance = evaluation.cascade_error
-    error = "" if distance is None else f"; distance from the optimal cascade {distance:.4f}"
+    distance, routed = evaluation.routing_error, "cascade" if spec.routing == "cascade" else "lottery"
+    error = "" if distance is None else f"; distance from the optimal {routed} {distance:.4f}"
     console.print(f"Start model {model}, throttling {throttling}{error}.")
 
 

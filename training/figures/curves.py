@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stackroute.agents.saving import load_user
-from stackroute.analytic import Commitment, best_response, cascade_thresholds
+from stackroute.analytic import best_response, cascade_thresholds, default_routing
 from stackroute.training.figures.style import BLUE, VERMILION, new_figure, save, style
+from stackroute.training.learn.evaluation import Outcome
+from stackroute.training.learn.lines import all_lines, line_through
 from stackroute.training.learn.runs import CURVES, REPORT, USER, read_json, read_spec
 from stackroute.training.output import RunError
 
@@ -59,34 +62,42 @@ def draw_learning_curves(folder: Path, path: Path) -> None:
 
 
 def _draw_response(folder: Path, path: Path) -> None:
-    """Draw the user's learned probability of abandoning over the cascade probability, against the exact q*(s)."""
-    game = read_spec(folder).config.game
-    learned = read_json(folder / REPORT)["learned"]
+    """Draw the user's learned probability of abandoning along the line that was learned, against the exact one."""
+    spec = read_spec(folder)
+    game, labels = spec.config.game, spec.config.labels
+    chosen = Outcome(**read_json(folder / REPORT)["learned"]).commitment
     try:
         user: Any = load_user(folder / USER)
     except FileNotFoundError as error:
         raise RunError(f"{folder / USER}: no such file; expected a finished run") from error
-    cascade = np.linspace(0, 1, _POINTS)
-    delays = {"without delays": np.zeros(2)}
-    if any(learned["delay"]):
-        delays["under the learned delays"] = np.array(learned["delay"])
+    routing = spec.routing or default_routing(game)
+    line, final = line_through(chosen, routing)
+    # Where the second model of a cascade has been learned there is nothing to see; the others are from the first one.
+    seen = all_lines(game.models, routing, chosen.delay)[0] if line.is_point else line
+    delays = {"without delays": np.zeros(game.models)}
+    if chosen.delay.any():
+        delays["under the learned delays"] = chosen.delay
+    share = np.linspace(0, 1, _POINTS)
     with style():
         figure = new_figure(3.6, _headline(folder), width=5.2 * len(delays))
         for axes, (name, delay) in zip(figure.subplots(1, len(delays), squeeze=False)[0], delays.items(), strict=True):
-            commitments = Commitment.cascade(0, cascade, delay)
+            commitments = replace(seen, delay=delay).at(share)
             exact = best_response(game, commitments)
-            axes.plot(cascade, 1 - exact, color="black", linestyle="--", label="exact $q^*(s)$")
+            axes.plot(share, 1 - exact, color="black", linestyle="--", label="exact $q^*(s)$")
             patience = user.patience(game, commitments, np.zeros(_POINTS))
-            axes.plot(cascade, 1 - patience, color=BLUE, alpha=0.9, label="learned")
-            if learned["first_model"] == 0:
-                axes.axvline(learned["cascade"], color=VERMILION, linestyle=":", label="provider's final choice")
+            axes.plot(share, 1 - patience, color=BLUE, alpha=0.9, label="learned")
+            if seen is line:
+                axes.axvline(final, color=VERMILION, linestyle=":", label="provider's final choice")
             axes.set_title(f"{name}\n")
+            one, other = (labels[model] for model in seen.models)
             axes.set(
-                xlabel="cascade probability $s$, from the first model",
+                xlabel="cascade probability $s$, from the first model"
+                if routing == "cascade"
+                else f"share $s$ of re-prompts served by {other}, the others by {one}",
                 ylabel="probability of abandoning $q$",
                 ylim=(-0.03, 1.03),
             )
-            if not delay.any():
+            if routing == "cascade" and game.models == 2 and not delay.any():
                 _mark_thresholds(axes, game)
             axes.legend()
         save(figure, path)

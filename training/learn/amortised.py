@@ -15,6 +15,7 @@ import numpy as np
 
 from stackroute.agents.learned import GAME, LearnedProvider, LearnedUser, View
 from stackroute.analytic import Commitment, Game, random_games, solve
+from stackroute.configs import ConfigError
 from stackroute.envs import PATIENCE_LEVELS, ProviderActions, Variant
 from stackroute.envs.observations import PAPER, unit_of_money
 from stackroute.envs.tasks import Rollouts
@@ -83,6 +84,9 @@ class Problem:
 def train(training: Training, settings: AmortisedSettings) -> TrainedPair:
     """Train both on a distribution of games, and evaluate them on one game and on held-out ones."""
     game, throttling = training.game, training.throttling
+    game.check_models(2)
+    if training.routing != "cascade":
+        raise ConfigError(f"routing: {training.routing!r} is not allowed; expected 'cascade' for joint_amortised")
     problem = Problem(
         training,
         training_games(settings.games, derived_seed(training.seed, "games")),
@@ -90,7 +94,7 @@ def train(training: Training, settings: AmortisedSettings) -> TrainedPair:
     )
     user, user_curve = learn_user(problem, settings.user)
     provider, provider_curve = learn_provider(problem, user, settings.provider)
-    commitment = provider.commit(game, no_random_numbers())
+    commitment = provider.commit(game, no_random_numbers(game))
     return TrainedPair(
         user=user,
         provider=provider,

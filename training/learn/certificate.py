@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.analytic import Commitment
 from stackroute.envs import PATIENCE_LEVELS
 from stackroute.training.learn.sampling import BLOCKS
 
 if TYPE_CHECKING:
+    from stackroute.analytic import Commitment
     from stackroute.analytic.game import FloatArray
     from stackroute.configs.training import CertificateSettings
+    from stackroute.training.learn.lines import Line
     from stackroute.training.learn.sampling import SampledGame
 
 # Those close to 0 and 1 show on which side of it the user's utility has its maximum.
@@ -27,7 +28,7 @@ _LEVELS = np.sort([*PATIENCE_LEVELS, 0.001, 0.01, 0.05, 0.99, 0.999])
 _FIRST_TASKS = 200_000
 _GROWTH = 4
 _LUCK = 1.0
-# Doubled ten times, the step is longer than half of all cascade probabilities.
+# Doubled ten times, the step is longer than half of a line.
 _FIRST_STEP = 5e-4
 _STEPS = 11
 
@@ -81,65 +82,54 @@ def check(
     return Checked(commitment, float(_LEVELS[worst]), float(cost[worst]), sure)
 
 
-def walk(play: SampledGame, start: Commitment, settings: CertificateSettings) -> Checked | None:
+def walk(play: SampledGame, line: Line, centre: float, settings: CertificateSettings) -> Checked | None:
     """Find the cheapest commitment near a given one about which play is sure.
 
-    Only the cascade probability moves: first by ever longer steps to both sides; then, from the cheapest place found,
+    Only the share moves along the line: first by ever longer steps to both sides; then, from the cheapest place found,
     the gap to the next one on the side of the threshold is halved until crossing it would save no more than half
-    the tolerance, if the user answered the same. It does not move for a gain within the tolerance. Where the commitment
-    starts on the second model there is nothing to walk along. None if play is sure of no commitment.
+    the tolerance, if the user answered the same. It does not move for a gain within the tolerance. None if play is sure
+    of no commitment.
     """
-    if start.first_model == 1:
-        only = check(play, start, settings)
+    if line.is_point:
+        only = check(play, line.at(centre), settings)
         return only if only.sure else None
-    centre = _place(start)
     steps = _FIRST_STEP * 2.0 ** np.arange(_STEPS)
     places = np.unique(np.clip(centre + np.concatenate([-steps, [0.0], steps]), 0.0, 1.0))
     found: Checked | None = None
-    worth = math.inf
+    here, worth = centre, math.inf
     for place in sorted(places, key=lambda place: abs(place - centre)):
-        checked = check(play, _moved(start, place), settings, worth=worth)
+        checked = check(play, line.at(place), settings, worth=worth)
         if checked.sure and checked.cost < worth:
-            found, worth = checked, checked.cost * (1 - settings.tolerance)
+            found, here, worth = checked, float(place), checked.cost * (1 - settings.tolerance)
     if found is None:
         return None
-    side = _cheaper_side(play, found)
-    index = int(np.searchsorted(places, _place(found.commitment))) + side
-    if not side or _place(found.commitment) == centre or not 0 <= index < len(places):
+    side = cheaper_side(play, line, here, found.patience)
+    index = int(np.searchsorted(places, here)) + side
+    if not side or here == centre or not 0 <= index < len(places):
         return found
     bad = float(places[index])
-    while _saving(play, found, bad) > settings.tolerance / 2:
-        middle = (bad + _place(found.commitment)) / 2
-        nearer = check(play, _moved(start, middle), settings, worth=found.cost)
+    while saving(play, line, here, bad, found.patience) > settings.tolerance / 2:
+        middle = (bad + here) / 2
+        nearer = check(play, line.at(middle), settings, worth=found.cost)
         if nearer.sure and nearer.cost < found.cost:
-            found = nearer
+            found, here = nearer, middle
         else:
             bad = middle
     return found
 
 
-def _saving(play: SampledGame, found: Checked, place: float) -> float:
-    """The share of its cost that the provider would save at another place if the user answered the same."""
-    moved = Commitment.stack([found.commitment, _moved(found.commitment, place)])
-    here, there = play.cost(moved, np.full(2, found.patience), _FIRST_TASKS).mean(axis=1)
-    return float(1 - there / here)
+def saving(play: SampledGame, line: Line, here: float, there: float, patience: float) -> float:
+    """The share of its cost that the provider would save at another place of a line if the user answered the same."""
+    costs = play.cost(line.at([here, there]), np.full(2, patience), _FIRST_TASKS).mean(axis=1)
+    return float(1 - costs[1] / costs[0])
 
 
-def _cheaper_side(play: SampledGame, found: Checked) -> int:
-    """The side on which the provider would pay less if the user answered the same; 0 where that is neither."""
-    reach = _FIRST_STEP * 2.0**_STEPS * np.array([-1, 1])
-    lower, upper = (_saving(play, found, place) for place in np.clip(_place(found.commitment) + reach, 0.0, 1.0))
+def cheaper_side(play: SampledGame, line: Line, here: float, patience: float) -> int:
+    """The side on which the provider would pay less if the user answered the same, -1 or 1; 0 where that is neither."""
+    lower, upper = (saving(play, line, here, end, patience) for end in (0.0, 1.0))
     if max(lower, upper) <= 0:
         return 0
     return -1 if lower > upper else 1
-
-
-def _place(commitment: Commitment) -> float:
-    return float(commitment.cascade_probability[0])
-
-
-def _moved(start: Commitment, cascade: float) -> Commitment:
-    return Commitment.cascade(start.first_model, cascade, start.delay)
 
 
 def _behind(totals: FloatArray) -> FloatArray:

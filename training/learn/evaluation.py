@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stackroute.analytic import best_response, provider_cost, solve, user_utility
+from stackroute.analytic import Commitment, best_response, default_routing, provider_cost, solve, user_utility
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from stackroute.analytic import Commitment, Equilibrium, Game
+    from stackroute.analytic import Equilibrium, Game
+    from stackroute.analytic.equilibrium import Routing
     from stackroute.analytic.game import BoolArray, FloatArray
 
 
@@ -23,7 +24,9 @@ class Outcome:
 
     Attributes:
         first_model: The model of the first pass, counted from 0.
-        cascade: Probability of moving from the first model to the second on a re-prompt; 0 with one model.
+        cascade: Probability of moving from the first model to the second on a re-prompt, 0 with one model; None with
+            free routing.
+        lottery: Probability that each model serves a re-prompt; None with cascades.
         delay: Delay of each model, utility.
         patience: The user's probability of re-prompting.
         provider_cost: The provider's expected cost of a task, money.
@@ -32,12 +35,22 @@ class Outcome:
     """
 
     first_model: int
-    cascade: float
+    cascade: float | None
+    lottery: list[float] | None
     delay: list[float]
     patience: float
     provider_cost: float
     user_utility: float
     throttled: bool
+
+    @property
+    def commitment(self) -> Commitment:
+        """The commitment, shape ()."""
+        models = len(self.delay)
+        if self.lottery is not None:
+            return Commitment.lottery(np.eye(models)[self.first_model], self.lottery, self.delay)
+        cascade = np.array(self.cascade) if models > 1 else np.zeros(0)
+        return Commitment.cascade(self.first_model, cascade, self.delay, models=models)
 
 
 @dataclass(frozen=True)
@@ -55,8 +68,9 @@ class Evaluation:
         on_path_regret: Relative excess of the cost of the learned commitment, with the learned patience, over the
             equilibrium's.
         start_model_right: Whether the learned commitment starts on the equilibrium's model.
-        cascade_error: Distance of the learned cascade probability from the equilibrium's, which both have an effect;
-            None where one has none.
+        routing_error: Largest distance of a learned probability of being served by a model on the first re-prompt from
+            the equilibrium's, which both have an effect: with cascades the distance of the cascade probabilities; None
+            where one has none.
         throttling_right: Whether the learned commitment throttles exactly if the equilibrium does.
     """
 
@@ -67,7 +81,7 @@ class Evaluation:
     user_regret: float
     on_path_regret: float
     start_model_right: bool
-    cascade_error: float | None
+    routing_error: float | None
     throttling_right: bool
 
 
@@ -124,17 +138,28 @@ def unit_of_utility(game: Game) -> FloatArray:
     return unit
 
 
-def outcomes(game: Game, commitment: Commitment, patience: FloatArray) -> dict[str, npt.NDArray[Any]]:
-    """What commitments and patiences are worth: the numbers of an `Outcome`, shape (...), the delay's (..., n)."""
+def outcomes(
+    game: Game, commitment: Commitment, patience: FloatArray, routing: Routing
+) -> dict[str, npt.NDArray[Any] | None]:
+    """What commitments and patiences are worth: the numbers of an `Outcome`, shape (...), by model (..., n)."""
+    free = routing == "free"
     return {
         "first_model": commitment.first_model,
-        "cascade": commitment.cascade_probability.sum(axis=-1),
+        "cascade": None if free else commitment.cascade_probability.sum(axis=-1),
+        "lottery": next_models(commitment) if free else None,
         "delay": commitment.delay,
         "patience": patience,
         "provider_cost": provider_cost(game, commitment, patience),
         "user_utility": user_utility(game, commitment, patience),
         "throttled": throttled(game, commitment),
     }
+
+
+def next_models(commitment: Commitment) -> FloatArray:
+    """Probability that each model serves the first re-prompt, shape (..., n)."""
+    first = commitment.first_model[..., None, None]
+    moves: FloatArray = np.take_along_axis(commitment.transition, first, axis=-2)[..., 0, :]
+    return moves
 
 
 def measure(game: Game, commitment: Commitment, patience: FloatArray, equilibrium: Equilibrium) -> dict[str, Any]:
@@ -147,13 +172,16 @@ def measure(game: Game, commitment: Commitment, patience: FloatArray, equilibriu
         equilibrium: Of the games.
 
     Returns:
-        The numbers of an `Evaluation`, each of shape (...), "cascade_error" with NaN for None; "learned" and
+        The numbers of an `Evaluation`, each of shape (...), "routing_error" with NaN for None; "learned" and
         "equilibrium" are those of `outcomes`.
     """
-    best = equilibrium.provider_cost
-    learned = outcomes(game, commitment, patience)
-    exact = outcomes(game, equilibrium.commitment, equilibrium.patience)
-    both_move = np.all([(one["first_model"] == 0) & (one["patience"] > 0) for one in (learned, exact)], axis=0)
+    best, routing = equilibrium.provider_cost, equilibrium.routing
+    learned = outcomes(game, commitment, patience, routing)
+    exact = outcomes(game, equilibrium.commitment, equilibrium.patience, routing)
+    # A cascade of two models has an effect where the first one starts.
+    moves = [(made.first_model == 0) | (routing == "free") for made in (commitment, equilibrium.commitment)]
+    both_move = moves[0] & moves[1] & (patience > 0) & (equilibrium.patience > 0)
+    distance = np.abs(next_models(commitment) - next_models(equilibrium.commitment)).max(axis=-1)
     return {
         "learned": learned,
         "equilibrium": exact,
@@ -161,18 +189,20 @@ def measure(game: Game, commitment: Commitment, patience: FloatArray, equilibriu
         "provider_regret_pessimistic": provider_regret(game, commitment, best, pessimistic=True),
         "user_regret": user_regret(game, commitment, patience),
         "on_path_regret": relative_excess(game, commitment, patience, best),
-        "start_model_right": learned["first_model"] == exact["first_model"],
-        "cascade_error": np.where(both_move, np.abs(learned["cascade"] - exact["cascade"]), np.nan),
+        "start_model_right": commitment.first_model == equilibrium.commitment.first_model,
+        "routing_error": np.where(both_move, distance, np.nan),
         "throttling_right": learned["throttled"] == exact["throttled"],
     }
 
 
-def outcome(game: Game, commitment: Commitment, patience: FloatArray) -> Outcome:
+def outcome(game: Game, commitment: Commitment, patience: FloatArray, routing: Routing = "cascade") -> Outcome:
     """What a commitment and a patience are worth in a single game."""
-    return Outcome(**_plain(outcomes(game, commitment, patience)))
+    return Outcome(**_plain(outcomes(game, commitment, patience, routing)))
 
 
-def evaluate(game: Game, commitment: Commitment, patience: FloatArray, *, throttling: bool) -> Evaluation:
+def evaluate(
+    game: Game, commitment: Commitment, patience: FloatArray, *, throttling: bool, routing: Routing | None = None
+) -> Evaluation:
     """Evaluate a learned commitment and the learned patience under it.
 
     Args:
@@ -180,6 +210,7 @@ def evaluate(game: Game, commitment: Commitment, patience: FloatArray, *, thrott
         commitment: The learned commitment, shape ().
         patience: The learned user's patience under it.
         throttling: Whether the provider could delay: decides the equilibrium.
+        routing: What it could commit to: likewise; None for `stackroute.analytic.default_routing`.
 
     Returns:
         What was learned beside the equilibrium, with the regrets of both players.
@@ -189,14 +220,15 @@ def evaluate(game: Game, commitment: Commitment, patience: FloatArray, *, thrott
     """
     if not throttling and np.any(commitment.delay):
         raise ValueError(f"commitment: delays {commitment.delay} are not allowed; expected none without throttling")
-    found = measure(game, commitment, patience, solve(game, throttling=throttling))
-    learned, equilibrium = (Outcome(**_plain(found.pop(side))) for side in ("learned", "equilibrium"))
+    equilibrium = solve(game, routing or default_routing(game), throttling)
+    found = measure(game, commitment, patience, equilibrium)
+    learned, exact = (Outcome(**_plain(found.pop(side))) for side in ("learned", "equilibrium"))
     numbers = _plain(found)
-    if math.isnan(numbers["cascade_error"]):
-        numbers["cascade_error"] = None
-    return Evaluation(learned, equilibrium, **numbers)
+    if math.isnan(numbers["routing_error"]):
+        numbers["routing_error"] = None
+    return Evaluation(learned, exact, **numbers)
 
 
-def _plain(numbers: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:
+def _plain(numbers: dict[str, Any]) -> dict[str, Any]:
     """Those of a single game as Python's own."""
-    return {name: np.asarray(value).tolist() for name, value in numbers.items()}
+    return {name: None if value is None else np.asarray(value).tolist() for name, value in numbers.items()}

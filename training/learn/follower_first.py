@@ -21,7 +21,8 @@ from stackroute.training.learn.certificate import walk
 from stackroute.training.learn.evaluation import user_regret
 from stackroute.training.learn.exploration import ExploringProvider
 from stackroute.training.learn.learning import Learner, learn_alone, no_random_numbers
-from stackroute.training.learn.overview import OVERVIEW_STAGE, find_contenders
+from stackroute.training.learn.lines import line_through
+from stackroute.training.learn.overview import OVERVIEW_STAGE, Contender, find_contenders
 from stackroute.training.learn.result import TrainedPair
 from stackroute.training.learn.sampling import SampledGame
 from stackroute.training.learn.session import derived_seed
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         UserSettings,
     )
     from stackroute.envs.policies import ProviderPolicy, UserPolicy
+    from stackroute.training.learn.certificate import Checked
     from stackroute.training.learn.evaluation import Evaluation
     from stackroute.training.learn.learning import Training
     from stackroute.training.learn.session import Curve
@@ -47,6 +49,8 @@ CERTIFICATE_STAGE = "certificate"
 
 _EVALUATED_COMMITMENTS = 1_000
 _TASKS_OF_USER = 256
+# By how much a cost in the overview may be off.
+_NOISE = 0.01
 
 
 def train(training: Training, settings: FollowerFirstSettings) -> TrainedPair:
@@ -58,14 +62,15 @@ def train(training: Training, settings: FollowerFirstSettings) -> TrainedPair:
     def evaluated(commitment: Commitment) -> Evaluation:
         return training.evaluate(commitment, user.patience(training.game, commitment, np.zeros(())))
 
-    final, certified = network.commit(training.game, no_random_numbers()), None
-    stages, candidates = {PROVIDER_STAGE: evaluated(final)}, [final]
+    final, certified = network.commit(training.game, no_random_numbers(training.game)), None
+    stages = {PROVIDER_STAGE: evaluated(final)}
+    contenders = [Contender(*line_through(final, training.routing), cost=np.nan, bound=0.0)]
     if settings.overview:
-        candidates, curves[OVERVIEW_STAGE] = find_contenders(training, user, final, settings.overview)
-        final = candidates[0]
+        contenders, curves[OVERVIEW_STAGE] = find_contenders(training, user, final, settings.overview)
+        final = contenders[0].commitment
         stages[OVERVIEW_STAGE] = evaluated(final)
     if settings.certificate:
-        found = _certified(training, candidates, settings.certificate)
+        found = _certified(training, contenders, settings.certificate)
         certified = found is not None
         final = final if found is None else found
         stages[CERTIFICATE_STAGE] = evaluated(final)
@@ -86,9 +91,9 @@ def learn_user(training: Training, settings: UserSettings) -> tuple[LearnedUser,
     Returns:
         The learned user, and its mean exact regret over 1,000 random commitments against the steps.
     """
-    game, explorer = training.game, ExploringProvider(training.throttling)
+    game, explorer = training.game, ExploringProvider(training.throttling, training.routing)
     seed = derived_seed(training.seed, USER_STAGE)
-    numbers = np.random.default_rng(0).random((_EVALUATED_COMMITMENTS, 5))
+    numbers = np.random.default_rng(0).random((_EVALUATED_COMMITMENTS, 2 * game.models + 1))
     commitments = explorer.commit(game, numbers)
     play = SampledGame(game, derived_seed(seed, "evaluation"))
     learner = Learner(user_environment(training, explorer, settings), settings, seed=seed)
@@ -120,6 +125,7 @@ def user_environment(
         decision=settings.decision,
         tasks_per_commitment=settings.tasks_per_commitment,
         lookahead=lookahead,
+        routing=training.actions.routing,
         observe={"user": blocks},
         action=settings.action or "box",
         reward_unit="relative" if by_task else "game",
@@ -139,7 +145,7 @@ def learn_provider(training: Training, user: UserPolicy, settings: ProviderSetti
     play = SampledGame(game, derived_seed(seed, "evaluation"))
 
     def measure() -> tuple[float, float]:
-        commitment = LearnedProvider(learner.policy).commit(game, no_random_numbers())
+        commitment = LearnedProvider(learner.policy).commit(game, no_random_numbers(game))
         return training.measure_provider(play, commitment, user.patience(game, commitment, np.zeros(())))
 
     curve = learn_alone(PROVIDER_STAGE, learner, training.session, measure)
@@ -153,27 +159,31 @@ def provider_environment(training: Training, user: UserPolicy, settings: Provide
         training.game,
         user,
         tasks_per_commitment=settings.tasks_per_commitment,
+        routing=training.actions.routing,
         throttling=training.throttling,
         action="grid" if settings.algorithm == "dqn" else "box",
     )
     return LearnerView(VecEnv(env), reward=log_cost, blocks=GAME if training.features else None)
 
 
-def _certified(training: Training, candidates: list[Commitment], settings: CertificateSettings) -> Commitment | None:
-    """The cheapest commitment about which play is sure, by walks from the candidates; None if there is none."""
+def _certified(training: Training, contenders: list[Contender], settings: CertificateSettings) -> Commitment | None:
+    """The cheapest commitment about which play is sure, by walks from the contenders; None if there is none.
+
+    The most promising come first; those that could not lead to a lower cost are left out.
+    """
     play = SampledGame(training.game, derived_seed(training.seed, CERTIFICATE_STAGE))
 
     def compute() -> dict[str, Any]:
-        training.session.progress(CERTIFICATE_STAGE, 0, len(candidates), np.nan)
-        found = []
-        for number, candidate in enumerate(candidates, start=1):
-            found.append(walk(play, candidate, settings))
-            training.session.progress(CERTIFICATE_STAGE, number, len(candidates), np.nan)
-        sure = [one for one in found if one is not None]
-        if not sure:
+        training.session.progress(CERTIFICATE_STAGE, 0, len(contenders), np.nan)
+        best: Checked | None = None
+        for number, one in enumerate(sorted(contenders, key=lambda one: one.bound), start=1):
+            if best is None or one.bound < best.cost * (1 + _NOISE):
+                found = walk(play, one.line, one.share, settings)
+                best = found if best is None or (found is not None and found.cost < best.cost) else best
+            training.session.progress(CERTIFICATE_STAGE, number, len(contenders), np.nan)
+        if best is None:
             return {}
-        best = min(sure, key=lambda one: one.cost).commitment
-        return {name: getattr(best, name).tolist() for name in ("start", "transition", "delay")}
+        return {name: getattr(best.commitment, name).tolist() for name in ("start", "transition", "delay")}
 
     kept = training.session.stage(CERTIFICATE_STAGE, compute)
     return Commitment(**kept) if kept else None

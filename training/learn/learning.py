@@ -14,6 +14,7 @@ from stable_baselines3.common.utils import set_random_seed
 
 from stackroute.analytic import solve
 from stackroute.training.learn.evaluation import evaluate, provider_regret
+from stackroute.training.learn.lines import provider_actions
 from stackroute.training.learn.models import make_exploration, make_model
 from stackroute.training.learn.session import Curve, Session, derived_seed
 
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
     from stackroute.analytic import Commitment, Game
+    from stackroute.analytic.equilibrium import Routing
     from stackroute.analytic.game import FloatArray
     from stackroute.configs.training import LearnerSettings, PlateauSettings
+    from stackroute.envs import ProviderActions
     from stackroute.training.learn.all_actions import AllActionLearner
     from stackroute.training.learn.evaluation import Evaluation
     from stackroute.training.learn.sampling import SampledGame
@@ -40,8 +43,9 @@ class Training:
     """What all parts of a training have in common.
 
     Attributes:
-        game: A single game of two models.
+        game: A single game.
         throttling: Whether the provider can delay.
+        routing: What the provider may commit to.
         seed: Fixes everything.
         features: Whether the players see hand-built features.
         session: Keeps what finished stages gave.
@@ -49,18 +53,24 @@ class Training:
 
     game: Game
     throttling: bool
+    routing: Routing = "cascade"
     seed: int = 0
     features: bool = False
     session: Session = field(default_factory=Session)
 
+    @property
+    def actions(self) -> ProviderActions:
+        """The provider's actions."""
+        return provider_actions(self.game, self.routing, self.throttling)
+
     @cached_property
     def best_cost(self) -> FloatArray:
         """The provider's cost at the equilibrium, shape ()."""
-        return solve(self.game, throttling=self.throttling).provider_cost
+        return solve(self.game, self.routing, self.throttling).provider_cost
 
     def evaluate(self, commitment: Commitment, patience: FloatArray) -> Evaluation:
         """Evaluate what was learned exactly."""
-        return evaluate(self.game, commitment, patience, throttling=self.throttling)
+        return evaluate(self.game, commitment, patience, throttling=self.throttling, routing=self.routing)
 
     def measure_provider(self, play: SampledGame, commitment: Commitment, patience: FloatArray) -> Measured:
         """The exact regret of a commitment, and minus the logarithm of its sampled cost with a patience."""
@@ -209,6 +219,6 @@ def learn_alone(
     return learn_in_rounds(stage, {stage: learner}, session, lambda: {stage: measure()})[stage]
 
 
-def no_random_numbers() -> np.ndarray:
-    """The random numbers given to a deterministic provider of two models, which makes no use of them, shape (5,)."""
-    return np.zeros(5)
+def no_random_numbers(game: Game) -> np.ndarray:
+    """The random numbers given to a deterministic provider, which makes no use of them, shape (2 n + 1,)."""
+    return np.zeros(2 * game.models + 1)

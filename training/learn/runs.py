@@ -12,6 +12,8 @@ from pydantic import Field, TypeAdapter
 
 from stackroute._version import __version__
 from stackroute.agents.saving import load_provider, load_user, save_policy
+from stackroute.analytic import default_routing
+from stackroute.analytic.equilibrium import Routing
 from stackroute.configs import ConfigError, GameConfig
 from stackroute.configs.loading import validated
 from stackroute.configs.training import TrainingSettings
@@ -42,6 +44,7 @@ USER, PROVIDER, NETWORK = "user.npz", "provider.npz", "provider-network.npz"
 STAGES, LOGS = "stages", "tensorboard"
 
 _CHECKSUM = "checksum"
+_OPTIONS = ("routing", "throttling", "seed")
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,17 @@ class RunSpec:
         settings: How to train.
         throttling: Whether the provider can delay.
         seed: Fixes everything.
+        routing: What the provider may commit to; None for `stackroute.analytic.default_routing`, which is then kept.
     """
 
     config: Annotated[GameConfig, Field(alias="game")]
     settings: TrainingSettings
     throttling: bool
     seed: int
+    routing: Routing | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "routing", self.routing or default_routing(self.config.game))
 
 
 _SPEC = TypeAdapter(RunSpec)
@@ -68,6 +76,7 @@ def report(spec: RunSpec, pair: TrainedPair) -> dict[str, Any]:
     """A run as JSON: what was learned beside the equilibrium, and both regrets, after each part."""
     return {
         "game": spec.config.name,
+        "routing": spec.routing,
         "throttling": spec.throttling,
         "seed": spec.seed,
         "scheme": spec.settings.scheme,
@@ -145,7 +154,8 @@ def run_game(
         # What the stages of another run have given is none of this one's.
         key, logged = checksum(content), folder / LOGS if logs else None
         session = Session(folder / STAGES, key=key, log_folder=logged, on_progress=on_progress)
-        pair = train(spec.config.game, spec.settings, throttling=spec.throttling, seed=spec.seed, session=session)
+        options: Any = {name: getattr(spec, name) for name in _OPTIONS}
+        pair = train(spec.config.game, spec.settings, session=session, **options)
         for name, player in ((USER, pair.user), (PROVIDER, pair.provider), (NETWORK, pair.network)):
             with replacing(folder / name) as unfinished:
                 save_policy(player, unfinished)
@@ -165,7 +175,7 @@ def _check_same(content: dict[str, Any], folder: Path) -> None:
     found = read_json(folder / RUN)
     for name, value in content.items():
         if found[name] != value:
-            told = f"{name}: {found[name]}, not {value}" if name in ("version", "throttling", "seed") else name
+            told = f"{name}: {found[name]}, not {value}" if name in ("version", *_OPTIONS) else name
             raise RunError(f"{folder}: holds another run ({told}); train in another folder")
 
 
@@ -215,7 +225,8 @@ def evaluate_run(
         raise RunError(str(error) if error.filename is None else f"{error.filename}: no such file") from None
     if not isinstance(follower, UserPolicy):
         raise RunError(f"user: {type(follower).__name__} is not allowed; expected one with one patience for a task")
-    commitment = leader.commit(game, no_random_numbers())
+    commitment = leader.commit(game, no_random_numbers(game))
     if not spec.throttling and commitment.delay.any():
         raise RunError(f"provider: it delays by {commitment.delay}, but {folder} is a run without throttling")
-    return evaluate(game, commitment, follower.patience(game, commitment, np.zeros(())), throttling=spec.throttling)
+    patience = follower.patience(game, commitment, np.zeros(()))
+    return evaluate(game, commitment, patience, throttling=spec.throttling, routing=spec.routing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from stackroute.analytic import default_routing, solve
 from stackroute.envs.observations import FEATURES
 from stackroute.training.learn import amortised, follower_first, simultaneous
 from stackroute.training.learn.learning import Training, one_thread
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stackroute.analytic import Game
+    from stackroute.analytic.equilibrium import Routing
     from stackroute.configs.training import TrainingSettings
     from stackroute.training.learn.result import TrainedPair
 
@@ -30,7 +32,13 @@ _ONE_AT_A_TIME = threading.RLock()
 
 
 def train(
-    game: Game, settings: TrainingSettings, *, throttling: bool, seed: int = 0, session: Session | None = None
+    game: Game,
+    settings: TrainingSettings,
+    *,
+    throttling: bool,
+    routing: Routing | None = None,
+    seed: int = 0,
+    session: Session | None = None,
 ) -> TrainedPair:
     """Train a user and a provider on one game by the scheme that the settings name; in threads, one after the other.
 
@@ -38,6 +46,8 @@ def train(
         game: A single game; `joint_amortised` learns nothing from it and evaluates the pair on it.
         settings: The scheme, and how both learn.
         throttling: Whether the provider can delay.
+        routing: What the provider may commit to: `"cascade"`, the paper's cascades, for up to two models; or `"free"`,
+            any lottery of models that serve re-prompts. None: cascades for up to two models, else free.
         seed: Fixes everything; the same seed gives the same result on the same versions.
         session: Keeps what finished stages gave; None for a session without files.
 
@@ -45,10 +55,13 @@ def train(
         The trained pair.
 
     Raises:
-        InvalidGameError: The game has another number of models than two.
+        InvalidGameError: The game has too many models for cascades, or, for `joint_amortised`, another number than two.
+        ConfigError: `joint_amortised` is to learn free routing.
         OutputError: A stage's file cannot be written.
     """
-    game.check_models(2)
-    training = Training(game, throttling, seed, settings.features == FEATURES, session or Session())
+    chosen = routing or default_routing(game)
+    # The games that have no equilibrium to be compared with are refused before anything is learned.
+    solve(game, chosen, throttling)
+    training = Training(game, throttling, chosen, seed, settings.features == FEATURES, session or Session())
     with _ONE_AT_A_TIME, one_thread():
         return _SCHEMES[settings.scheme](training, settings)

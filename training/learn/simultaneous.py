@@ -63,7 +63,7 @@ def train(training: Training, settings: SimultaneousSettings) -> TrainedPair:
     exploring_user.player = LearnedUser(user.policy, explores=True)
 
     def outcome() -> tuple[Commitment, FloatArray]:
-        commitment = LearnedProvider(provider.policy).commit(game, no_random_numbers())
+        commitment = LearnedProvider(provider.policy).commit(game, no_random_numbers(game))
         return commitment, LearnedUser(user.policy).patience(game, commitment, np.zeros(()))
 
     def measure() -> dict[str, tuple[float, float]]:

@@ -64,9 +64,11 @@ class LearnerView(VecEnvWrapper):
         blocks: tuple[Block, ...] | None = None,
         listed: FloatArray | None = None,
     ) -> None:
+        # Of game, or of game and commitment, the blocks have 3 n + 1 or 6 n - 1 numbers.
+        models = (sum(venv.observation_space.shape or ()) + 1) // (3 * len(blocks)) if blocks else 0
         super().__init__(
             venv,
-            feature_space(2, blocks) if blocks else None,
+            feature_space(models, blocks) if blocks else None,
             spaces.Discrete(len(listed)) if listed is not None else None,
         )
         self._reward, self._features, self._listed = reward, blocks is not None, listed

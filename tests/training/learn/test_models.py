@@ -172,7 +172,7 @@ def test_wrong_keys_are_one_line_that_names_them(
     [
         (["provider=provider_sacc"], "'provider_sacc' is not a packaged name"),
         (["scheme=simultaneous"], "scheme"),
-        (["overview.cascades=2"], "overview.cascades: 2"),
+        (["overview.places=2"], "overview.places: 2"),
         (["overview.provider=provider_sac"], "overview.provider: provider_sac: algorithm: 'sac' is not allowed"),
         (["user.rounds"], "expected KEY=VALUE"),
     ],
@@ -185,7 +185,7 @@ def test_changes_that_do_not_fit_are_one_line(changes: list[str], message: str) 
 
 
 def test_whole_numbers_can_be_changed() -> None:
-    settings = load_training_settings("follower_first", ["overview.cascades=21", "features=theory", "certificate=null"])
+    settings = load_training_settings("follower_first", ["overview.places=21", "features=theory", "certificate=null"])
     assert settings.scheme == "follower_first"
     assert settings.overview is not None
-    assert (settings.overview.cascades, settings.features, settings.certificate) == (21, "theory", None)
+    assert (settings.overview.places, settings.features, settings.certificate) == (21, "theory", None)
