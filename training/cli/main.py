@@ -36,16 +36,18 @@ def games_command() -> None:
     """List the packaged games: which models are worth a pass to the user, and what each game shows."""
     from rich.text import Text
 
-    from stackroute.analytic import Regime, regime
+    from stackroute.analytic import Game, Regime, regime
     from stackroute.configs import game_names, load_game
     from stackroute.training.cli.display import table_of
     from stackroute.training.market.market import REGIMES
 
+    def worth(game: Game) -> str:
+        if game.models > 2:
+            return f"{(game.net_value > 0).sum()} of {game.models}"
+        return REGIMES[Regime(int(regime(game)))]
+
     configs = [load_game(name) for name in game_names()]
-    rows = [
-        (Text.assemble((config.name, "bold"), "\n", config.description), REGIMES[Regime(int(regime(config.game)))])
-        for config in configs
-    ]
+    rows = [(Text.assemble((config.name, "bold"), "\n", config.description), worth(config.game)) for config in configs]
     table = table_of(("game, and what it shows", "worth a pass"), rows)
     table.show_lines = True
     table.columns[1].no_wrap = True

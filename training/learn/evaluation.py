@@ -26,7 +26,8 @@ class Outcome:
         first_model: The model of the first pass, counted from 0.
         cascade: Probability of moving from the first model to the second on a re-prompt, 0 with one model; None with
             free routing.
-        lottery: Probability that each model serves a re-prompt; None with cascades.
+        lottery: Probability that each model serves the first re-prompt, and with a lottery every other; None with
+            cascades.
         delay: Delay of each model, utility.
         patience: The user's probability of re-prompting.
         provider_cost: The provider's expected cost of a task, money.

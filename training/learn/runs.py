@@ -174,8 +174,8 @@ def _check_same(content: dict[str, Any], folder: Path) -> None:
     read_spec(folder)
     found = read_json(folder / RUN)
     for name, value in content.items():
-        if found[name] != value:
-            told = f"{name}: {found[name]}, not {value}" if name in ("version", *_OPTIONS) else name
+        if found.get(name) != value:
+            told = f"{name}: {found.get(name)}, not {value}" if name in ("version", *_OPTIONS) else name
             raise RunError(f"{folder}: holds another run ({told}); train in another folder")
 
 
@@ -212,7 +212,8 @@ def evaluate_run(
         The players beside the exact equilibrium.
 
     Raises:
-        RunError: The folder holds no finished run, or the provider delays in a run without throttling.
+        RunError: The folder holds no finished run, or the provider delays in a run without throttling, or commits to no
+            cascade in a run with cascades.
         PolicyFileError: A file holds no such player.
         UntrustedFileError: A file can run code, and `trust` is not given.
     """
@@ -228,5 +229,7 @@ def evaluate_run(
     commitment = leader.commit(game, no_random_numbers(game))
     if not spec.throttling and commitment.delay.any():
         raise RunError(f"provider: it delays by {commitment.delay}, but {folder} is a run without throttling")
+    if spec.routing == "cascade" and not commitment.is_cascade:
+        raise RunError(f"provider: it commits to no cascade, but {folder} is a run with routing: cascade")
     patience = follower.patience(game, commitment, np.zeros(()))
     return evaluate(game, commitment, patience, throttling=spec.throttling, routing=spec.routing)

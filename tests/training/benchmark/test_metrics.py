@@ -41,11 +41,11 @@ def test_each_game_is_measured_as_by_itself(throttling: bool) -> None:
         for name in ("provider_regret", "provider_regret_pessimistic", "on_path_regret", "user_regret"):
             assert found[name][k] == pytest.approx(getattr(one, name), abs=1e-12)
         assert found["throttling_right"][k] == one.throttling_right
-        assert found["cascade_error"][k] == pytest.approx(
-            np.nan if one.cascade_error is None else one.cascade_error, nan_ok=True
+        assert found["routing_error"][k] == pytest.approx(
+            np.nan if one.routing_error is None else one.routing_error, nan_ok=True
         )
         for side, outcome in (("learned", one.learned), ("exact", one.equilibrium)):
-            for name in ("first_model", "cascade", "patience", "throttled", "provider_cost", "user_utility"):
+            for name in ("first_model", "patience", "throttled", "provider_cost", "user_utility"):
                 assert found[f"{side}_{name}"][k] == pytest.approx(float(getattr(outcome, name)), abs=1e-12)
         assert found["exploitation"][k] == pytest.approx(one.on_path_regret - one.provider_regret, abs=1e-12)
 

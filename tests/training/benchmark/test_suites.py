@@ -90,8 +90,9 @@ def test_suites_that_are_not_allowed(small_suite: SmallSuite, changes: dict[str,
 
 def test_every_suite_can_be_used() -> None:
     units = {name: units_of(load_suite(name)) for name in suite_names()}
-    assert {name: len(units[name]) for name in ("convergence", "random_cascades", "throttling")} == {
+    assert {name: len(units[name]) for name in ("convergence", "free", "random_cascades", "throttling")} == {
         "convergence": 75,
+        "free": 18 + 3,
         "random_cascades": 40,
         "throttling": 200,
     }
@@ -100,11 +101,12 @@ def test_every_suite_can_be_used() -> None:
     assert set(seeds) >= {"standard", "amortised", "threshold"}
 
 
-def test_games_of_other_than_two_models_are_refused(tasks: Callable[..., list[Task]], tmp_path: Path) -> None:
+def test_games_of_more_than_two_models_have_no_cascades(tasks: Callable[..., list[Task]], tmp_path: Path) -> None:
     content = load_game("g1").model_dump(exclude_none=True)
     path = tmp_path / "mine.yaml"
     path.write_text(json.dumps(content | {"models": [*content["models"], content["models"][1] | {"label": "third"}]}))
-    with pytest.raises(ConfigError, match="has 3 models; expected games of two"):
+    assert tasks(games=[str(path)])[0].routing == "free"
+    with pytest.raises(ConfigError, match="has 3 models; expected one or two, for routing: cascade"):
         tasks(games=[str(path)])
 
 

@@ -12,11 +12,13 @@ from stackroute.analytic import Stratum, cascade_thresholds, provider_cost, stra
 from stackroute.configs.training import CertificateSettings
 from stackroute.training.learn.certificate import Checked, check, walk
 from stackroute.training.learn.evaluation import provider_regret
+from stackroute.training.learn.lines import all_lines, line_through
 from stackroute.training.learn.sampling import BLOCKS, SampledGame
 
 SETTINGS = CertificateSettings(tolerance=0.002, standard_errors=4.0, tasks=2_000_000)
 QUICK = SETTINGS.model_copy(update={"tasks": 200_000})
 CANONICAL = ("g1", "g4", "g4b", "g5", "g5b")
+CASCADES = all_lines(2, "cascade", np.zeros(2))[0]
 SIDES = (-0.1, -0.02, -0.005, 0.005, 0.02, 0.1)
 
 
@@ -89,7 +91,7 @@ def test_more_tasks_make_surer(cascade_game: Game) -> None:
 def test_a_walk_ends_near_the_threshold_and_never_beyond(name: str, side: float) -> None:
     game = load_game(name).game
     threshold = cascade_of(solve(game).commitment)
-    found = walk(SampledGame(game, 5), Commitment.cascade(0, threshold + side, [0.0, 0.0]), QUICK)
+    found = walk(SampledGame(game, 5), CASCADES, threshold + side, QUICK)
     assert found is not None
     assert found.sure
     place = cascade_of(found.commitment)
@@ -101,12 +103,12 @@ def test_a_walk_ends_near_the_threshold_and_never_beyond(name: str, side: float)
 
 def test_where_the_reasoning_model_starts_there_is_nowhere_to_walk(cascade_game: Game) -> None:
     play = SampledGame(cascade_game, 5)
-    found = walk(play, Commitment.static(1, [0.0, 0.0]), QUICK)
+    found = walk(play, *line_through(Commitment.static(1), "cascade"), QUICK)
     assert found is not None
     assert (found.commitment.first_model, found.patience) == (1, 1.0)
     # With a delay of xi2 the user is indifferent, and nothing can make play sure of its answer.
     indifferent = Commitment.static(1, [0.0, float(cascade_game.net_value[1])])
-    assert walk(play, indifferent, QUICK) is None
+    assert walk(play, *line_through(indifferent, "cascade"), QUICK) is None
 
 
 @pytest.mark.convergence
@@ -118,7 +120,7 @@ def test_walks_end_within_the_cliff_from_both_sides(number: int) -> None:
     play = SampledGame(game, 100 + number)
     low, high = float(cascade_thresholds(game).low), float(cascade_thresholds(game).high)
     for start in starts(game, (-0.02, 0.02)):
-        found = walk(play, start, SETTINGS)
+        found = walk(play, CASCADES, cascade_of(start), SETTINGS)
         assert found is not None
         regret = float(provider_regret(game, found.commitment, best, pessimistic=True))
         assert 0 <= regret < 0.1
@@ -131,7 +133,7 @@ def test_walks_end_within_the_cliff_from_both_sides(number: int) -> None:
 def test_a_walk_reaches_a_threshold_far_away(name: str, start: float) -> None:
     game = load_game(name).game
     best = solve(game)
-    found = walk(SampledGame(game, 6), Commitment.cascade(0, start, [0.0, 0.0]), SETTINGS)
+    found = walk(SampledGame(game, 6), CASCADES, start, SETTINGS)
     assert found is not None
     distance = cascade_of(found.commitment) - cascade_of(best.commitment)
     # On the safe side, and as near as 2 million tasks can tell.

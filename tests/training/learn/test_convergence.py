@@ -90,6 +90,25 @@ def test_throttling_appears_below_the_exact_threshold_and_not_above(
     assert evaluation.provider_regret < STATIC_REGRET
 
 
+@pytest.mark.parametrize(
+    ("name", "throttling"),
+    [("g5", False), ("g9", False), ("g10", True)],
+    ids=["reverse cascade", "lottery of three", "throttling"],
+)
+def test_free_routing_converges_and_stays_on_the_safe_side(
+    settings: FollowerFirstSettings, name: str, throttling: bool
+) -> None:
+    # Budgets of the packaged settings: 30 s on one core. One seed; no regret above 1 %, whatever an indifferent user does.
+    pair = train(load_game(name).game, settings, throttling=throttling, routing="free", seed=0)
+    evaluation = pair.evaluation
+    assert evaluation.start_model_right
+    assert evaluation.learned.throttled is evaluation.equilibrium.throttled is throttling
+    assert 0 <= evaluation.provider_regret <= evaluation.provider_regret_pessimistic < 0.01
+    assert evaluation.user_regret < USER_REGRET
+    assert pair.certified
+    assert evaluation.provider_regret <= pair.stages["provider"].provider_regret
+
+
 def test_throttling_is_learned_from_the_users_response(settings: FollowerFirstSettings) -> None:
     game = load_game("gpt-4.1-o3-dev-low-p").game
     with one_thread():

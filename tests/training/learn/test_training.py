@@ -17,10 +17,22 @@ from stackroute.training.learn.runs import RunSpec, run_game
 from stackroute.training.learn.schemes import train
 from stackroute.training.learn.session import Curve
 
-OUTCOME = {"first_model", "cascade", "delay", "patience", "provider_cost", "user_utility", "throttled"}
+OUTCOME = {"first_model", "cascade", "lottery", "delay", "patience", "provider_cost", "user_utility", "throttled"}
 REGRETS = {"provider_regret", "provider_regret_pessimistic", "user_regret", "on_path_regret"}
-RIGHT = {"start_model_right", "cascade_error", "throttling_right"}
-REPORT = {"game", "throttling", "seed", "scheme", "learned", "equilibrium", *REGRETS, *RIGHT, "certified", "stages"}
+RIGHT = {"start_model_right", "routing_error", "throttling_right"}
+REPORT = {
+    "game",
+    "routing",
+    "throttling",
+    "seed",
+    "scheme",
+    "learned",
+    "equilibrium",
+    *REGRETS,
+    *RIGHT,
+    "certified",
+    "stages",
+}
 
 
 @pytest.fixture
