@@ -98,7 +98,7 @@ def test_throttling_appears_below_the_exact_threshold_and_not_above(
 def test_free_routing_converges_and_stays_on_the_safe_side(
     settings: FollowerFirstSettings, name: str, throttling: bool
 ) -> None:
-    # Budgets of the packaged settings: 30 s on one core. One seed; no regret above 1 %, whatever an indifferent user does.
+    # Budgets of the packaged settings, about 30 s on one core; one seed.
     pair = train(load_game(name).game, settings, throttling=throttling, routing="free", seed=0)
     evaluation = pair.evaluation
     assert evaluation.start_model_right

@@ -136,7 +136,7 @@ def test_the_overview_finds_the_best_line_whatever_the_user_has_learned() -> Non
     choice = Commitment.lottery([0, 0, 1], [0.2, 0.3, 0.5])
     with one_thread():
         contenders, _ = find_contenders(training, FixedPatienceUser(1.0), choice, packaged.overview)
-    # The most promising is on the line of the equilibrium, and its bound is about the equilibrium's cost: 100,000 tasks.
+    # The most promising is on the line of the equilibrium, and its bound, of 100,000 tasks, about what that costs.
     first = min(contenders, key=lambda one: one.bound)
     assert (int(first.line.start.argmax()), first.line.models) == (1, (0, 2))
     assert first.bound == pytest.approx(float(best.provider_cost), rel=0.02)
