@@ -107,7 +107,7 @@ def test_games_of_more_than_two_models_have_no_cascades(tasks: Callable[..., lis
     path.write_text(json.dumps(content | {"models": [*content["models"], content["models"][1] | {"label": "third"}]}))
     assert tasks(games=[str(path)])[0].routing == "free"
     with pytest.raises(ConfigError, match="has 3 models; expected one or two, for routing: cascade"):
-        tasks(games=[str(path)])
+        tasks(games=[str(path)], routing="cascade")
 
 
 def test_what_a_scheme_of_training_has_learned_is_recorded_and_drawn(
