@@ -51,7 +51,6 @@ def test_a_line_passes_through_every_lottery_of_two_models(models: int, data: st
     mixed = (1 - share) * np.eye(models)[one] + share * np.eye(models)[other]
     made = Commitment.lottery(np.eye(models)[start], mixed, delay)
     line, place = line_through(made, "free")
-    assert set(line.models) >= set(np.flatnonzero(mixed))
     np.testing.assert_allclose(line.at(place).transition, made.transition, atol=1e-12)
     np.testing.assert_array_equal(line.at(place).start, made.start)
     np.testing.assert_array_equal(line.at(place).delay, delay)
