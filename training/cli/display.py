@@ -52,7 +52,7 @@ def outcome_rows(config: GameConfig, outcome: Outcome) -> list[tuple[str, str]]:
         serves = [model >= first for model in range(last + 1)]
     else:
         served = zip(config.labels, outcome.lottery, strict=True)
-        routed = [(f"re-prompts served by {label}", percent(share, 2)) for label, share in served]
+        routed = [(f"retries by {label}", percent(share, 2)) for label, share in served]
         serves = [model == first or share > 0 for model, share in enumerate(outcome.lottery)]
     amounts = zip(serves, outcome.delay, strict=True)
     delays = [unit.in_time(amount) if does else "no effect" for does, amount in amounts]

@@ -196,11 +196,6 @@ def measure(game: Game, commitment: Commitment, patience: FloatArray, equilibriu
     }
 
 
-def outcome(game: Game, commitment: Commitment, patience: FloatArray, routing: Routing = "cascade") -> Outcome:
-    """What a commitment and a patience are worth in a single game."""
-    return Outcome(**_plain(outcomes(game, commitment, patience, routing)))
-
-
 def evaluate(
     game: Game, commitment: Commitment, patience: FloatArray, *, throttling: bool, routing: Routing | None = None
 ) -> Evaluation:

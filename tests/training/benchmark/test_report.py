@@ -262,7 +262,7 @@ def test_the_commands_errors_and_lists(stackroute: Stackroute) -> None:
     assert "suite quick: Four games" in shown
     assert "algorithm cma_es: CMA-ES" in shown
     for arguments, message in (
-        (["benchmark"], "SUITE: missing; expected a .yaml file or one of amortised, convergence, full, quick,"),
+        (["benchmark"], "SUITE: missing; expected a .yaml file or one of amortised, convergence, free, full,"),
         (["benchmark", "throtling"], "did you mean 'throttling'?"),
         (["benchmark", "absent.yaml"], "absent.yaml: no such file"),
         (["benchmark", "quick", "--algorithms", "exact,exact"], "are not allowed; expected different ones"),
