@@ -12,10 +12,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from stackroute.configs.loading import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
+
+    from stackroute.analytic.game import FloatArray
 
 Quantity = Literal["share", "money", "time", "number"]
 
@@ -75,7 +79,7 @@ PLAIN: dict[Quantity, Unit] = {
     "share": Unit("shares of 1"),
     "money": Unit("money"),
     "time": Unit("seconds"),
-    "number": Unit("tasks"),
+    "number": Unit(""),
 }
 """The units of numbers that carry none."""
 
@@ -153,7 +157,8 @@ def _passes(words: list[str]) -> tuple[int, str]:
 
 def belongs(header: str, column: str, quantity: Quantity) -> bool:
     """Whether a header names a column in its own words, as in "p50 latency (ms)"."""
-    return [word for word in said(header, quantity).words if word not in _FILLERS] == column.split("_")
+    own = column.split("_")
+    return [word for word in said(header, quantity).words if word in own or word not in _FILLERS] == own
 
 
 def is_unit(header: str, column: str, quantity: Quantity) -> bool:
@@ -211,6 +216,22 @@ def _mark(digits: str) -> str:
     if number.count(last) == 1:
         return last
     return other if _IN_GROUPS[last].fullmatch(number) else ""
+
+
+def plain_numbers(texts: Sequence[str]) -> tuple[FloatArray, list[str]] | None:
+    """The numbers of a column of digits, points and signs alone, with decimal points, NaN where a cell is empty.
+
+    With them come those texts that show as much of its decimal mark and its unit as all. None of any other column.
+    """
+    if not set("".join(texts)) <= set("0123456789.+-"):
+        return None
+    try:
+        numbers = np.array([text or "nan" for text in texts], dtype=np.str_).astype(np.float64)
+    except ValueError:
+        return None
+    kinds = ((text for text in texts if "." in text and bool(_OPEN.fullmatch(text)) == is_open) for is_open in (0, 1))
+    largest = texts[int(np.nanargmax(numbers))] if np.isfinite(numbers).any() else ""
+    return numbers, list(filter(None, [*(next(kind, "") for kind in kinds), largest]))
 
 
 def plain_digits(cell: Cell, mark: str) -> str | None:

@@ -11,3 +11,4 @@ from .analytic import misalignment as misalignment
 from .analytic import solve as solve
 from .analytic import throttling_gain as throttling_gain
 from .configs import load_game as load_game
+from .configs import read_outcomes as read_outcomes

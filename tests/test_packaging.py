@@ -59,9 +59,8 @@ def test_the_wheel_holds_every_source_and_game_and_can_be_published(tmp_path: Pa
     subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *made], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     held = set(zipfile.ZipFile(wheel).namelist())
-    sources = [
-        path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml", ".csv")
-    ]
+    kinds = (".py", ".yaml", ".csv", ".gz", ".md")
+    sources = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in kinds]
     expected = {f"stackroute/{path.relative_to(ROOT)}" for path in sources}
     expected |= {f"stackroute/{path.name}" for path in (ROOT / "stackroute").iterdir() if path.is_file()}
     assert {name for name in held if ".dist-info/" not in name} == expected

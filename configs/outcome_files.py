@@ -1,0 +1,220 @@
+"""Reading measured outcomes by task from CSV files."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stackroute.configs.columns import Columns, Layout, Rejected, read_columns
+from stackroute.configs.loading import ConfigError, read_bytes
+from stackroute.configs.outcomes import Outcomes
+from stackroute.configs.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from stackroute.analytic.game import IntArray
+
+_LAYOUT = Layout(
+    required={"task": None, "model": None, "attempts": "number", "successes": "number"},
+    optional={"cost": "money", "seconds": "time"},
+    main={},
+)
+OUTCOME_COLUMNS = tuple(_LAYOUT.columns)
+"""The columns of outcomes; cost and seconds may be missing, and their cells empty."""
+
+_FEATURES = Layout(required={"task": None}, optional={}, main={})
+_PACKAGED = Path(__file__).parent / "outcomes"
+_SOURCES = {
+    "bfcl": "HuanzhiMao/BFCL-Result at commit b4adfc9be5e0 (run of 2024-08-11); questions of ShishirPatil/gorilla at "
+    "de8307b415d5 (Apache-2.0); list prices of simonw/llm-prices at 723ef0bd",
+    "metr": "METR/eval-analysis-public at commit 9c1d4e54e31e, data/external/all_runs.jsonl",
+    "evalperf": "evalplus/evalplus.github.io at commit 87418456d3a8, results/evalperf (Apache-2.0)",
+}
+_LARGEST_FILE = 500_000_000
+_MOST_CELLS = 20_000_000
+_MOST_ATTEMPTS = 1e9
+
+
+def outcome_names() -> list[str]:
+    """The names of the packaged outcomes."""
+    return list(_SOURCES)
+
+
+def read_outcomes(
+    path: str | Path,
+    columns: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    decimal: str | None = None,
+) -> Outcomes:
+    """Read measured outcomes by task.
+
+    Args:
+        path: A packaged name ("bfcl", "metr", "evalperf"), a folder with `outcomes.csv` and perhaps `features.csv`, or
+            a file of outcomes; each perhaps compressed by gzip. As CSV with commas, semicolons or tabs.
+        columns: What the file calls the columns of `OUTCOME_COLUMNS`, where it uses other names.
+        units: The units of columns, as in `{"cost": "usd/1k", "seconds": "ms"}`, where neither their headers nor the
+            signs in their cells say them.
+        decimal: "point" or "comma", where the numbers do not show it.
+
+    Returns:
+        The outcomes, with the rows that cannot be used and the reasons.
+
+    Raises:
+        ConfigError: There is no such file, it is no CSV with the required columns, a column can be read in two ways,
+            or no row can be used.
+
+    Examples:
+        >>> outcomes = read_outcomes("metr")
+        >>> len(outcomes.tasks), len(outcomes.models), int(outcomes.attempts.sum())
+        (83, 10, 6848)
+    """
+    label = str(path)
+    place = _PACKAGED / label if label in _SOURCES else Path(path)
+    file, features = place, None
+    if place.is_dir():
+        file, features = _in_folder(place, "outcomes") or place / "outcomes.csv", _in_folder(place, "features")
+    otherwise = f"; expected a folder, a CSV file, or one of {', '.join(_SOURCES)}"
+    table = read_columns(_content(file, label, otherwise), label, _LAYOUT, columns, units, decimal)
+    reasons = _problems(table)
+    usable = np.ones(len(table.lines), dtype=np.bool_)
+    usable[list(reasons)] = False
+    rows = np.flatnonzero(usable)
+    (task, tasks), (model, models) = (_numbered(table.written[name], rows) for name in ("task", "model"))
+    _, first = np.unique(task * max(len(models), 1) + model, return_index=True)
+    for row in np.delete(rows, first):
+        reasons[int(row)] = "task and model: stand in the file twice; the first row is used"
+    rejected = [
+        Rejected(table.lines[row], _named(table.written["task"][row], table.written["model"][row]), one_line(reason))
+        for row, reason in sorted(reasons.items())
+    ]
+    if not len(rows):
+        example = f"; the first: {rejected[0]}" if rejected else ""
+        raise ConfigError(f"{label}: no row can be used{example}")
+    shape = len(tasks), len(models)
+    if shape[0] * shape[1] > _MOST_CELLS:
+        raise ConfigError(
+            f"{label}: {shape[0]} tasks of {shape[1]} models are not allowed; expected {_MOST_CELLS} pairs"
+        )
+    arrays = {}
+    for column, missing in {"attempts": 0.0, "successes": 0.0, "cost": np.nan, "seconds": np.nan}.items():
+        arrays[column] = np.full(shape, missing)
+        if column in table.numbers:
+            arrays[column][task[first], model[first]] = table.numbers[column][rows[first]]
+    known = None
+    if features is not None:
+        known, more = _read_features(_content(features, label), f"{label}, features", tasks)
+        rejected += more
+    return Outcomes(
+        place.stem,
+        _SOURCES.get(label, label),
+        tasks,
+        models,
+        arrays["attempts"].astype(np.int64),
+        arrays["successes"].astype(np.int64),
+        arrays["cost"],
+        arrays["seconds"],
+        known,
+        tuple(rejected),
+        table.money,
+        one_line(table.understood),
+    )
+
+
+def _in_folder(folder: Path, name: str) -> Path | None:
+    """The file of a name in a folder, as it is or compressed."""
+    return next((path for end in (".csv", ".csv.gz") if (path := folder / f"{name}{end}").is_file()), None)
+
+
+def _content(path: Path, label: str, otherwise: str = "") -> bytes:
+    """The content of a file that may be compressed."""
+    content = read_bytes(path, label, otherwise)
+    if content.startswith(b"\x1f\x8b"):
+        try:
+            with gzip.open(io.BytesIO(content)) as file:
+                content = file.read(_LARGEST_FILE + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ConfigError(f"{label}: not a file compressed by gzip: {error}") from None
+    if len(content) > _LARGEST_FILE:
+        raise ConfigError(f"{label}: more than {_LARGEST_FILE // 1_000_000} MB are not allowed")
+    return content
+
+
+def _named(*names: str) -> str:
+    return one_line(", ".join(name or "(no name)" for name in names))
+
+
+def _numbered(names: Sequence[str], rows: IntArray) -> tuple[IntArray, tuple[str, ...]]:
+    """The number of the name in each of some rows, and the names, fit to show."""
+    # It takes longer to import than many programs need.
+    import pandas as pd
+
+    numbers, found = pd.factorize(np.array(names, dtype=object)[rows])
+    same, shown = pd.factorize(np.array([one_line(name) for name in found], dtype=object))
+    return same[numbers], tuple(shown)
+
+
+def _problems(table: Columns) -> dict[int, str]:
+    """Why rows cannot be used, by their number."""
+    reasons = dict(table.too_long)
+    numbers = {column: table.numbers.get(column, np.zeros(len(table.lines))) for column in OUTCOME_COLUMNS[2:]}
+    tried, solved = numbers["attempts"], numbers["successes"]
+    whole = "a whole number from"
+    checks = [
+        ("task", np.array(table.written["task"], dtype=np.str_) != "", "a name"),
+        ("model", np.array(table.written["model"], dtype=np.str_) != "", "a name"),
+        ("attempts", (tried >= 1) & (tried <= _MOST_ATTEMPTS) & (tried == np.floor(tried)), f"{whole} 1 to 1e9"),
+        (
+            "successes",
+            (solved >= 0) & (solved <= tried) & (solved == np.floor(solved)),
+            f"{whole} 0 to the {{:.0f}} attempts",
+        ),
+    ]
+    for column in ("cost", "seconds"):
+        if column in table.numbers:
+            unknown = np.array(table.written[column], dtype=np.str_) == ""
+            valid = unknown | ((numbers[column] >= 0) & np.isfinite(numbers[column]))
+            checks.append((column, valid, "a number of at least 0, or nothing"))
+    for column, valid, allowed in checks:
+        for row in np.flatnonzero(~valid):
+            written = table.written[column][row]
+            problem = f"{written} is not allowed" if written else "is empty"
+            reasons.setdefault(int(row), f"{column}: {problem}; expected {allowed.format(tried[row])}")
+    return reasons
+
+
+def _read_features(content: bytes, label: str, tasks: Sequence[str]) -> tuple[pd.DataFrame, list[Rejected]]:
+    """What is known of each task, numbers where a column holds nothing else, and the rows that cannot be used."""
+    import pandas as pd
+
+    table = read_columns(content, label, _FEATURES)
+    if len(set(table.header)) != len(table.header):
+        raise ConfigError(
+            f"{label}: columns {', '.join(table.header)} are not allowed; expected a name of its own for each"
+        )
+    rejected: list[Rejected] = []
+    of_task: dict[str, int] = {}
+    wanted = set(tasks)
+    for row, task in enumerate(map(one_line, table.written["task"])):
+        reason = table.too_long.get(row, "" if task in wanted else "task: is not in the outcomes")
+        reason = reason or ("task: stands in the features twice; the first row is used" if task in of_task else "")
+        if reason:
+            rejected.append(Rejected(table.lines[row], f"features, {_named(task)}", reason))
+        else:
+            of_task[task] = row
+    rows = [of_task.get(task) for task in tasks]
+    features = {}
+    for name, cells in zip(table.header, table.cells, strict=True):
+        if name != table.names.get("task", "task"):
+            texts = pd.Series(["" if row is None else cells[row] for row in rows], tasks, dtype=object)
+            numbers = pd.to_numeric(texts, errors="coerce").astype(float)
+            is_text = (texts != "") & ~np.isfinite(numbers)
+            features[one_line(name)] = texts.replace("", "unknown") if is_text.any() else numbers
+    return pd.DataFrame(features), rejected

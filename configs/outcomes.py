@@ -1,0 +1,258 @@
+"""Measured outcomes by task, and the games of hidden difficulty that they make."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import betaincinv
+
+from stackroute.analytic.game import Game
+from stackroute.analytic.traffic import Traffic
+from stackroute.configs.difficulty import BetaFit, fit_beta
+from stackroute.configs.loading import ConfigError
+from stackroute.configs.text import some_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from stackroute.analytic.game import BoolArray, FloatArray, IntArray
+    from stackroute.configs.columns import Rejected
+
+_CERTAIN = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """How often models solved each of many tasks.
+
+    Attributes:
+        name: A name.
+        source: Where the numbers come from.
+        tasks: The names of the tasks.
+        models: The names of the models.
+        attempts: How often each model attempted each task, 0 where it did not, shape (T, n).
+        successes: How often it solved it, shape (T, n).
+        cost: What an attempt cost on average, money, NaN where it is not known, shape (T, n).
+        seconds: How long an attempt took on average, NaN where it is not known, shape (T, n).
+        features: What is known of the tasks beforehand, a row for each, numbers or texts in a column; None: nothing.
+        rejected: The rows that cannot be used.
+        money: The currency of the costs; None where the file does not say.
+        understood: How the numbers were read, in a line.
+    """
+
+    name: str
+    source: str
+    tasks: tuple[str, ...]
+    models: tuple[str, ...]
+    attempts: IntArray
+    successes: IntArray
+    cost: FloatArray
+    seconds: FloatArray
+    features: pd.DataFrame | None
+    rejected: tuple[Rejected, ...]
+    money: str | None
+    understood: str
+
+    def fit(self, models: Sequence[str] | None = None, correlation: float = 0.5) -> dict[str, BetaFit]:
+        """The success of models over tasks as Beta distributions, by maximum likelihood (beyond the paper).
+
+        Args:
+            models: Their names; None: all.
+            correlation: The intra-class correlation of attempts at a task that is assumed, in (0, 1), where the data
+                do not show it, as with one attempt a task: `BetaFit.assumed` and `BetaFit.note` say so.
+
+        Returns:
+            The distributions by the names of the models.
+
+        Raises:
+            ConfigError: A name is not there, or the correlation is not allowed.
+
+        Examples:
+            >>> from stackroute import read_outcomes
+            >>> fit = read_outcomes("metr").fit(["GPT-4o"])["GPT-4o"]
+            >>> f"Beta({fit.a:.2f}, {fit.b:.2f}): a retry succeeds {fit.retry_ratio:.2f} times as often"
+            'Beta(0.14, 0.30): a retry succeeds 0.31 times as often'
+        """
+        if not 0.0 < correlation < 1.0:
+            raise ConfigError(f"correlation: {correlation} is not allowed; expected 0 < correlation < 1")
+        fits = {}
+        for model in self._places(self.models if models is None else models):
+            seen = self.attempts[:, model] > 0
+            name = self.models[model]
+            fits[name] = fit_beta(name, self.attempts[seen, model], self.successes[seen, model], correlation)
+        return fits
+
+    def escalation(self, first: str, then: str) -> float:
+        """How often `then` succeeds after `first` has failed once, as a share of how often it does anyway.
+
+        Over the tasks that both attempted; NaN where there are none, `first` never fails or `then` never succeeds.
+
+        Examples:
+            >>> from stackroute import read_outcomes
+            >>> round(read_outcomes("metr").escalation("GPT-4o", "o1"), 2)
+            0.64
+        """
+        pair = self._places([first, then])
+        both = (self.attempts[:, pair] > 0).all(axis=1)
+        success = self.successes[both][:, pair] / self.attempts[both][:, pair]
+        failed = 1.0 - success[:, 0]
+        anyway = failed.sum() * success[:, 1].mean() if both.any() else 0.0
+        return float(failed @ success[:, 1] / anyway) if anyway > 0.0 else float("nan")
+
+    def traffic(
+        self,
+        models: Sequence[str],
+        value: float,
+        churn_penalty: float,
+        draws: int = 3,
+        seed: int = 0,
+        context: str | npt.ArrayLike | None = None,
+        group: str | npt.ArrayLike | None = None,
+        cost: Mapping[str, float] | None = None,
+        latency: Mapping[str, float] | None = None,
+        seconds_price: float | None = None,
+        correlation: float = 0.5,
+    ) -> Traffic:
+        """Games of hidden difficulty: several for each task, with successes drawn from what its outcomes say.
+
+        On each task a model's success has the posterior Beta(a + successes, b + failures), with a and b from `fit`;
+        a model that did not attempt it has the prior. `draws` games a task take theirs from equally likely parts of
+        it, so that over all tasks they are distributed as it is, and not only in the mean. A task that none of the
+        models attempted is left out.
+
+        Args:
+            models: The names of the models, in the order of the games.
+            value: What a solved task is worth to the user, money.
+            churn_penalty: What an abandoned task costs the provider, money.
+            draws: Games a task, of the same weight.
+            seed: Of the random numbers.
+            context: What the provider sees of each task: a column of the features, "task" for the task itself, or
+                labels of shape (T,); None: nothing. With features the traffic has the means of their numeric columns
+                over the tasks of each context.
+            group: What the user sees too, in the same way.
+            cost: What an attempt costs, money, by model; a model that is not in it has the measured cost of each task,
+                or the mean of its tasks where one is missing.
+            latency: What waiting for an attempt costs the user, in the unit of `value`, by model; a model that is not
+                in it has the measured seconds of each task, or their mean, times `seconds_price`.
+            seconds_price: What a second of waiting costs the user, in the unit of `value`.
+            correlation: As of `fit`.
+
+        Returns:
+            The traffic, of shape (tasks x draws,), with the games of a task one after the other.
+
+        Raises:
+            ConfigError: A name is not there, cost or latency is neither measured nor given, or an argument is not
+                allowed.
+            InvalidGameError: A number is not one that a game may have.
+
+        Examples:
+            >>> from stackroute import read_outcomes
+            >>> from stackroute.analytic import solve_traffic
+            >>> cost, latency = {"GPT-4o": 1, "o1": 6}, {"GPT-4o": 1, "o1": 3}
+            >>> pair = {"value": 20, "churn_penalty": 10, "cost": cost, "latency": latency}
+            >>> traffic = read_outcomes("metr").traffic(["GPT-4o", "o1"], **pair)
+            >>> len(traffic), solve_traffic(traffic).stop
+            (249, array([3]))
+        """
+        if draws < 1:
+            raise ConfigError(f"draws: {draws} is not allowed; expected a whole number of at least 1")
+        places = self._places(models)
+        used: BoolArray = np.any(self.attempts[:, places] > 0, axis=1)
+        spent = self._economics("cost", self.cost, places, cost or {}, "cost={{{}: money an attempt}}")
+        priced = self.seconds * (np.nan if seconds_price is None else seconds_price)
+        wanted = "seconds_price=what a second costs the user, or latency={{{}: cost of waiting}}"
+        if not np.isfinite(self.seconds[:, places]).any(axis=0).all():
+            wanted = "latency={{{}: cost of waiting for an attempt}}"
+        waited = self._economics("latency", priced, places, latency or {}, wanted)
+        fits = self.fit(models, correlation)
+        prior = np.array([[fit.a, fit.b] for fit in fits.values()])
+        solved = self.successes[used][:, places]
+        a, b = prior[:, 0] + solved, prior[:, 1] + self.attempts[used][:, places] - solved
+        random = np.random.default_rng(seed)
+        parts = random.permuted(np.broadcast_to(np.arange(draws), (*a.shape, draws)), axis=-1)
+        success = betaincinv(a[..., None], b[..., None], (parts + random.random(parts.shape)) / draws)
+        types = np.repeat(np.flatnonzero(used), draws)
+        games = Game(
+            np.clip(success, _CERTAIN, 1.0 - _CERTAIN).swapaxes(1, 2).reshape(-1, len(places)),
+            spent[types],
+            waited[types],
+            value,
+            churn_penalty,
+        )
+        seen, known = self._labels("context", context), self._labels("group", group)
+        return Traffic(
+            games,
+            context=None if seen is None else seen[types],
+            group=None if known is None else known[types],
+            features=None if seen is None else self._features(seen[used], used),
+        )
+
+    def _places(self, models: Sequence[str]) -> list[int]:
+        """Where models stand."""
+        numbers = {model: place for place, model in enumerate(self.models)}
+        if isinstance(models, str) or len(set(models)) != len(models) or not models:
+            raise ConfigError(f"models: {models!r} is not allowed; expected different names, at least one")
+        for model in models:
+            if model not in numbers:
+                near = difflib.get_close_matches(str(model), self.models, n=1)
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                raise ConfigError(
+                    f"models: {model!r} is not in {self.name}; {hint}expected some of {some_of(self.models)}"
+                )
+        return [numbers[model] for model in models]
+
+    def _economics(
+        self, name: str, measured: FloatArray, places: list[int], given: Mapping[str, float], wanted: str
+    ) -> FloatArray:
+        """Cost or latency by task and model, as given, as measured, or the mean of what is measured."""
+        unknown = set(given) - set(self.models)
+        if unknown:
+            self._places(sorted(unknown))
+        amounts = measured[:, places]
+        known = np.isfinite(amounts)
+        missing = []
+        for column, place in enumerate(places):
+            model = self.models[place]
+            if model in given:
+                amounts[:, column] = given[model]
+            elif known[:, column].any():
+                amounts[~known[:, column], column] = amounts[known[:, column], column].mean()
+            else:
+                missing.append(model)
+        if missing:
+            say = wanted.format(", ".join(map(repr, missing)))
+            raise ConfigError(f"{name}: {self.name} has none of {', '.join(missing)}; give {say}")
+        return amounts
+
+    def _labels(self, name: str, labels: str | npt.ArrayLike | None) -> npt.NDArray[Any] | None:
+        """The label of each task."""
+        if labels is None:
+            return None
+        if isinstance(labels, str):
+            if labels == "task":
+                return np.array(self.tasks)
+            columns = [] if self.features is None else list(self.features)
+            if labels not in columns:
+                expected = ", ".join(["task", *columns])
+                raise ConfigError(f"{name}: {labels!r} is not a feature of {self.name}; expected one of {expected}")
+            assert self.features is not None
+            labels = self.features[labels].to_numpy()
+        given = np.asarray(labels)
+        if given.shape != (len(self.tasks),):
+            raise ConfigError(f"{name}: shape {given.shape} is not allowed; expected a label for each task")
+        return given.astype(str) if given.dtype.kind == "O" else given
+
+    def _features(self, labels: npt.NDArray[Any], used: BoolArray) -> FloatArray | None:
+        """The mean of each numeric feature over the tasks of each label in order, else over all."""
+        if self.features is None:
+            return None
+        numeric = self.features.loc[used].select_dtypes("number").dropna(axis="columns", how="all")
+        means = numeric.groupby(np.unique(labels, return_inverse=True)[1]).mean().fillna(numeric.mean())
+        found: FloatArray = means.to_numpy(dtype=np.float64)
+        return found if found.size else None
