@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from stackroute.configs.columns import Rejected
 
 _CERTAIN = 1e-9
+_QUANTILES = 8
+"""How many quantiles of success stand for its distribution where the dependence of models is weighed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,8 +126,10 @@ class Outcomes:
 
         On each task a model's success has the posterior Beta(a + successes, b + failures), with a and b from `fit`;
         a model that did not attempt it has the prior. `draws` games a task take theirs from equally likely parts of
-        it, so that over all tasks they are distributed as it is, and not only in the mean. A task that none of the
-        models attempted is left out.
+        it, so that over all tasks they are distributed as it is, and not only in the mean. On a share of the tasks all
+        models draw the same quantiles, on the others each its own: the share with which their successes vary together
+        over tasks as they do in the data, as far as these distributions can. A task that none of the models attempted
+        is left out.
 
         Args:
             models: The names of the models, in the order of the games.
@@ -172,11 +177,7 @@ class Outcomes:
         waited = self._economics("latency", priced, places, latency or {}, wanted)
         fits = self.fit(models, correlation)
         prior = np.array([[fit.a, fit.b] for fit in fits.values()])
-        solved = self.successes[used][:, places]
-        a, b = prior[:, 0] + solved, prior[:, 1] + self.attempts[used][:, places] - solved
-        random = np.random.default_rng(seed)
-        parts = random.permuted(np.broadcast_to(np.arange(draws), (*a.shape, draws)), axis=-1)
-        success = betaincinv(a[..., None], b[..., None], (parts + random.random(parts.shape)) / draws)
+        success = _drawn(prior, self.attempts[used][:, places], self.successes[used][:, places], draws, seed)
         types = np.repeat(np.flatnonzero(used), draws)
         games = Game(
             np.clip(success, _CERTAIN, 1.0 - _CERTAIN).swapaxes(1, 2).reshape(-1, len(places)),
@@ -256,3 +257,30 @@ class Outcomes:
         means = numeric.groupby(np.unique(labels, return_inverse=True)[1]).mean().fillna(numeric.mean())
         found: FloatArray = means.to_numpy(dtype=np.float64)
         return found if found.size else None
+
+
+def _drawn(prior: FloatArray, tried: IntArray, solved: IntArray, draws: int, seed: int) -> FloatArray:
+    """Successes of shape (T, n, draws), as known from a and b of each model, shape (n, 2), and counts."""
+    a, b = prior[:, 0] + solved, prior[:, 1] + (tried - solved)
+    random = np.random.default_rng(seed)
+    parts = random.permuted(np.broadcast_to(np.arange(draws), (*a.shape, draws)), axis=-1)
+    quantile = (parts + random.random(parts.shape)) / draws
+    together = random.permutation(len(a)) < _shared(a, b, tried, solved) * len(a)
+    quantile[together] = quantile[together, :1]
+    drawn: FloatArray = np.asarray(betaincinv(a[..., None], b[..., None], quantile), dtype=np.float64)
+    return drawn
+
+
+def _shared(a: FloatArray, b: FloatArray, tried: IntArray, solved: IntArray) -> float:
+    """On which share of the tasks models have to draw the same quantiles to vary together over tasks as measured."""
+    mean = a / (a + b)
+    evenly = betaincinv(a[..., None], b[..., None], (np.arange(_QUANTILES) + 0.5) / _QUANTILES)
+    evenly -= evenly.mean(axis=-1, keepdims=True)
+    lacking = shared = 0.0
+    for one, other in combinations(range(a.shape[1]), 2):
+        both = (tried[:, [one, other]] > 0).all(axis=1)
+        if both.sum() > 1:
+            measured = solved[both][:, [one, other]] / tried[both][:, [one, other]]
+            lacking += np.cov(measured.T)[0, 1] - np.cov(mean[both][:, [one, other]].T)[0, 1]
+            shared += (evenly[both, one] * evenly[both, other]).mean()
+    return float(np.clip(lacking / shared, 0.0, 1.0)) if shared > 0.0 else 0.0

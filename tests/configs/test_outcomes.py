@@ -316,6 +316,27 @@ def test_attempts_on_the_games_go_as_measured() -> None:
     np.testing.assert_allclose(gained / left, evalperf.fit([model])[model].measured_curve(5), atol=0.006)
 
 
+@pytest.mark.parametrize("alike", [0.0, 0.5, 1.0])
+def test_models_fail_on_the_same_tasks_as_measured_as_far_as_their_distributions_allow(
+    tmp_path: Path, alike: float
+) -> None:
+    random = np.random.default_rng(4)
+    first, second = random.beta(0.6, 0.6, (2, 6000))
+    second = np.where(random.random(6000) < alike, first, second)
+    successes = random.binomial(4, [first, second]).T
+    rows = pd.DataFrame(successes, columns=["a", "b"]).rename_axis("task").reset_index().melt("task", var_name="model")
+    rows.rename(columns={"value": "successes"}).assign(attempts=4).to_csv(tmp_path / "mine.csv", index=False)
+    outcomes = read_outcomes(tmp_path / "mine.csv")
+    prices = dict.fromkeys("ab", 1.0)
+    traffic = outcomes.traffic(["a", "b"], 1, 1, cost=prices, latency=prices)
+    p, q = traffic.games.success.T
+    escalation = ((1 - p) @ q) / (1 - p).sum() / q.mean()
+    # Of the covariance, (4 / 5.2)^2 is in the posterior means and at most 1.2 / 5.2 within tasks.
+    covariance = min(alike, alike * (4 / 5.2) ** 2 + 1.2 / 5.2)
+    assert outcomes.escalation("a", "b") == pytest.approx(1 - alike * 0.6 / 1.32, abs=0.03)
+    assert escalation == pytest.approx(1 - covariance * 0.6 / 1.32, abs=0.03)
+
+
 def test_costs_latencies_contexts_and_features_by_task(tmp_path: Path) -> None:
     written(tmp_path, SMALL, "outcomes.csv")
     written(tmp_path, "task,kind,length\nt1,x,7\nt2,y,\nt3,x,9\n", "features.csv")
