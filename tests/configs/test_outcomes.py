@@ -307,6 +307,17 @@ def test_games_are_distributed_as_what_is_known_of_tasks(draws: int) -> None:
     assert (of_metr(metr, draws=draws, seed=1).games.success != traffic.games.success).any()
 
 
+@pytest.mark.parametrize("draws", [1, 3])
+def test_one_attempt_a_task_makes_games_of_the_given_correlation(draws: int) -> None:
+    bfcl = read_outcomes("bfcl")
+    traffic = bfcl.traffic(["gpt-4o"], 1, 1, draws=draws, seconds_price=0, correlation=0.3)
+    p = traffic.games.success[:, 0]
+    mean = bfcl.successes[:, bfcl.models.index("gpt-4o")].mean()
+    # Five standard errors, of a variance of .3 m (1 - m).
+    assert p.mean() == pytest.approx(mean, abs=5 * np.sqrt(0.3 * mean * (1 - mean) / 1700))
+    assert ((1 - p) * p).mean() / (1 - p).mean() / p.mean() == pytest.approx(0.7, abs=0.04)
+
+
 def test_attempts_on_the_games_go_as_measured() -> None:
     evalperf = read_outcomes("evalperf")
     model = "gpt-4o-mini-2024-07-18"
