@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stackroute._extras import install
 from stackroute.agents.providers import EquilibriumProvider as EquilibriumProvider
+from stackroute.agents.providers import LadderProvider as LadderProvider
 from stackroute.agents.providers import RandomProvider as RandomProvider
 from stackroute.agents.providers import StaticProvider as StaticProvider
 from stackroute.agents.users import CountingUser as CountingUser

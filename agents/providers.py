@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.analytic import Commitment, solve
+from stackroute.analytic import Commitment, Ladders, solve
 from stackroute.envs.actions import ProviderActions
 
 if TYPE_CHECKING:
     from stackroute.analytic import Game
     from stackroute.analytic.equilibrium import Routing as CommittedRouting
-    from stackroute.analytic.game import FloatArray
+    from stackroute.analytic.game import FloatArray, IntArray
     from stackroute.envs.observations import Routing
+    from stackroute.envs.policies import Waiting
 
 
 class EquilibriumProvider:
@@ -62,6 +63,34 @@ class StaticProvider:
     def commit(self, game: Game, random_numbers: FloatArray) -> Commitment:
         """The fixed commitment, shape ()."""
         return self.commitment
+
+
+class LadderProvider:
+    """A provider that serves each task by a ladder, for `routing="pass"` (beyond the paper).
+
+    Args:
+        ladders: The ladders, and with which probability each is drawn for a task by its group and context.
+
+    Raises:
+        TypeError: They are no `stackroute.analytic.Ladders`.
+
+    Examples:
+        >>> from stackroute.analytic import Ladders
+        >>> provider = LadderProvider(Ladders.switch(first=0, then=1, after=2))
+    """
+
+    def __init__(self, ladders: Ladders) -> None:
+        if not isinstance(ladders, Ladders):
+            raise TypeError(f"ladders: {ladders!r} is not allowed; expected Ladders")
+        self.ladders = ladders
+
+    def route(self, waiting: Waiting) -> tuple[IntArray, FloatArray]:
+        """The model and the delay of the next pass of each task, shape (n,)."""
+        ladders = self.ladders
+        ends = np.cumsum(ladders.chances(waiting.group, waiting.context), axis=-1)[:, :-1]
+        ladder = (waiting.random_numbers[:, None] >= ends).sum(axis=1)
+        model = ladders.models[ladder, np.minimum(waiting.passes, ladders.models.shape[1] - 1)]
+        return model, ladders.delays(waiting.group, waiting.passes)
 
 
 class RandomProvider:

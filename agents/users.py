@@ -8,7 +8,6 @@ import numpy as np
 
 from stackroute.analytic import Game, best_response, informed_response, nash_equilibria
 from stackroute.analytic.game import SMALLEST, as_floats, check, non_negative, probability
-from stackroute.envs.games import count
 from stackroute.envs.policies import UserPolicy
 
 if TYPE_CHECKING:
@@ -156,19 +155,37 @@ class LogitUser:
 class CountingUser:
     """A user that stops after a number of passes.
 
+    Where tasks are of hidden types, `stackroute.analytic.counting_response` and `solve_traffic` say which number is
+    best for it, by group and for several types of users.
+
     Args:
-        passes: It leaves when so many passes have failed, >= 1.
+        passes: It leaves when so many passes have failed, whole numbers >= 1: one, one for each group of a Traffic, of
+            shape (G,), or with `shares` those of m types of users, shape (m,) or (m, G).
+        shares: How frequent each type of users is, shape (m,), >= 0; divided by their sum.
 
     Raises:
-        ValueError: It is not such a whole number.
+        ValueError: They are no such numbers, or not one for each type.
     """
 
-    def __init__(self, passes: int) -> None:
-        self.passes = count("passes", passes)
+    def __init__(self, passes: npt.ArrayLike, shares: npt.ArrayLike | None = None) -> None:
+        given = as_floats("passes", passes)
+        if not np.all((given >= 1) & (given == np.floor(given))) or 0 in given.shape:
+            raise ValueError(f"passes: {passes!r} is not allowed; expected whole numbers of at least 1")
+        by_type = given[None] if shares is None else given
+        weight = np.ones(1) if shares is None else as_floats("shares", shares)
+        non_negative("shares", weight)
+        if weight.ndim != 1 or not weight.sum() > 0 or by_type.ndim not in (1, 2) or len(by_type) != len(weight):
+            raise ValueError(f"shares: {shares!r} are not allowed; expected one for each type of users in passes")
+        self.passes, self._ends = by_type, np.cumsum(weight / weight.sum())
 
     def begin(self, seen: Seen, random_numbers: FloatArray) -> npt.NDArray[Any]:
-        """Nothing to remember: the user sees how many passes there were."""
-        return np.zeros(random_numbers.shape)
+        """After how many passes each leaves, shape (n,)."""
+        passes = self.passes[np.searchsorted(self._ends[:-1], random_numbers, side="right")]
+        if passes.ndim == 1:
+            return passes
+        if seen.group is None or seen.group.max() >= passes.shape[1]:
+            raise ValueError(f"user: passes of {passes.shape[1]} groups are not allowed; the user does not see so many")
+        return np.take_along_axis(passes, seen.group[:, None], axis=1)[:, 0]
 
     def update(self, state: npt.NDArray[Any], outcome: Outcome) -> npt.NDArray[Any]:
         """The same state."""
@@ -176,7 +193,7 @@ class CountingUser:
 
     def stay(self, state: npt.NDArray[Any], seen: Seen) -> FloatArray:
         """1 before the last pass, then 0, shape (n,)."""
-        stays: FloatArray = (seen.passes < self.passes).astype(np.float64)
+        stays: FloatArray = (seen.passes < state).astype(np.float64)
         return stays
 
 

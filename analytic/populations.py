@@ -10,12 +10,12 @@ from scipy.optimize import minimize_scalar
 
 from stackroute.analytic import kernels
 from stackroute.analytic.commitment import Commitment
-from stackroute.analytic.game import InvalidGameError, as_floats, check, non_negative
+from stackroute.analytic.game import Game, InvalidGameError, as_floats, check, non_negative
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from stackroute.analytic.game import FloatArray, Game
+    from stackroute.analytic.game import FloatArray
 
 _ROUNDS = 10_000
 _GRID = 65
@@ -62,6 +62,20 @@ class Population:
         arrays["share"] = arrays["share"] / arrays["share"].sum()
         for name, array in arrays.items():
             object.__setattr__(self, name, array)
+
+    def games(self, game: Game) -> Game:
+        """What the game is to each type of users, shape (m,); with the shares a `Traffic` that environments play.
+
+        Examples:
+            >>> from stackroute.analytic import Game, Traffic
+            >>> users = Population(value=[1.0, 1.4], waiting_cost=[1, 2], churn_penalty=[0.7, 5], share=[0.5, 0.5])
+            >>> game = Game([0.5, 0.8], [0.1, 0.8], [0.65, 0.7], value=1, churn_penalty=0)
+            >>> Traffic(users.games(game), users.share).games.latency
+            array([[0.65, 0.7 ],
+                   [1.3 , 1.4 ]])
+        """
+        latency = self.waiting_cost[:, None] * game.latency
+        return Game(game.success, game.cost, latency, self.value, self.churn_penalty)
 
 
 @dataclass(frozen=True, eq=False)

@@ -227,6 +227,30 @@ class Ladders:
         """One model serves a number of attempts, another one all that follow."""
         return cls([[first] * after + [then]])
 
+    def chances(self, group: IntArray, context: IntArray) -> FloatArray:
+        """With which probability each ladder is drawn for tasks of these groups and contexts, shape (k, L).
+
+        Raises:
+            InvalidGameError: There are no such groups or contexts.
+        """
+        by_label = self.probability.reshape((1,) * (3 - self.probability.ndim) + self.probability.shape)
+        at = []
+        for labels, known in zip((group, context), by_label.shape, strict=False):
+            if known > 1 and labels.max() >= known:
+                raise InvalidGameError(
+                    "probability", f"shape {self.probability.shape}", "one for each group and context"
+                )
+            at.append(labels if known > 1 else np.zeros_like(labels))
+        chances: FloatArray = by_label[at[0], at[1]]
+        return chances
+
+    def delays(self, group: IntArray, attempt: IntArray) -> FloatArray:
+        """The delays of attempts, from 0, of tasks of these groups, of the common shape."""
+        delays: FloatArray = self.delay[
+            group if len(self.delay) > 1 else np.zeros_like(group), np.minimum(attempt, self.delay.shape[1] - 1)
+        ]
+        return delays
+
     def until(self, horizon: int) -> IntArray:
         """The model of each attempt up to a horizon, shape (L, horizon)."""
         return self.models[:, np.minimum(np.arange(horizon), self.models.shape[1] - 1)]
@@ -254,19 +278,14 @@ def _served(traffic: Traffic, policy: Ladders | Commitment, horizon: int) -> tup
             served[:, attempt] = reached
             reached = (reached * (1.0 - p)) @ policy.transition
         return served, policy.delay
-    shape = (len(traffic.groups), len(traffic.contexts), len(policy.models))
-    try:
-        chances = np.broadcast_to(policy.probability, shape)[traffic.group, traffic.context]
-    except ValueError:
-        raise InvalidGameError("probability", f"shape {policy.probability.shape}", f"shape {shape}") from None
     if policy.models.max() >= traffic.models:
         raise InvalidGameError("models", policy.models.max(), f"a model, a whole number from 0 to {traffic.models - 1}")
     attempts = np.arange(horizon)
+    chances = policy.chances(traffic.group, traffic.context)
     for ladder, chance in zip(policy.until(horizon), chances.T, strict=True):
         left = np.cumprod(1.0 - p[:, ladder[:-1]], axis=1)
         served[:, attempts, ladder] += chance[:, None] * np.concatenate([np.ones((len(p), 1)), left], axis=1)
-    delay = policy.delay[:, np.minimum(attempts, policy.delay.shape[1] - 1), None]
-    return served, delay[traffic.group if len(delay) > 1 else np.zeros(len(p), dtype=np.int64)]
+    return served, policy.delays(traffic.group, attempts[:, None]).T[..., None]
 
 
 def traffic_payoffs(

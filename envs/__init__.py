@@ -14,9 +14,11 @@ from stackroute.envs.pettingzoo_envs import raw_env as raw_env
 from stackroute.envs.policies import InformedUserPolicy as InformedUserPolicy
 from stackroute.envs.policies import Outcome as Outcome
 from stackroute.envs.policies import ProviderPolicy as ProviderPolicy
+from stackroute.envs.policies import RoutingPolicy as RoutingPolicy
 from stackroute.envs.policies import Seen as Seen
 from stackroute.envs.policies import StatefulUserPolicy as StatefulUserPolicy
 from stackroute.envs.policies import UserPolicy as UserPolicy
+from stackroute.envs.policies import Waiting as Waiting
 from stackroute.envs.policies import register_provider as register_provider
 from stackroute.envs.policies import register_user as register_user
 from stackroute.envs.provider_envs import ProviderEnv as ProviderEnv

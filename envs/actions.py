@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stackroute.analytic import Game
-    from stackroute.analytic.game import FloatArray
+    from stackroute.analytic.game import FloatArray, IntArray
 
 ActionKind = Literal["box", "grid"]
 """Whether a player's action is numbers in [0, 1] or the number of one of a list of such actions."""
@@ -172,6 +172,27 @@ class ProviderActions:
         return Commitment.of_valid(
             start=start.reshape(*shape, n), transition=transition.reshape(*shape, n, n), delay=delay.reshape(*shape, n)
         )
+
+    def routed(self, game: Game, model: IntArray, delay: FloatArray) -> FloatArray:
+        """The actions of the box that route passes to models with delays, for `routing="pass"`.
+
+        Args:
+            game: The game of each task, shape (n,).
+            model: Shape (n,).
+            delay: In the unit of the games' latency, at most the value, shape (n,).
+
+        Returns:
+            Shape (n, width).
+
+        Raises:
+            ValueError: A model or delay is not allowed.
+        """
+        fraction = delay / game.value
+        if not ((model >= 0) & (model < self.models)).all():
+            raise ValueError(f"model: {model} is not allowed; expected whole numbers from 0 to {self.models - 1}")
+        if not ((fraction >= 0) & (fraction <= (1.0 if self.throttling else 0.0))).all():
+            raise ValueError(f"delay: {delay} is not allowed; expected at most the value, and none without throttling")
+        return np.stack([model / max(self.models - 1, 1), fraction], axis=-1)[..., : self.width]
 
     def action(self, game: Game, commitment: Commitment) -> FloatArray:
         """The actions of the box that make commitments: the inverse of `commitment`.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from stackroute.analytic import Equilibrium, NashEquilibria
+    from stackroute.analytic import Equilibrium, NashEquilibria, TrafficEquilibrium
     from stackroute.analytic.game import BoolArray, FloatArray
     from stackroute.envs.games import GamesLike
     from stackroute.envs.tasks import Seeds
@@ -77,7 +77,7 @@ class RoutingBatch:
         return self.tasks.size
 
     @property
-    def equilibrium(self) -> Equilibrium | NashEquilibria:
+    def equilibrium(self) -> Equilibrium | NashEquilibria | TrafficEquilibrium:
         """The exact solutions of the games in play under these options, shape (n,); see `Variant.equilibrium`."""
         return self.variant.equilibrium(self.tasks.game)
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from stackroute.envs import rules, tasks
 from stackroute.envs.games import count
-from stackroute.envs.policies import commitment_by
+from stackroute.envs.policies import Waiting, commitment_by
 from stackroute.envs.tasks import Tasks, drawn_before_play
 
 if TYPE_CHECKING:
     from stackroute.analytic.game import FloatArray, IntArray
-    from stackroute.envs.policies import ProviderPolicy
+    from stackroute.envs.policies import ProviderPolicy, RoutingPolicy
     from stackroute.envs.tasks import Seeds
     from stackroute.envs.variant import Variant
 
@@ -27,6 +27,67 @@ _MOST_DRAWN = 1000
 
 
 class FailedTasks(Tasks):
+    """Tasks whose first pass has failed.
+
+    Attributes:
+        first_parts: The parts of the rewards of the first pass of each task in play, shape (n, 4).
+    """
+
+    def __init__(self, variant: Variant, size: int) -> None:
+        super().__init__(variant, size)
+        self.first_parts = np.zeros_like(self.parts)
+
+    @property
+    def first_latency(self) -> FloatArray:
+        """What the first pass of each task in play took, utility, shape (n,)."""
+        return self.first_parts[:, rules.LATENCY].copy()
+
+
+class RoutedTasks(FailedTasks):
+    """Tasks whose first pass has failed, which a provider's policy routes pass by pass.
+
+    Tasks that are solved at once are passed over, so that what is hidden comes up as often as a failure makes it; after
+    1000 in a row the next one is taken.
+
+    Args:
+        variant: The variant, whose `routing` is `"pass"`.
+        size: Number of slots n.
+        provider: The policy.
+    """
+
+    def __init__(self, variant: Variant, size: int, provider: RoutingPolicy) -> None:
+        super().__init__(variant, size)
+        self.provider = provider
+
+    def begin(self, slots: IntArray | None = None, *, numbers: IntArray | None = None) -> None:
+        """Begin the next task that is not solved at once in all slots, or in some of them, shape (k,)."""
+        waiting = self._slots[1]
+        left = self.size if slots is None else len(slots)
+        waiting[:left] = self._all if slots is None else slots
+        for _ in range(_MOST_DRAWN):
+            super().begin(waiting[:left].astype(np.int64))
+            left = rules.serve_first(
+                self.rows, self.variant.table, self._routed(), self.observation, self.first_parts, waiting, left
+            )
+            if left == 0:
+                break
+        self.rows["end"][waiting[:left]] = rules.IN_PLAY
+
+    def step(self, actions: FloatArray | None = None, answers: IntArray | None = None) -> None:
+        """The users' answers; where they re-prompt, the policy routes the next pass."""
+        super().step(self._routed(), answers)
+
+    def _routed(self) -> FloatArray:
+        """The policy's actions for the next pass of every task, rows of `ProviderActions.rows`."""
+        variant, rows, traffic = self.variant, self.rows, self.variant.traffic
+        label = (traffic.context, traffic.group) if traffic else np.zeros((2, len(variant.games)), dtype=np.int64)
+        context, group = (numbers[rows["game"]] for numbers in label)
+        passes = rows["passes"].astype(np.int64)
+        model, delay = self.provider.route(Waiting(context, group, passes, self.random_numbers()[0][:, 0]))
+        return variant.actions.routed(self.game, model, delay)
+
+
+class CommittedTasks(FailedTasks):
     """Tasks whose first pass has failed, each under a commitment of a provider's policy, waiting for their users.
 
     A task that is solved at once asks nothing of a user: the first pass is conditioned on failing. Attempts are
@@ -46,10 +107,6 @@ class FailedTasks(Tasks):
     def __init__(
         self, variant: Variant, size: int, provider: ProviderPolicy, *, lookahead: int = LOOKAHEAD, stride: int = 1
     ) -> None:
-        if variant.routing == "pass":
-            raise ValueError(
-                "routing: 'pass' is not allowed; expected 'cascade' or 'lottery', to which a policy commits"
-            )
         super().__init__(variant, size)
         self.provider, self.lookahead, self.stride = provider, count("lookahead", lookahead), stride
         n, ahead, models = self.size, self.lookahead, variant.models
@@ -57,12 +114,6 @@ class FailedTasks(Tasks):
         self._game = np.zeros((n, ahead), dtype=np.int64)
         self._start, self._delay = np.zeros((2, n, ahead, models))
         self._transition = np.zeros((n, ahead, models, models))
-        self._first_parts = np.zeros_like(self.parts)
-
-    @property
-    def first_latency(self) -> FloatArray:
-        """What the first pass of each task in play took, utility, shape (n,)."""
-        return self._first_parts[:, rules.LATENCY].copy()
 
     def seed(self, seeds: Seeds) -> None:
         """Give the slots new seeds; their next tasks are the first ones."""
@@ -90,7 +141,7 @@ class FailedTasks(Tasks):
                 self._delay,
                 self._routing,
                 self.observation,
-                self._first_parts,
+                self.first_parts,
                 waiting,
                 needy,
             )
@@ -121,7 +172,7 @@ class FailedTasks(Tasks):
         """The numbers of the provider's policy, shape (k, 2 n + 1), and the games, shape (k,), of tasks."""
         variant, games = self.variant, self.variant.games
         random_numbers, acceptance, game_number = drawn_before_play(variant, seeds, numbers)
-        game = (game_number * len(games)).astype(np.int64)
+        game = rules.draw_games(game_number, variant.table)
         hidden = {"game", "commitment"}.difference(variant.observe["user"])
         waiting = np.arange(len(game))
         for attempt in range(_MOST_DRAWN if hidden else 0):
@@ -132,11 +183,13 @@ class FailedTasks(Tasks):
             shape = (len(waiting), candidates.shape[-1], random_numbers.shape[-1])
             drawn = np.broadcast_to(random_numbers[waiting, None], shape)
             failure = (commitment_by(self.provider, candidates, drawn).start * (1.0 - candidates.success)).sum(axis=-1)
+            most = (1.0 - candidates.success).max(axis=-1)
             if "game" in hidden:
+                weight = variant.traffic.weight if variant.traffic else np.full(len(games), 1.0 / len(games))
+                failure, most = failure * weight * len(games), most * weight * len(games)
                 reached = np.cumsum(failure, axis=1) / failure.sum(axis=1, keepdims=True)
                 game[waiting] = (reached[:, :-1] <= game_number[waiting, None]).sum(axis=1)
-            most = (1.0 - candidates.success).max(axis=-1).mean(axis=-1)
-            waiting = waiting[acceptance[waiting] * most >= failure.mean(axis=1)]
+            waiting = waiting[acceptance[waiting] * most.mean(axis=-1) >= failure.mean(axis=1)]
             if not len(waiting):
                 break
         return random_numbers, game

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
-from stackroute.analytic import Game
+from stackroute.analytic import Game, Traffic
 from stackroute.analytic.game import Batch
 from stackroute.configs import GameConfig, load_game
 from stackroute.configs.games import DisplayUnits
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 GameLike = Game | GameConfig | Mapping[str, Any] | str | Path
 """A game, one that was loaded, their numbers by name, the name of a packaged one, or the path of a YAML file."""
 
-GamesLike = GameLike | Sequence[GameLike]
-"""What tasks are drawn from: one game, a batch of games, or a list of what stands for a game."""
+GamesLike = GameLike | Sequence[GameLike] | Traffic
+"""What tasks are drawn from: one game, a batch of games, a list of what stands for a game, or types with weights."""
 
 
 Labels = tuple[str, ...]
@@ -37,15 +37,15 @@ def default_labels(models: int) -> Labels:
     return ("standard model", "reasoning model") if models == 2 else tuple(f"model {k}" for k in range(models))
 
 
-def find_games(game: GamesLike) -> tuple[Game, list[Labels], list[DisplayUnits]]:
+def find_games(game: GamesLike) -> tuple[Game, list[Labels], list[DisplayUnits], Traffic | None]:
     """The games that an environment draws its tasks from.
 
     Args:
         game: A game or a batch of shape (m,), one that was loaded, either of them as `plain` gives it, the name of a
-            packaged one, the path of a YAML file, or a list of these.
+            packaged one, the path of a YAML file, or a list of these; or a `stackroute.analytic.Traffic`.
 
     Returns:
-        A batch of shape (m,), what the models of each are called, and its units.
+        A batch of shape (m,), what the models of each are called, its units, and the traffic where one was given.
 
     Raises:
         TypeError: It is none of these.
@@ -55,11 +55,18 @@ def find_games(game: GamesLike) -> tuple[Game, list[Labels], list[DisplayUnits]]
     if isinstance(game, Sequence) and not isinstance(game, str):
         if not game:
             raise ValueError("game: an empty list is not allowed; expected at least one game")
-        games_each, labels_each, units_each = zip(*map(find_games, game), strict=True)
+        games_each, labels_each, units_each, traffic_each = zip(*map(find_games, game), strict=True)
+        if any(traffic_each):
+            raise ValueError("game: a Traffic in a list is not allowed; expected one Traffic, or games")
         sizes = sorted({games.models for games in games_each})
         if len(sizes) > 1:
             raise ValueError(f"game: games of {sizes} models are not allowed together; expected one number of models")
-        return Game.concatenate(games_each), list(chain(*labels_each)), list(chain(*units_each))
+        return Game.concatenate(games_each), list(chain(*labels_each)), list(chain(*units_each)), None
+    if isinstance(game, Mapping) and "games" in game:
+        game = Traffic(**{**game, "games": Game(**game["games"])})
+    if isinstance(game, Traffic):
+        types = len(game)
+        return game.games, [default_labels(game.models)] * types, [DisplayUnits()] * types, game
     if isinstance(game, Mapping):
         game = validated(dict(game), "game", GameConfig) if "models" in game else Game(**game)
     config = load_game(game) if isinstance(game, str | Path) else game
@@ -72,13 +79,15 @@ def find_games(game: GamesLike) -> tuple[Game, list[Labels], list[DisplayUnits]]
     if len(found.shape) > 1 or 0 in found.shape:
         raise ValueError(f"game: a batch of shape {found.shape} is not allowed; expected one game, or one axis of them")
     games = found if found.shape else found.reshape(1)
-    return games, [labels] * len(games), [units] * len(games)
+    return games, [labels] * len(games), [units] * len(games), None
 
 
 def plain(value: Any) -> Any:
     """Arguments of an environment as data that JSON can hold, from which the same environment can be made."""
     if isinstance(value, Batch):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}  # type: ignore[arg-type]
+    if isinstance(value, Traffic):
+        return {name: plain(getattr(value, name)) for name in ("games", "weight", "context", "group", "features")}
     if isinstance(value, GameConfig):
         return value.model_dump(exclude_none=True)
     if isinstance(value, np.ndarray | np.generic):

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from stackroute.analytic import Commitment, Game
+    from stackroute.analytic import Commitment, Game, Traffic
     from stackroute.analytic.game import FloatArray
 
-Block = Literal["game", "commitment", "history"]
+Block = Literal["game", "commitment", "history", "context", "group"]
 """A named part of an observation; see `observation_space`."""
 
 BLOCKS: tuple[Block, ...] = get_args(Block)
@@ -32,22 +32,30 @@ PAPER: tuple[Block, ...] = ("game", "commitment")
 """What the user of the paper observes."""
 
 
-def block_columns(models: int, block: Block) -> slice:
+def encode_labels(traffic: Traffic) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """The blocks `"context"` and `"group"` of each type, float32, shape (T, ...)."""
+    known = np.eye(len(traffic.contexts)) if traffic.features is None else traffic.features
+    context, group = known[traffic.context], np.eye(len(traffic.groups))[traffic.group]
+    return context.astype(np.float32), group.astype(np.float32)
+
+
+def block_columns(models: int, block: Block, traffic: Traffic | None = None) -> slice:
     """The columns of a block among those of all blocks."""
-    ends = np.cumsum([0, 3 * models + 1, 3 * models - 2, models])
+    labels = [part.shape[1] for part in encode_labels(traffic)] if traffic else [0, 0]
+    ends = np.cumsum([0, 3 * models + 1, 3 * models - 2, models, *labels])
     at = BLOCKS.index(block)
     return slice(int(ends[at]), int(ends[at + 1]))
 
 
-def columns(models: int, blocks: Iterable[Block]) -> slice | npt.NDArray[np.int64]:
+def columns(models: int, blocks: Iterable[Block], traffic: Traffic | None = None) -> slice | npt.NDArray[np.int64]:
     """The columns of several blocks, in the order of `BLOCKS`; a slice where they are neighbours."""
-    parts = [block_columns(models, block) for block in BLOCKS if block in blocks]
+    parts = [block_columns(models, block, traffic) for block in BLOCKS if block in blocks]
     if all(one.stop == other.start for one, other in pairwise(parts)):
         return slice(parts[0].start, parts[-1].stop)
     return np.concatenate([np.arange(part.start, part.stop) for part in parts])
 
 
-def observation_space(models: int = 2, blocks: Iterable[Block] = PAPER) -> spaces.Box:
+def observation_space(models: int = 2, blocks: Iterable[Block] = PAPER, traffic: Traffic | None = None) -> spaces.Box:
     """The space of a player that observes some blocks, Box and float32.
 
     With n models the blocks are, in this order,
@@ -63,17 +71,24 @@ def observation_space(models: int = 2, blocks: Iterable[Block] = PAPER) -> space
     | | n | delays: 9 x / (8 x + 1) of x = delay / value, at most 1 | [0, 1] |
     | `"history"` | n - 1 | 1 for the model of the last pass, without the first one | {0, 1} |
     | | 1 | k / (k + 5) after k passes | [0, 1) |
+    | `"context"` | F | the features of the context of a `stackroute.analytic.Traffic`; without features 1 for the context among all | their range |
+    | `"group"` | G | 1 for the group among all | {0, 1} |
 
     The commitment is 0 before the provider has committed, and always with `routing="pass"`.
 
     Args:
         models: Number of models n.
         blocks: Which blocks.
+        traffic: The tasks, where they have contexts and groups.
     """  # noqa: E501
-    high = np.ones(block_columns(models, "history").stop, dtype=np.float32)
+    low, high = np.zeros((2, block_columns(models, "group", traffic).stop), dtype=np.float32)
+    high[:] = 1.0
     high[models : 2 * models] = 2.0
-    high = high[columns(models, blocks)]
-    return spaces.Box(np.zeros_like(high), high, dtype=np.float32)
+    if traffic:
+        at, (context, _) = block_columns(models, "context", traffic), encode_labels(traffic)
+        low[at], high[at] = np.minimum(context.min(axis=0), 0.0), np.maximum(context.max(axis=0), 0.0)
+    chosen = columns(models, blocks, traffic)
+    return spaces.Box(low[chosen], high[chosen], dtype=np.float32)
 
 
 def unit_of_money(game: Game) -> FloatArray:

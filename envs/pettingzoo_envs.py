@@ -157,7 +157,7 @@ class RoutingGameEnv(_TwoPlayers, AECEnv[str, Any, Any]):
     ## Arguments
     | name | default | meaning |
     |---|---|---|
-    | `game` | `"g4b"` | a `stackroute.Game`, the name or file of one, or several (a batch, a list), from which each task's game is drawn, such as `stackroute.analytic.stratified_games` |
+    | `game` | `"g4b"` | a `stackroute.Game`, the name or file of one, or several (a batch, a list), from which each task's game is drawn, such as `stackroute.analytic.stratified_games`; or a `stackroute.analytic.Traffic`, tasks of hidden types |
     | `routing` | `"cascade"` | `"lottery"`: re-prompts are served by a lottery; `"pass"`: the provider chooses before every pass, unseen |
     | `throttling` | True | whether the provider's action has delays |
     | `observe` | `{"provider": ["game"], "user": ["game", "commitment"]}` | the blocks that each player observes |

@@ -39,6 +39,38 @@ class ProviderPolicy(Protocol):
         ...
 
 
+class Waiting(NamedTuple):
+    """What a provider sees of n tasks that wait for their next pass.
+
+    Attributes:
+        context: The number of the context of each task, shape (n,).
+        group: The number of the group of each task, shape (n,).
+        passes: The passes that have failed, shape (n,).
+        random_numbers: Uniform in [0, 1), one for each task that stays the same for all of its passes, shape (n,).
+    """
+
+    context: IntArray
+    group: IntArray
+    passes: IntArray
+    random_numbers: FloatArray
+
+
+@runtime_checkable
+class RoutingPolicy(Protocol):
+    """A leader that routes pass by pass, for `routing="pass"`; the user knows how it does."""
+
+    def route(self, waiting: Waiting) -> tuple[IntArray, FloatArray]:
+        """Route the next pass of n tasks.
+
+        Returns:
+            The model of each pass and its delay, in the unit of the games' latency, each of shape (n,).
+        """
+        ...
+
+
+AnyProviderPolicy = ProviderPolicy | RoutingPolicy
+
+
 @runtime_checkable
 class UserPolicy(Protocol):
     """A stationary follower: answers a commitment with a patience. Its tasks are played by compiled code."""
@@ -83,12 +115,14 @@ class Seen(NamedTuple):
         commitment: The commitments, shape (n,); None where they are hidden, or there are none.
         passes: The passes so far, shape (n,).
         model: The model of the last pass, shape (n,); None where the history is hidden.
+        group: The number of the group of each task, shape (n,); None where it is hidden, or there are no groups.
     """
 
     game: Game | None
     commitment: Commitment | None
     passes: IntArray
     model: IntArray | None
+    group: IntArray | None = None
 
 
 class Outcome(NamedTuple):
@@ -223,7 +257,7 @@ def register_user(name: str, create: Callable[[], AnyUserPolicy]) -> None:
     _register("user", name, create, _USERS)
 
 
-def find_provider(policy: str | ProviderPolicy, actions: ProviderActions) -> ProviderPolicy:
+def find_provider(policy: str | AnyProviderPolicy, actions: ProviderActions) -> AnyProviderPolicy:
     """A provider policy, by object or by registered name.
 
     Args:
@@ -231,13 +265,18 @@ def find_provider(policy: str | ProviderPolicy, actions: ProviderActions) -> Pro
         actions: Those of one that is found by name.
 
     Raises:
-        ValueError: No provider policy has this name.
-        TypeError: The object is not a provider policy.
+        ValueError: No provider policy has this name, or one that is found by name would route pass by pass.
+        TypeError: The object is not a provider policy for this routing: it lacks `commit`, or `route`.
     """
+    by_pass = actions.routing == "pass"
     if isinstance(policy, str):
+        if by_pass:
+            allowed = "'cascade' or 'lottery', to which a policy commits, or a provider with a route method"
+            raise ValueError(f"routing: 'pass' is not allowed; expected {allowed}")
         return _named("provider", policy, _PROVIDERS)(actions)
-    if isinstance(policy, type) or not isinstance(policy, ProviderPolicy):
-        raise TypeError(f"provider: {policy!r} is not allowed; expected a name or an object with a commit method")
+    method = "a route" if by_pass else "a commit"
+    if isinstance(policy, type) or not isinstance(policy, RoutingPolicy if by_pass else ProviderPolicy):
+        raise TypeError(f"provider: {policy!r} is not allowed; expected a name or an object with {method} method")
     return policy
 
 

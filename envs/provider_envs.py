@@ -45,6 +45,10 @@ class _ServedTasks:
         self.by_pass = variant.routing == "pass"
         if self.by_pass and self.each > 1:
             raise ValueError(f"tasks_per_commitment: {tasks_per_commitment} is not allowed; expected 1 with 'pass'")
+        traffic = variant.traffic
+        if traffic and self.each > 1 and len(traffic.contexts) * len(traffic.groups) > 1:
+            allowed = "1 where tasks have contexts or groups"
+            raise ValueError(f"tasks_per_commitment: {tasks_per_commitment} is not allowed; expected {allowed}")
         self.tasks = Tasks(variant, size, in_turn=True)
         self.user, self.turns = user, UserTurns(user, self.tasks)
         self._following = np.zeros(size, dtype=np.int64)
@@ -72,7 +76,8 @@ class _ServedTasks:
         tasks, user = self.tasks, self.user
         variant, first, game = tasks.variant, tasks.rows["number"].copy(), tasks.rows["game"].copy()
         _, numbers = tasks.random_numbers()
-        if after_step is None and not isinstance(user, StatefulUserPolicy):
+        # With a Traffic each task of a commitment has a type, and so a user, of its own.
+        if after_step is None and not isinstance(user, StatefulUserPolicy) and variant.traffic is None:
             commitment = variant.actions.decoded(tasks.game, actions)
             shown = commitment if "commitment" in variant.observe["user"] else None
             patience = patience_by_model(user, tasks.game, shown, numbers)
@@ -81,7 +86,8 @@ class _ServedTasks:
         for k in range(self.each):
             if k > 0:
                 tasks.begin(numbers=first + k)
-                tasks.rows["game"] = game
+                if variant.traffic is None:
+                    tasks.rows["game"] = game
             totals[:, :4] += self.turns.play(actions, numbers, after_step if k == 0 else None)
             totals[:, rules.PASSES] += tasks.rows["passes"]
             totals[:, rules.SOLVED_SHARE] += tasks.rows["end"] == rules.SOLVED
@@ -152,7 +158,7 @@ class ProviderEnv(SingleTask, gymnasium.Env[Any, Any]):
     ## Arguments
     | name | default | meaning |
     |---|---|---|
-    | `game` | `"g4b"` | a `stackroute.Game`, the name or file of one, or several (a batch, a list), from which each episode's game is drawn, such as `stackroute.analytic.stratified_games` |
+    | `game` | `"g4b"` | a `stackroute.Game`, the name or file of one, or several (a batch, a list), from which each episode's game is drawn, such as `stackroute.analytic.stratified_games`; or a `stackroute.analytic.Traffic`, tasks of hidden types |
     | `user` | `"rational"` | the user: an object with a `patience` or `patience_by_model` method, or with `begin`, `update` and `stay`; or a registered name; `"informed"` sees which model served |
     | `tasks_per_commitment` | 1 | tasks over which the reward is averaged |
     | `routing` | `"cascade"` | `"lottery"`: re-prompts are served by a lottery; `"pass"`: the provider chooses before every pass, unseen |

@@ -98,9 +98,10 @@ def task_dtype(models: int) -> np.dtype[np.void]:
 
 @cache
 def game_dtype(models: int) -> np.dtype[np.void]:
-    """The numbers of a game with n models, as a record."""
+    """The numbers of a game with n models, as a record, and by which games are drawn: see `draw_game`."""
     per_model = [(name, np.float64, (models,)) for name in ("success", "cost", "latency")]
-    return np.dtype([*per_model, ("value", np.float64), ("churn_penalty", np.float64)])
+    drawn_by = [("kept", np.float64), ("alias", np.int64)]
+    return np.dtype([*per_model, ("value", np.float64), ("churn_penalty", np.float64), *drawn_by])
 
 
 @_inlined
@@ -138,17 +139,19 @@ def user_stays(key: int, pass_index: int, patience: float) -> bool:
 
 
 @_inlined
-def draw_game(key: int, games: int) -> int:
-    """The row of a task's game among equally likely ones."""
-    return np.int64(random_number(key, 0, GAME_NUMBER) * games)  # type: ignore[return-value]
+def draw_game(number: float, games: Rows) -> int:
+    """The row of a task's game, by Walker's method of aliases: a row is kept with a probability, or is its alias."""
+    scaled = number * games.shape[0]
+    row = np.int64(scaled)
+    return row if scaled - row < games[row].kept else games[row].alias  # type: ignore[return-value]
 
 
 @_inlined
-def begin(task: Row, number: int, games: int) -> None:
+def begin(task: Row, number: int, games: Rows) -> None:
     """Begin the task of a number: its game is drawn, and the provider is to commit."""
     task.number = number
     task.key = task_key(task.seed, number)
-    task.game = draw_game(task.key, games)
+    task.game = draw_game(random_number(task.key, 0, GAME_NUMBER), games)
     task.start = 0
     task.model = 0
     task.passes = 0
@@ -284,6 +287,8 @@ def encode_new_task(task: Row, encoded_games: Observations, observation: Observa
     if observation.shape[1] > history:
         for k in range(history, history + models):
             observation[row, k] = 0.0
+        for k in range(history + models, observation.shape[1]):
+            observation[row, k] = encoded_games[game, k - 4 * models + 2]
 
 
 @_inlined
@@ -315,13 +320,22 @@ def encode_history(task: Row, observation: Observations, row: int) -> None:
 
 
 @_compiled
+def draw_games(numbers: FloatArray, games: Rows) -> IntArray:
+    """The rows of games of tasks, from their random numbers, shape (n,)."""
+    rows = np.empty(numbers.shape[0], np.int64)
+    for i in range(numbers.shape[0]):
+        rows[i] = draw_game(numbers[i], games)
+    return rows
+
+
+@_compiled
 def begin_tasks(
-    tasks: Rows, numbers: IntArray, slots: IntArray, encoded_games: Observations, observation: Observations
+    tasks: Rows, numbers: IntArray, slots: IntArray, games: Rows, encoded_games: Observations, observation: Observations
 ) -> None:
     """Begin tasks of the given numbers, shape (k,), in slots, shape (k,), and write what is seen of them."""
     for j in range(slots.shape[0]):
         i = slots[j]
-        begin(tasks[i], numbers[j], encoded_games.shape[0])
+        begin(tasks[i], numbers[j], games)
         encode_new_task(tasks[i], encoded_games, observation, i)
 
 
@@ -481,7 +495,7 @@ def step(
         task = tasks[i]
         for k in range(observation.shape[1]):
             final_observation[i, k] = observation[i, k]
-        begin(task, task.number + 1, games.shape[0])
+        begin(task, task.number + 1, games)
         encode_new_task(task, encoded_games, observation, i)
     return ended
 
@@ -543,7 +557,7 @@ def begin_after_failure(
             slots[needy] = i
             needy += 1
             continue
-        begin(task, task.number + stride, games.shape[0])
+        begin(task, task.number + stride, games)
         task.game = game[i, ahead]
         commit_to(task, start[i, ahead], transition[i, ahead], delay[i, ahead])
         first_parts[i, :] = 0.0
@@ -554,6 +568,44 @@ def begin_after_failure(
         encode_commitment(task, games[task.game].value, routing, True, observation, i)
         encode_history(task, observation, i)
     return needy
+
+
+@_compiled
+def serve_first(
+    tasks: Rows,
+    games: Rows,
+    actions: FloatArray,
+    observation: Observations,
+    first_parts: FloatArray,
+    slots: Slots,
+    count: int,
+) -> int:
+    """Serve the first pass of tasks that have begun, by actions of a provider that routes pass by pass.
+
+    Args:
+        tasks: Shape (n,): updated in place.
+        games: Shape (m,).
+        actions: The providers', as numbers in [0, 1], shape (n, k).
+        observation: Shape (n, width): updated where it changes.
+        first_parts: The parts of the rewards of the first pass, shape (n, 4): written.
+        slots: The slots of these tasks, shape (n,): begins afterwards with those whose task is solved.
+        count: How many there are.
+
+    Returns:
+        How many are solved.
+    """
+    solved = 0
+    for j in range(count):
+        i = slots[j]
+        task = tasks[i]
+        game = games[task.game]
+        first_parts[i, :] = 0.0
+        commit(task, decode(actions, i, game.value, PASS, task.transition, task.delay))
+        serve(task, game, first_parts, i)
+        encode_history(task, observation, i)
+        slots[solved] = i
+        solved += task.end == SOLVED
+    return solved
 
 
 @_compiled
@@ -594,7 +646,7 @@ def roll_out(
         task.seed = seeds[i]
         row = games[game[i]]
         for j in range(tasks):
-            begin(task, first_task[i] + j, games.shape[0])
+            begin(task, first_task[i] + j, games)
             commit_to(task, start[i], transition[i], delay[i])
             serve(task, row, totals, i)
             finish(task, row, patience, max_passes, totals, i)
@@ -649,7 +701,7 @@ def compare_patiences(
         task.seed = seeds[i]
         row = games[game[i]]
         for j in range(tasks):
-            begin(task, first_task[i] + j, games.shape[0])
+            begin(task, first_task[i] + j, games)
             commit_to(task, start[i], transition[i], delay[i])
             task.passes = 1
             largest = 0.0

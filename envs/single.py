@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from stackroute.analytic import Equilibrium, Game, NashEquilibria
+    from stackroute.analytic import Equilibrium, Game, NashEquilibria, TrafficEquilibrium
     from stackroute.envs.rendering import Status
     from stackroute.envs.tasks import Tasks
     from stackroute.envs.variant import Variant
@@ -48,7 +48,7 @@ class SingleTask(Specified, Rendered):
         return self.variant.games[int(self.tasks.rows["game"][0])]
 
     @property
-    def equilibrium(self) -> Equilibrium | NashEquilibria:
+    def equilibrium(self) -> Equilibrium | NashEquilibria | TrafficEquilibrium:
         """The exact solution of the game in play under this environment's options; see `Variant.equilibrium`."""
         return self.variant.equilibrium(self.game)
 

@@ -130,6 +130,14 @@ class Tasks:
         """The game of each task, shape (n,)."""
         return self.variant.select(self.rows["game"])
 
+    @property
+    def known_game(self) -> Game:
+        """The games as stationary users know them, shape (n,): where types are hidden, the means of their groups."""
+        traffic = self.variant.traffic
+        if traffic is None or "game" in self.variant.observe["user"]:
+            return self.game
+        return traffic.mean[traffic.group[self.rows["game"]]]
+
     def seed(self, seeds: Seeds) -> None:
         """Give the slots new seeds; their next tasks are the first ones."""
         self.rows["seed"] = slot_seeds(seeds, self.size)
@@ -147,7 +155,9 @@ class Tasks:
         following = self.rows["number"][chosen] + 1 if numbers is None else numbers
         tasks_played += len(chosen)
         self._ended = 0
-        rules.begin_tasks(self.rows, following, chosen, self.variant.encoded_games, self.observation)
+        rules.begin_tasks(
+            self.rows, following, chosen, self.variant.table, self.variant.encoded_games, self.observation
+        )
 
     def step(self, actions: FloatArray | None = None, answers: IntArray | None = None) -> None:
         """One move in every task that is in play: the provider's where it is to move, elsewhere the user's.
@@ -189,7 +199,9 @@ class Tasks:
     def state(self) -> npt.NDArray[np.float32]:
         """All blocks of what can be observed, also those that no player observes, shape (n, width)."""
         variant = self.variant
-        everything = np.zeros((self.size, block_columns(variant.models, BLOCKS[-1]).stop), dtype=np.float32)
+        everything = np.zeros(
+            (self.size, block_columns(variant.models, BLOCKS[-1], variant.traffic).stop), dtype=np.float32
+        )
         rules.encode(self.rows, variant.encoded_games, variant.games.value, self._routing, everything)
         return everything
 
@@ -217,6 +229,7 @@ class Tasks:
             self.commitment() if "commitment" in blocks and self.variant.routing != "pass" else None,
             self.rows["passes"].astype(np.int64),
             self.rows["model"].astype(np.int64) if history else None,
+            self.variant.traffic.group[self.rows["game"]] if self.variant.traffic and "group" in blocks else None,
         )
 
 
@@ -245,7 +258,7 @@ class UserTurns:
         numbers = tasks.random_numbers()[1] if numbers is None else numbers
         seen = tasks.seen()
         if not isinstance(user, StatefulUserPolicy):
-            self._patience[chosen] = patience_by_model(user, tasks.game, seen.commitment, numbers)[chosen]
+            self._patience[chosen] = patience_by_model(user, tasks.known_game, seen.commitment, numbers)[chosen]
         elif slots is None:
             self._state = np.array(user.begin(seen, numbers))
         else:

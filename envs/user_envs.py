@@ -10,9 +10,9 @@ from gymnasium import spaces
 
 from stackroute.envs import rendering
 from stackroute.envs.actions import answers_from, patience_from, patience_space
-from stackroute.envs.failed_tasks import LOOKAHEAD, FailedTasks
+from stackroute.envs.failed_tasks import LOOKAHEAD, CommittedTasks, FailedTasks, RoutedTasks
 from stackroute.envs.games import count
-from stackroute.envs.policies import find_provider
+from stackroute.envs.policies import RoutingPolicy, find_provider
 from stackroute.envs.rules import LATENCY, VALUE
 from stackroute.envs.single import SingleTask
 from stackroute.envs.tasks import Rollouts
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from stackroute.analytic.game import BoolArray, FloatArray
     from stackroute.envs.games import GamesLike
-    from stackroute.envs.policies import ProviderPolicy
+    from stackroute.envs.policies import AnyProviderPolicy
     from stackroute.envs.single import Observation
     from stackroute.envs.variant import Options
 
@@ -49,7 +49,7 @@ class _AskedUsers:
         self,
         variant: Variant,
         size: int,
-        provider: ProviderPolicy,
+        provider: AnyProviderPolicy,
         decision: Decision,
         tasks_per_commitment: int,
         lookahead: int = LOOKAHEAD,
@@ -60,7 +60,13 @@ class _AskedUsers:
             raise ValueError(
                 f"tasks_per_commitment: {tasks_per_commitment} is not allowed; expected 1 with decision='pass'"
             )
-        self.tasks = FailedTasks(variant, size, provider, lookahead=lookahead, stride=self.each)
+        if self.decision == "task" and variant.routing == "pass":
+            raise ValueError("decision: 'task' is not allowed with routing='pass'; expected 'pass'")
+        self.tasks: FailedTasks
+        if isinstance(provider, RoutingPolicy):
+            self.tasks = RoutedTasks(variant, size, provider)
+        else:
+            self.tasks = CommittedTasks(variant, size, provider, lookahead=lookahead, stride=self.each)
 
     @property
     def action_space(self) -> spaces.Box | spaces.Discrete[Any]:
@@ -141,11 +147,11 @@ class UserEnv(SingleTask, gymnasium.Env[Any, Any]):
     ## Arguments
     | name | default | meaning |
     |---|---|---|
-    | `game` | `"g4b"` | a `stackroute.Game`, the name or file of one, or several (a batch, a list), from which each task's game is drawn, such as `stackroute.analytic.stratified_games` |
+    | `game` | `"g4b"` | a `stackroute.Game`, the name or file of one, or several (a batch, a list), from which each task's game is drawn, such as `stackroute.analytic.stratified_games`; or a `stackroute.analytic.Traffic`, tasks of hidden types |
     | `provider` | `"random"` | the provider: an object with a `commit` method, or a registered name |
     | `decision` | `"pass"` | `"task"`: the user chooses a patience once |
     | `tasks_per_commitment` | 1 | with `decision="task"` the tasks over which the reward is averaged |
-    | `routing` | `"cascade"` | `"lottery"`: how the commitment is shown; a provider given by name commits so |
+    | `routing` | `"cascade"` | `"lottery"`: how the commitment is shown; a provider given by name commits so; `"pass"`: the provider has a `route` method, such as `stackroute.agents.LadderProvider` |
     | `observe` | `{"user": ["game", "commitment"]}` | the blocks that the user observes |
     | `action` | `"box"` | `"grid"`: with `decision="task"` the patience is one of ten levels |
     | `throttling` | True | whether a provider given by name may delay; an object does as it likes |
@@ -164,7 +170,7 @@ class UserEnv(SingleTask, gymnasium.Env[Any, Any]):
     def __init__(
         self,
         game: GamesLike = "g4b",
-        provider: str | ProviderPolicy = "random",
+        provider: str | AnyProviderPolicy = "random",
         *,
         decision: Decision = "pass",
         tasks_per_commitment: int = 1,
@@ -242,7 +248,7 @@ class UserVectorEnv(TaskVectorEnv):
         self,
         num_envs: int = 1,
         game: GamesLike = "g4b",
-        provider: str | ProviderPolicy = "random",
+        provider: str | AnyProviderPolicy = "random",
         *,
         decision: Decision = "pass",
         tasks_per_commitment: int = 1,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import numpy as np
 
-from stackroute.analytic import Commitment, Game, nash_equilibria, solve
+from stackroute.analytic import Commitment, Game, nash_equilibria, solve, solve_traffic
 from stackroute.configs.games import DisplayUnits
 from stackroute.envs import rules
 from stackroute.envs.actions import ActionKind, ProviderActions
@@ -23,6 +23,7 @@ from stackroute.envs.observations import (
     block_columns,
     columns,
     encode_games,
+    encode_labels,
     observation_space,
 )
 
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from gymnasium import spaces
 
-    from stackroute.analytic import Equilibrium, NashEquilibria
-    from stackroute.analytic.game import IntArray
+    from stackroute.analytic import Equilibrium, NashEquilibria, Traffic, TrafficEquilibrium
+    from stackroute.analytic.game import FloatArray, IntArray
 
 Player = Literal["provider", "user"]
 RewardUnit = Literal["game", "relative"]
@@ -47,6 +48,12 @@ MOST_PASSES = 2**31 - 1
 
 DEFAULT_OBSERVE: dict[Player, tuple[Block, ...]] = {"provider": ("game",), "user": PAPER}
 """What the players of the paper observe."""
+
+TRAFFIC_OBSERVE: dict[Player, tuple[Block, ...]] = {
+    "provider": ("history", "context", "group"),
+    "user": ("commitment", "history", "group"),
+}
+"""What the players observe where tasks are of hidden types."""
 
 _ARGUMENTS = ("game", "user", "provider", "decision", "tasks_per_commitment", "lookahead", "max_cycles", "render_mode")
 """What environments accept besides, for the hint at a misspelt name."""
@@ -62,9 +69,10 @@ class Options(TypedDict, total=False):
             chooses a model anew before every pass: without the power to commit.
         throttling: Whether the provider's action has delays; default True.
         observe: For each player the list of blocks that it observes, of `"game"`, `"commitment"` and `"history"` (the
-            model of the last pass and the number of passes). Default: those of the paper,
-            `{"provider": ["game"], "user": ["game", "commitment"]}`; a player that is left out has its default. The
-            blocks are described in `stackroute.envs.observation_space`.
+            model of the last pass and the number of passes), and of a `stackroute.analytic.Traffic` `"context"` and
+            `"group"`. Default: those of the paper, `{"provider": ["game"], "user": ["game", "commitment"]}`; with a
+            Traffic all but the game, whose type is hidden, and of the user the context. A player that is left out has
+            its default. The blocks are described in `stackroute.envs.observation_space`.
         action: `"box"` (default): actions are numbers in [0, 1]. `"grid"`: the number of one of a list of such actions.
         max_passes: Passes after which a re-prompt truncates the task; default 1000.
         reward_unit: `"game"` (default): the units of the game. `"relative"`: the user's reward in units of the value,
@@ -85,12 +93,14 @@ class Variant:
 
     Attributes:
         games: The games that tasks are drawn from, in the unit of the rewards, shape (m,).
+        traffic: How often each is, and what is seen of it, where that was given; otherwise all are equally likely.
         labels: What the models of each game are called.
         units: What the numbers of each game are counted in.
         actions: The provider's actions.
     """
 
     games: Game
+    traffic: Traffic | None
     labels: list[Labels]
     units: list[DisplayUnits]
     actions: ProviderActions
@@ -118,10 +128,13 @@ class Variant:
         if not isinstance(throttling, bool | np.bool_):
             raise ValueError(f"throttling: {throttling!r} is not allowed; expected True or False")
         unit = choice("reward_unit", options.get("reward_unit", "game"), RewardUnit)
-        games, labels, units = find_games(game)
+        games, labels, units, traffic = find_games(game)
         relative = unit == "relative"
+        if relative and traffic:
+            raise ValueError("reward_unit: 'relative' is not allowed with a Traffic, whose types share a unit")
         return cls(
             games=in_relative_units(games) if relative else games,
+            traffic=traffic,
             labels=labels,
             units=[DisplayUnits()] * len(units) if relative else units,
             actions=ProviderActions(
@@ -130,7 +143,7 @@ class Variant:
                 bool(throttling),
                 choice("action", options.get("action", "box"), ActionKind),
             ),
-            observe=_observed(options.get("observe", {})),
+            observe=_observed(options.get("observe", {}), traffic is not None),
             max_passes=count("max_passes", options.get("max_passes", DEFAULT_MAX_PASSES), most=MOST_PASSES),
             reward_unit=unit,
         )
@@ -154,7 +167,12 @@ class Variant:
         """The games of tasks, from the rows of their games, shape (...)."""
         return self.games[index]
 
-    def equilibrium(self, game: Game) -> Equilibrium | NashEquilibria:
+    @cached_property
+    def _traffic_equilibrium(self) -> TrafficEquilibrium:
+        assert self.traffic is not None
+        return solve_traffic(self.traffic, throttling=self.throttling)
+
+    def equilibrium(self, game: Game) -> Equilibrium | NashEquilibria | TrafficEquilibrium:
         """The exact solution of games under these options: what play is compared with.
 
         Args:
@@ -163,11 +181,14 @@ class Variant:
         Returns:
             `stackroute.analytic.solve` with the variant's throttling: over cascades, or where the provider commits to
             a lottery over all commitments, of which the best is one. Where it routes pass by pass and so cannot commit,
-            `stackroute.analytic.nash_equilibria`, which are without delays.
+            `stackroute.analytic.nash_equilibria`, which are without delays. Where tasks are of hidden types,
+            `stackroute.analytic.solve_traffic`: the best that can be committed to, over all mixtures of ladders.
 
         Raises:
             InvalidGameError: The games have more models than there is a solver for.
         """
+        if self.traffic:
+            return self._traffic_equilibrium
         if self.routing == "pass":
             return nash_equilibria(game)
         return solve(game, "free" if self.routing == "lottery" else "cascade", self.throttling)
@@ -182,29 +203,35 @@ class Variant:
         """The games as records, shape (m,)."""
         dtype = rules.game_dtype(self.models)
         rows = np.zeros(len(self.games), dtype)
-        for name in dtype.names or ():
-            rows[name] = getattr(self.games, name)
+        for field in fields(self.games):
+            rows[field.name] = getattr(self.games, field.name)
+        rows["kept"] = 1.0
+        if self.traffic:
+            rows["kept"], rows["alias"] = _aliases(self.traffic.weight)
         return rows
 
     @cached_property
     def encoded_games(self) -> npt.NDArray[np.float32]:
-        """The block `"game"` of each game, shape (m, 3 models + 1)."""
-        return encode_games(self.games)
+        """The blocks `"game"`, `"context"` and `"group"` of each game, shape (m, 3 models + 1 + ...)."""
+        encoded = encode_games(self.games)
+        if self.traffic is None:
+            return encoded
+        return np.concatenate([encoded, *(array for array in encode_labels(self.traffic))], axis=1)
 
     @cached_property
     def width(self) -> int:
         """The length of an observation of all blocks up to the last one that a player observes, and the commitment."""
         observed = {"commitment", *(block for blocks in self.observe.values() for block in blocks)}
-        return max(int(block_columns(self.models, block).stop) for block in BLOCKS if block in observed)
+        return max(int(block_columns(self.models, block, self.traffic).stop) for block in BLOCKS if block in observed)
 
     @cached_property
     def columns(self) -> dict[Player, slice | npt.NDArray[np.int64]]:
         """Which columns of all blocks each player observes."""
-        return {player: columns(self.models, blocks) for player, blocks in self.observe.items()}
+        return {player: columns(self.models, blocks, self.traffic) for player, blocks in self.observe.items()}
 
     def observation_space(self, player: Player) -> spaces.Box:
         """The observation space of a player."""
-        return observation_space(self.models, self.observe[player])
+        return observation_space(self.models, self.observe[player], self.traffic)
 
     def commitment_in(self, rows: npt.NDArray[np.void]) -> Commitment:
         """The commitments that hold in tasks, records of `task_dtype`, shape (n,)."""
@@ -213,7 +240,22 @@ class Variant:
         )
 
 
-def _observed(given: Any) -> dict[Player, tuple[Block, ...]]:
+def _aliases(weight: FloatArray) -> tuple[FloatArray, IntArray]:
+    """With which probability each row is kept, and its alias otherwise, so that rows come up by their weights."""
+    kept, alias = weight * len(weight), np.arange(len(weight))
+    scarce, ample = [list(np.flatnonzero(part)) for part in (kept < 1.0, kept >= 1.0)]
+    while scarce and ample:
+        row, donor = scarce.pop(), ample[-1]
+        alias[row] = donor
+        kept[donor] -= 1.0 - kept[row]
+        if kept[donor] < 1.0:
+            scarce.append(ample.pop())
+    # What is left is 1 but for rounding.
+    kept[[*scarce, *ample]] = 1.0
+    return kept, alias
+
+
+def _observed(given: Any, hidden_types: bool) -> dict[Player, tuple[Block, ...]]:
     """What each player observes, defaults filled in and blocks in their order."""
     allowed = f"lists of {', '.join(BLOCKS)} by player, as in {{'user': ['game']}}"
     if not isinstance(given, Mapping) or not set(given) <= set(DEFAULT_OBSERVE):
@@ -222,7 +264,12 @@ def _observed(given: Any) -> dict[Player, tuple[Block, ...]]:
         known = isinstance(blocks, Sequence) and all(block in BLOCKS for block in blocks)
         if isinstance(blocks, str) or not blocks or not known:
             raise ValueError(f"observe: {given!r} is not allowed; expected {allowed}")
-    chosen = {**DEFAULT_OBSERVE, **given}
+    chosen = {**(TRAFFIC_OBSERVE if hidden_types else DEFAULT_OBSERVE), **given}
+    for player, blocks in chosen.items():
+        if not hidden_types and not {"context", "group"}.isdisjoint(blocks):
+            raise ValueError(
+                f"observe: {list(blocks)} of {player} is not allowed; only a Traffic has contexts and groups"
+            )
     return {player: tuple(block for block in BLOCKS if block in blocks) for player, blocks in chosen.items()}
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from gymnasium import spaces
 
-    from stackroute.analytic import Equilibrium, NashEquilibria
+    from stackroute.analytic import Equilibrium, NashEquilibria, TrafficEquilibrium
     from stackroute.analytic.game import BoolArray, FloatArray
     from stackroute.envs.tasks import Tasks
     from stackroute.envs.variant import Player
@@ -70,7 +70,7 @@ class TaskVectorEnv(Specified, VectorEnv[Any, Any, Any]):
         self._ready = False
 
     @property
-    def equilibrium(self) -> Equilibrium | NashEquilibria:
+    def equilibrium(self) -> Equilibrium | NashEquilibria | TrafficEquilibrium:
         """The exact solutions of the games in play under these options, shape (n,); see `Variant.equilibrium`."""
         return self.variant.equilibrium(self.tasks.game)
 
