@@ -176,11 +176,13 @@ class CountingUser:
         non_negative("shares", weight)
         if weight.ndim != 1 or not weight.sum() > 0 or by_type.ndim not in (1, 2) or len(by_type) != len(weight):
             raise ValueError(f"shares: {shares!r} are not allowed; expected one for each type of users in passes")
-        self.passes, self._ends = by_type, np.cumsum(weight / weight.sum())
+        self.passes, self.shares = given, None if shares is None else weight
 
     def begin(self, seen: Seen, random_numbers: FloatArray) -> npt.NDArray[Any]:
         """After how many passes each leaves, shape (n,)."""
-        passes = self.passes[np.searchsorted(self._ends[:-1], random_numbers, side="right")]
+        ends = np.cumsum(np.ones(1) if self.shares is None else self.shares / self.shares.sum())
+        by_type = self.passes[None] if self.shares is None else self.passes
+        passes: FloatArray = by_type[np.searchsorted(ends[:-1], random_numbers, side="right")]
         if passes.ndim == 1:
             return passes
         if seen.group is None or seen.group.max() >= passes.shape[1]:
@@ -198,41 +200,56 @@ class CountingUser:
 
 
 class LearningUser:
-    """A user that does not know how good the models are, and learns it from the failures of its task.
+    """A user that does not know how good the models are, and learns it from its failures and successes.
 
-    It believes that the success probability of a pass is drawn from Beta(alpha, beta), once for the task. After n
-    failures it expects alpha / (alpha + beta + n), and stays while a success is worth waiting once more:
-    V alpha / (alpha + beta + n) > t, with t what it waited last (beyond the paper).
+    It believes that a pass succeeds with a probability drawn from Beta(alpha, beta). After s successes and n failures
+    it expects (alpha + s) / (alpha + beta + s + n), and stays while a success is worth waiting once more, V times that
+    exceeding t, with t what it waited last (beyond the paper).
 
     Args:
         alpha: Of the belief, > 0.
         beta: Of the belief, > 0.
+        over_tasks: Whether it remembers earlier tasks of its slot: then it learns how good the service is, and in the
+            long run answers like a user that knows. Otherwise every task is like the first.
 
     Raises:
         InvalidGameError: A number is not finite and > 0.
     """
 
-    def __init__(self, alpha: float, beta: float) -> None:
-        self.alpha, self.beta = _positive("alpha", alpha), _positive("beta", beta)
+    def __init__(self, alpha: float, beta: float, over_tasks: bool = False) -> None:
+        self.alpha, self.beta, self.over_tasks = _positive("alpha", alpha), _positive("beta", beta), over_tasks
 
     def begin(self, seen: Seen, random_numbers: FloatArray) -> npt.NDArray[Any]:
-        """What was waited last, shape (n,): nothing yet."""
-        return np.zeros(random_numbers.shape)
-
-    def update(self, state: npt.NDArray[Any], outcome: Outcome) -> npt.NDArray[Any]:
-        """What was waited last."""
-        return outcome.waiting
-
-    def stay(self, state: npt.NDArray[Any], seen: Seen) -> FloatArray:
-        """1 while another pass is worth its waiting, then 0, shape (n,).
+        """The value, successes, failures and what was waited last, shape (n, 4).
 
         Raises:
             ValueError: It does not see its game, whose value it needs.
         """
         if seen.game is None:
             raise ValueError("user: a learning user needs to see the value; give it the block 'game' in observe")
-        expected = self.alpha / (self.alpha + self.beta + seen.passes)
-        stays: FloatArray = (seen.game.value * expected > state).astype(np.float64)
+        state = np.zeros((len(random_numbers), 4))
+        state[:, 0] = seen.game.value
+        return state
+
+    def remember(self, state: npt.NDArray[Any], begun: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The state at the beginning of the next task: a task that it did not leave was solved."""
+        if self.over_tasks:
+            begun[:, 1] = state[:, 1] + self._stays(state)
+            begun[:, 2] = state[:, 2]
+        return begun
+
+    def update(self, state: npt.NDArray[Any], outcome: Outcome) -> npt.NDArray[Any]:
+        """One failure more."""
+        return np.column_stack([state[:, :2], state[:, 2] + 1.0, outcome.waiting])
+
+    def stay(self, state: npt.NDArray[Any], seen: Seen) -> FloatArray:
+        """1 while another pass is worth its waiting, then 0, shape (n,)."""
+        return self._stays(state)
+
+    def _stays(self, state: npt.NDArray[Any]) -> FloatArray:
+        value, successes, failures, waited = state.T
+        expected = (self.alpha + successes) / (self.alpha + self.beta + successes + failures)
+        stays: FloatArray = (value * expected > waited).astype(np.float64)
         return stays
 
 

@@ -14,6 +14,7 @@ from stackroute.envs.pettingzoo_envs import raw_env as raw_env
 from stackroute.envs.policies import InformedUserPolicy as InformedUserPolicy
 from stackroute.envs.policies import Outcome as Outcome
 from stackroute.envs.policies import ProviderPolicy as ProviderPolicy
+from stackroute.envs.policies import RememberingUserPolicy as RememberingUserPolicy
 from stackroute.envs.policies import RoutingPolicy as RoutingPolicy
 from stackroute.envs.policies import Seen as Seen
 from stackroute.envs.policies import StatefulUserPolicy as StatefulUserPolicy

@@ -162,6 +162,20 @@ class StatefulUserPolicy(Protocol):
         ...
 
 
+@runtime_checkable
+class RememberingUserPolicy(StatefulUserPolicy, Protocol):
+    """A follower with a state that remembers earlier tasks of its slot."""
+
+    def remember(self, state: npt.NDArray[Any], begun: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The state at the beginning of the next task of n users.
+
+        Args:
+            state: That at the end of the last task, shape (n, ...).
+            begun: That of users without a past, as `begin` returns it; may be changed.
+        """
+        ...
+
+
 AnyUserPolicy = UserPolicy | InformedUserPolicy | StatefulUserPolicy
 
 

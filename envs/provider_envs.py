@@ -57,6 +57,7 @@ class _ServedTasks:
         """Begin the next episode in all slots, or in some."""
         if reseeded:
             self._following[:] = 0
+            self.turns.forget()
         chosen = np.arange(self.tasks.size) if slots is None else slots
         self.tasks.begin(chosen, numbers=self._following[chosen])
         self._following[chosen] += self.each

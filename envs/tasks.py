@@ -14,7 +14,7 @@ from stackroute.envs import rules
 from stackroute.envs.actions import for_kernel
 from stackroute.envs.games import count
 from stackroute.envs.observations import BLOCKS, ROUTINGS, block_columns
-from stackroute.envs.policies import Outcome, Seen, StatefulUserPolicy, patience_by_model
+from stackroute.envs.policies import Outcome, RememberingUserPolicy, Seen, StatefulUserPolicy, patience_by_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -245,6 +245,11 @@ class UserTurns:
         self._user, self._tasks = user, tasks
         self._patience = np.zeros((tasks.size, tasks.variant.models))
         self._state: npt.NDArray[Any] = np.zeros(tasks.size)
+        self._has_past = np.zeros(tasks.size, dtype=bool)
+
+    def forget(self) -> None:
+        """From the next task on, other users play: none has a past."""
+        self._has_past[:] = False
 
     def begin(self, slots: IntArray | None = None, numbers: FloatArray | None = None) -> None:
         """See tasks that have begun; where the provider commits, after it has.
@@ -259,10 +264,16 @@ class UserTurns:
         seen = tasks.seen()
         if not isinstance(user, StatefulUserPolicy):
             self._patience[chosen] = patience_by_model(user, tasks.known_game, seen.commitment, numbers)[chosen]
-        elif slots is None:
-            self._state = np.array(user.begin(seen, numbers))
         else:
-            self._state[chosen] = user.begin(seen, numbers)[chosen]
+            begun = np.array(user.begin(seen, numbers))
+            if isinstance(user, RememberingUserPolicy) and self._has_past.any():
+                past = self._has_past
+                begun[past] = user.remember(self._state[past], begun[past])
+            if slots is None:
+                self._state = begun
+            else:
+                self._state[chosen] = begun[chosen]
+            self._has_past[chosen] = True
 
     def answers(self) -> IntArray:
         """The answers to the last pass of every task."""
@@ -271,7 +282,12 @@ class UserTurns:
             model = tasks.rows["model"].astype(np.int64)
             row = np.arange(tasks.size)
             waiting = tasks.game.latency[row, model] + tasks.rows["delay"][row, model]
-            self._state = np.array(user.update(self._state, Outcome(model, waiting)))
+            failed, updated = (
+                tasks.rows["end"] == rules.IN_PLAY,
+                np.array(user.update(self._state, Outcome(model, waiting))),
+            )
+            updated[~failed] = self._state[~failed]
+            self._state = updated
             self._patience[:] = probability("stay", user.stay(self._state, tasks.seen()))[:, None]
         return tasks.answers_of(self._patience)
 

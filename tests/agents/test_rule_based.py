@@ -123,7 +123,40 @@ def test_the_informed_user_tells_the_models_apart(cascade_game: Game) -> None:
 def test_the_learning_user_needs_to_see_the_value() -> None:
     hidden = Seen(None, None, np.ones(2, dtype=int), None)
     with pytest.raises(ValueError, match="needs to see the value"):
-        LearningUser(1, 1).stay(np.zeros(2), hidden)
+        LearningUser(1, 1).begin(hidden, np.zeros(2))
+
+
+def test_a_user_that_learns_over_tasks_comes_to_answer_like_one_that_knows() -> None:
+    # Each pass is worth it for whoever knows p = .3, and for whoever believes in Beta(1, 6) at first it is not.
+    game = Game([0.3], [0.1], [0.5], value=2, churn_penalty=1)
+    served = {"routing": "lottery", "throttling": False, "tasks_per_commitment": 400}
+    worth = {}
+    for name, user in {
+        "knows": RationalUser(),
+        "learns": LearningUser(1, 6, over_tasks=True),
+        "forgets": LearningUser(1, 6),
+    }.items():
+        env = ProviderVectorEnv(200, game, user, **served)  # type: ignore[arg-type]
+        env.reset(seed=1)
+        for _ in range(2):
+            env.advance(np.zeros((200, 2)))
+        infos = env.step_infos
+        worth[name] = (infos["value"] - infos["latency"]).mean()
+        first = env.tasks.rows.copy()
+        again = ProviderVectorEnv(200, game, user, **served)  # type: ignore[arg-type]
+        again.reset(seed=9)
+        again.advance(np.zeros((200, 2)))
+        again.reset(seed=1)
+        for _ in range(2):
+            again.advance(np.zeros((200, 2)))
+        np.testing.assert_array_equal(again.tasks.rows, first)
+        np.testing.assert_array_equal(again.step_infos["value"], infos["value"])
+    exact = 2 - 0.5 / 0.3
+    # 80,000 tasks, whose utility has a standard deviation of about 1.3: four standard errors.
+    assert worth["knows"] == pytest.approx(exact, abs=0.02)
+    assert worth["forgets"] == pytest.approx(2 * 0.3 - 0.5, abs=0.02)
+    # By chance some stay cautious for long.
+    assert worth["learns"] > exact - 0.15 * (exact - worth["forgets"])
 
 
 @pytest.mark.parametrize("user", [InformedUser(), ShoppingUser(0.1), LogitUser(1)])

@@ -243,8 +243,9 @@ def test_a_file_that_describes_something_else_is_an_error(
 RULES: dict[str, Any] = {
     "fixed": FixedPatienceUser(0.1 + 0.2),
     "counting": CountingUser(3),
+    "counting types": CountingUser([[1, 2], [3, 4]], shares=[0.25, 0.75]),
     "informed": InformedUser("pessimistic"),
-    "learning": LearningUser(2.0, 0.1),
+    "learning": LearningUser(2.0, 0.1, over_tasks=True),
     "logit": LogitUser(7.5),
     "random": RandomUser(),
     "rational": RationalUser("pessimistic"),
