@@ -207,7 +207,7 @@ EVERY = [
     partial(pettingzoo.make, "aec", "stackroute-v0"),
 ]
 THREE = Game([0.3, 0.5, 0.8], [0.1, 0.3, 0.8], [0.2, 0.4, 0.7], value=2, churn_penalty=3)
-BLOCKS, COUNT = "lists of game, commitment, history by player", "a whole number of at least 1"
+BLOCKS, COUNT = "lists of game, commitment, history, context, group by player", "a whole number of at least 1"
 NO_COUNTS = [0, -1, 1.5, NAN, "3", True, None]
 NO_MODES = ["hologram", 3, ["ansi"], ""]
 BAD_OPTIONS: list[tuple[list[Any], str, list[Any], str, dict[str, Any]]] = [
