@@ -219,19 +219,20 @@ def _mark(digits: str) -> str:
 
 
 def plain_numbers(texts: Sequence[str]) -> tuple[FloatArray, list[str]] | None:
-    """The numbers of a column of digits, points and signs alone, with decimal points, NaN where a cell is empty.
+    """The numbers of a column of plain ones, as in -1.5 or 2e-05, with decimal points, NaN where a cell is empty.
 
     With them come those texts that show as much of its decimal mark and its unit as all. None of any other column.
     """
-    if not set("".join(texts)) <= set("0123456789.+-"):
+    if not set("".join(texts)) <= set("0123456789.+-eE"):
         return None
     try:
         numbers = np.array([text or "nan" for text in texts], dtype=np.str_).astype(np.float64)
     except ValueError:
         return None
-    kinds = ((text for text in texts if "." in text and bool(_OPEN.fullmatch(text)) == is_open) for is_open in (0, 1))
+    pointed = [text for text in texts if "." in text]
+    shown = [next(filter(shows, pointed), "") for shows in (_mark, _OPEN.fullmatch)]
     largest = texts[int(np.nanargmax(numbers))] if np.isfinite(numbers).any() else ""
-    return numbers, list(filter(None, [*(next(kind, "") for kind in kinds), largest]))
+    return numbers, [text for text in (*shown, largest) if text]
 
 
 def plain_digits(cell: Cell, mark: str) -> str | None:

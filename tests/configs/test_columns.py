@@ -10,8 +10,8 @@ from stackroute.configs import ConfigError, columns
 from stackroute.configs.columns import Layout, read_columns
 
 LAYOUT = Layout({"model": None, "success": "share"}, {"cost": "money", "latency": "time"}, {})
-PLAIN = ["1", "0.25", ".5", "5.", "-3", "+4", "1.234", "12.345", "1.234.567"]
-OTHER = ["1,5", "1,234", "", " ", " 7 ", "-", "1-2", ".", "1e3", "$2", "x", "41%", "nan", "\u0663"]
+PLAIN = ["1", "0.25", ".5", "5.", "-3", "+4", "1.234", "12.345", "1.234.567", "1e3", "1.234e5", "2E-2"]
+OTHER = ["1,5", "1,234", "", " ", " 7 ", "-", "1-2", ".", "e", "$2", "x", "41%", "nan", "\u0663"]
 CELLS = st.sampled_from([*PLAIN, *OTHER])
 
 
