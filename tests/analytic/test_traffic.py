@@ -17,6 +17,7 @@ from stackroute.analytic import (
     compare_policies,
     counting_response,
     solve,
+    solve_population,
     solve_traffic,
     traffic_payoffs,
     user_utility,
@@ -177,6 +178,31 @@ def test_tasks_that_are_all_alike_are_the_game_of_independent_attempts() -> None
         assert found.provider_cost[0] == pytest.approx(float(exact.provider_cost), rel=1e-6)
         kinds.add(str(exact.route))
     assert len(kinds) >= 2
+
+
+@pytest.mark.parametrize(("types", "horizon", "lowest", "count"), [(2, 12, 0.75, 5), (3, 7, 0.86, 3)])
+@pytest.mark.parametrize("throttling", [False, True])
+def test_types_of_users_of_alike_tasks_are_the_population_of_the_closed_form(
+    types: int, horizon: int, lowest: float, count: int, throttling: bool
+) -> None:
+    rng = np.random.default_rng(types)
+    kept = set()
+    for _ in range(count):
+        p = rng.uniform(lowest, 0.95, 2)
+        # The cheaper model is the slower one, so that patient users are worth keeping on it.
+        game = Game(p, p * np.sort(rng.uniform(0.1, 2, 2)), p * np.sort(rng.uniform(0.5, 2, 2))[::-1], 1, 1)
+        users = Population(
+            rng.uniform(0.4, 2.4, types),
+            rng.uniform(0.8, 1.3, types),
+            rng.uniform(0, 3, types),
+            rng.dirichlet(np.ones(types)),
+        )
+        exact = solve_population(game, users, throttling)
+        found = solve_traffic(Traffic(game.reshape(1)), horizon, throttling, users)
+        # What is left after the last attempt: .25^12 and .14^7 of the tasks.
+        assert found.provider_cost[0] == pytest.approx(exact.provider_cost, rel=3e-5 if types == 3 else 1e-6)
+        kept.add(int(exact.stays.sum()))
+    assert len(kept) > 1
 
 
 def test_beta_traffic_of_one_model_follows_the_closed_form() -> None:
