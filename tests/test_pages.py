@@ -36,6 +36,7 @@ GO_ON = {"docs/tutorial.md", *(name for name in NAMED if name.startswith("docs/h
 """Pages whose blocks go on from one another; elsewhere each stands by itself."""
 
 BLOCK = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+FORMULA = re.compile(r"\$\$[^$]+\$\$|\$[^$\n]+\$")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 TARGETS = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 TINY = Path(__file__).parent / "training" / "tiny.yaml"
@@ -202,3 +203,12 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "Action Space" in (tmp_path / "environments" / "provider" / "index.html").read_text()
     assert "stackroute calibrate" in (tmp_path / "reference" / "command-line" / "index.html").read_text()
+    theory = (tmp_path / "theory" / "index.html").read_text()
+    formulas = FORMULA.findall(BLOCK.sub("", NAMED["docs/theory.md"].read_text()))
+    assert len(formulas) > 200
+    assert theory.count('class="arithmatex"') == len(formulas)
+    # What typesets them comes from elsewhere, always the same.
+    elsewhere = re.findall(r"<(?:link|script)[^>]+//cdn[^>]+>", theory)
+    assert len(elsewhere) == theory.count("//cdn") == 3
+    assert all(re.search(r'@\d+\.\d+\.\d+/.+ integrity="sha384-\S{64}"', tag) for tag in elsewhere)
+    assert "//cdn" not in (tmp_path / "faq" / "index.html").read_text()
