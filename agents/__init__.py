@@ -31,10 +31,7 @@ if TYPE_CHECKING:
 register_user("rational", RationalUser)
 register_user("informed", InformedUser)
 register_user("random", RandomUser)
-register_provider(
-    "equilibrium",
-    lambda actions: EquilibriumProvider(actions.throttling, "free" if actions.routing == "lottery" else "cascade"),
-)
+register_provider("equilibrium", lambda actions: EquilibriumProvider(actions.throttling, actions.solved_as))
 register_provider("random", lambda actions: RandomProvider(actions.throttling, actions.routing))
 
 _LEARNED = ("LearnedProvider", "LearnedUser", "load_policy", "load_provider", "load_user", "save_policy")

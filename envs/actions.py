@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stackroute.analytic import Game
+    from stackroute.analytic.equilibrium import Routing as CommittedRouting
     from stackroute.analytic.game import FloatArray, IntArray
 
 ActionKind = Literal["box", "grid"]
@@ -64,6 +65,11 @@ class ProviderActions:
     routing: Routing = "cascade"
     throttling: bool = True
     kind: ActionKind = "box"
+
+    @property
+    def solved_as(self) -> CommittedRouting:
+        """The routing over which `stackroute.analytic.solve` finds what is best: of all, lotteries are."""
+        return "free" if self.routing == "lottery" else "cascade"
 
     @cached_property
     def width(self) -> int:

@@ -191,7 +191,7 @@ class Variant:
             return self._traffic_equilibrium
         if self.routing == "pass":
             return nash_equilibria(game)
-        return solve(game, "free" if self.routing == "lottery" else "cascade", self.throttling)
+        return solve(game, self.actions.solved_as, self.throttling)
 
     @cached_property
     def task_dtype(self) -> np.dtype[np.void]:
