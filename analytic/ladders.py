@@ -7,7 +7,6 @@ from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.optimize import linprog
 
 from stackroute.analytic.game import InvalidGameError
 from stackroute.analytic.traffic import Ladders, economics
@@ -143,6 +142,9 @@ class _Group:
 
         Columns are generated twice: for the least utility that users lack to choose so, then for the least cost.
         """
+        # Here, for it takes a second to load and most solutions do without.
+        from scipy.optimize import linprog
+
         users, horizon, contexts = len(stop), len(self.following), len(self.contexts)
         counted = (np.arange(horizon) < stop[:, None]).astype(np.float64)
         others = [(j, n) for j in range(users) for n in range(horizon) if n != stop[j] - 1]

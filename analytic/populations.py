@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from stackroute.analytic import kernels
 from stackroute.analytic.commitment import Commitment
@@ -220,6 +219,9 @@ def solve_logit(game: Game, precision: float) -> LogitEquilibrium:
         stays = np.exp(-np.logaddexp(0.0, -beta * worth))
         cost = stays * (lottery @ game.cost) + (1.0 - stays) * game.churn_penalty
         return cost / (1.0 - stays * (1.0 - lottery @ game.success)), stays
+
+    # Here, for it takes a second to load and most solutions do without.
+    from scipy.optimize import minimize_scalar
 
     unit, grid = np.eye(game.models), np.linspace(0.0, 1.0, _GRID)
     best, least = unit[0], np.inf

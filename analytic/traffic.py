@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.special import roots_sh_jacobi
 
 from stackroute.analytic.commitment import Commitment, distribution
 from stackroute.analytic.game import Game, InvalidGameError, as_floats, check, non_negative
@@ -132,6 +131,9 @@ class Traffic:
             >>> found  # 5 * 0.2 / (0.5 + j) > 1 for j = 0
             array([1])
         """
+        # Here, for it takes a second to load and most solutions do without.
+        from scipy.special import roots_sh_jacobi
+
         for name, parameter in (("a", a), ("b", b)):
             number = as_floats(name, parameter)
             check(name, number, np.isfinite(number) & (number > 0.0), "a finite number > 0")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from stackroute.analytic.game import Game, InvalidGameError, as_floats, check, over_models, probability
 
@@ -136,6 +135,9 @@ def efforts(game: Game, between: int = 9) -> Game:
         >>> efforts(measured, between=1).cost.round(3)
         array([0.01 , 0.014, 0.02 , 0.04 , 0.08 ])
     """
+    # Here, for it takes a second to load and most solutions do without.
+    from scipy.interpolate import PchipInterpolator
+
     if game.shape or game.models < 2:
         raise InvalidGameError("game", f"{game.models} models of shape {game.shape}", "one game of at least two models")
     check("between", np.asarray(float(between)), np.asarray(between >= 0), "at least 0")

@@ -32,7 +32,7 @@ from stackroute.configs.benchmarks import load_suite
 from stackroute.configs.loading import packaged
 from stackroute.configs.training import settings_from
 from stackroute.training.benchmark.results import PLAN, DamagedResultWarning, Plan, write_result
-from stackroute.training.benchmark.running import _result, units_of, versions
+from stackroute.training.benchmark.running import result_of, units_of, versions
 from stackroute.training.cli.main import main
 from stackroute.training.learn.runs import RunSpec, run_game
 from stackroute.training.output import checksum, write_sealed
@@ -155,7 +155,7 @@ def prepare(folder: Path) -> dict[str, bytes]:
     write_sealed(folder / "bench" / PLAN, plan.model_dump(mode="json"))
     for name, unit in units.items():
         if unit.entrant.name in ("exact", "random") and unit.seed == 0:
-            write_result(folder / "bench", name, _result(unit))
+            write_result(folder / "bench", name, result_of(unit))
     made = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     return {str(path.relative_to(folder)): path.read_bytes() for path in made}
 

@@ -38,7 +38,7 @@ class Ended:
 
 
 def in_processes(
-    calls: Sequence[Callable[[], _T]], jobs: int, seconds: float | None = None
+    calls: Sequence[Callable[[], _T]], jobs: int, seconds: float | None, preload: Sequence[str]
 ) -> Generator[tuple[int, _T | Ended]]:
     """Call functions, each in a process of its own, which ends with this one and does not hear Ctrl-C.
 
@@ -46,13 +46,14 @@ def in_processes(
         calls: The functions; anything that cloudpickle can pickle.
         jobs: Processes at a time.
         seconds: How long a call may take; None for any time.
+        preload: Modules that the processes find loaded where they can be forked; only those of the first use count.
 
     Yields:
         The number of a call that is finished, and what it returned.
     """
     methods = multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    context.set_forkserver_preload(["stackroute.training.benchmark.warm"])
+    context.set_forkserver_preload([*preload])
     waiting, running = deque(enumerate(calls)), list[_Running[_T]]()
     limit = math.inf if seconds is None else seconds
     try:

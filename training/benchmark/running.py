@@ -28,7 +28,7 @@ from stackroute.training.learn.session import derived_seed
 from stackroute.training.output import RunError, checksum, locked, output_folder, write_sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from stackroute.configs.benchmarks import Suite
@@ -44,6 +44,10 @@ TARGETS = (0.05, 0.01)
 
 _GAME = ("success", "cost", "latency", "value", "churn_penalty")
 _PACKAGES = ("numpy", "torch", "stable-baselines3", "sb3-contrib", "cma")
+_LOADED = ("stackroute.training.benchmark.warm",)
+_LOADED_TO_TRAIN = (*_LOADED, "stackroute.training.learn.schemes", "torch._dynamo")
+"""What units find loaded; the last is what the first optimiser of PyTorch imports, for seconds."""
+
 _RETRIES = 3
 _MAY_BE_UNKNOWN = ("routing_error",)
 
@@ -140,8 +144,9 @@ def run_suite(
         write_sealed(folder / PLAN, plan.model_dump(mode="json"))
         missing = [unit for unit in units if not unit.is_done(folder)]
         planned, left = (Counter(unit.entrant.name for unit in some) for some in (units, missing))
+        preload = _LOADED_TO_TRAIN if any(unit.entrant.settings for unit in missing) else _LOADED
         outcomes = (_on_ray if backend == "ray" else in_processes)(
-            [functools.partial(_result, unit) for unit in missing], jobs, unit_seconds
+            [functools.partial(result_of, unit) for unit in missing], jobs, unit_seconds, preload
         )
         report = on_progress or (lambda _: None)
         report({name: (count - left[name], count) for name, count in planned.items()})
@@ -157,7 +162,7 @@ def run_suite(
 
 
 def _on_ray(
-    calls: list[Callable[[], Result]], jobs: int, seconds: float | None
+    calls: Sequence[Callable[[], Result]], jobs: int, seconds: float | None, preload: Sequence[str]
 ) -> Generator[tuple[int, Result | Ended]]:
     """As `in_processes`, on a cluster, which calls again what a machine was at that died."""
     import ray
@@ -166,7 +171,9 @@ def _on_ray(
     if started:
         ray.init(log_to_driver=False)
     waiting, pending = iter(enumerate(calls)), dict[Any, int]()
-    run: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(lambda call: next(in_processes([call], 1, seconds))[1])
+    run: Any = ray.remote(num_cpus=1, max_retries=_RETRIES)(
+        lambda call: next(in_processes([call], 1, seconds, preload))[1]
+    )
     try:
         while True:
             for number, call in itertools.islice(waiting, jobs - len(pending)):
@@ -182,7 +189,8 @@ def _on_ray(
             ray.shutdown()
 
 
-def _result(unit: Unit) -> Result:
+def result_of(unit: Unit) -> Result:
+    """What comes of a unit, run here."""
     return _begun(unit, **_measured(unit))
 
 

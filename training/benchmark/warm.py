@@ -4,14 +4,15 @@ import numpy as np
 
 from stackroute.configs import load_game
 from stackroute.training.benchmark.algorithms import find_algorithm
-from stackroute.training.benchmark.metrics import measure
 from stackroute.training.benchmark.problem import Problem
+from stackroute.training.benchmark.running import Unit, result_of
 from stackroute.training.benchmark.tasks import Task
 
 _GAME = load_game("g1").game.reshape(1)
+_EXACT = find_algorithm("exact")
+result_of(Unit(_EXACT, Task("warm", ("",), _GAME, throttling=False), seed=0, horizon=1))
 _PROBLEM = Problem(_GAME, throttling=False, seed=0)
-_SOLUTION = find_algorithm("exact").algorithm(_PROBLEM)
-measure(Task("warm", ("",), _GAME, throttling=False), _SOLUTION)
+_SOLUTION = _EXACT.algorithm(_PROBLEM)
 _PLAY = _PROBLEM.sampled("warm")
 _PLAY.cost(_SOLUTION.commitment, np.ones(1), 64)
 _PLAY.answer(_SOLUTION.commitment, 64)

@@ -157,7 +157,7 @@ def begun(content: dict[str, Any], out: Path) -> tuple[subprocess.Popen[str], Tr
 
     Its provider learns in many short rounds, so that a signal meets it in the middle.
     """
-    content["provider"] |= {"steps": 32 * 300, "rounds": 300}
+    content["provider"] |= {"steps": 32 * 60, "rounds": 60}
     settings = out.with_suffix(".yaml")
     settings.write_text(json.dumps(content))
     options = ["--settings", str(settings), "--seed", "2", "--out", str(out)]
