@@ -172,7 +172,9 @@ def frontier(game: Game, throttling: bool = False) -> Frontier:
     if throttling or (xi <= 0.0).any():
         slowest = np.broadcast_to(np.eye(n)[xi.argmin()], (n, n))
         leave = _branch(xi, c + game.churn_penalty * (1.0 - p), np.eye(n), slowest)
-    first, last = np.divmod(np.arange(n * n), n)
+    # After a failure other models serve nobody for less.
+    kept = np.flatnonzero(kernels.lower_hull(xi / p, kappa))
+    first, last = np.repeat(np.arange(n), len(kept)), np.tile(kept, n)
     worth = (1.0 - p[first]) * xi[last] / p[last]
     utility, cost = xi[first] + worth, c[first] + (1.0 - p[first]) * kappa[last]
     alone = np.flatnonzero(worth >= 0.0)

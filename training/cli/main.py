@@ -72,7 +72,7 @@ def figures_command(
     """Draw the theory as PNG and SVG.
 
     Of a game of your own: frontier (cost over waiting of all models, and who serves retries), discipline (prices, a
-    rival and a regulator; at most 20 models), population (which types of users are kept); of two models, the second
+    rival and a regulator), population (which types of users are kept); of two models, the second
     better, dearer and slower, also response (when users stay), policy_plane (what the provider serves) and
     free_routing (what free routing saves). Only of their own games: misalignment and throttling.
 

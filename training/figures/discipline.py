@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from stackroute.analytic.game import BoolArray, FloatArray
     from stackroute.configs import GameConfig
 
-MOST_MODELS = 20
-"""The frontier is computed at every point."""
-
 _POINTS = 600
 _RIVALS = 241
 _LOW, _HIGH = 0.3, 1.5
@@ -61,7 +58,7 @@ def refuses(config: GameConfig) -> str:
     """What keeps the picture from being drawn for a game, empty if nothing."""
     if config.waiting_cost_per_hour is None and config.units.money != "abstract":
         return "it needs latency in seconds or minutes, so that the user's utility is money too"
-    return f"it needs at most {MOST_MODELS} models" if config.game.models > MOST_MODELS else ""
+    return ""
 
 
 def discipline_picture(config: GameConfig) -> Figure:

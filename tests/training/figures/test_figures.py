@@ -301,7 +301,6 @@ def test_odd_games_are_drawn(numbers: dict[str, Any]) -> None:
     ("name", "game", "message"),
     [
         ("free_routing", "aider", "free_routing: cannot be drawn for aider, of 51 models: it needs two models"),
-        ("discipline", "aider", "discipline: cannot be drawn for aider, of 51 models: it needs at most 20 models"),
         ("throttling", "g5", "throttling: cannot be drawn for g5, of 2 models: it shows games of its own"),
         ("routing", "g5", "'routing' is not a picture; expected one of response, "),
     ],
