@@ -162,7 +162,7 @@ def run(script: str, *arguments: str, folder: Path) -> subprocess.CompletedProce
             ["benchmark", "--list"],
             ["torch", "stable_baselines3", "sb3_contrib", "matplotlib", "joblib", "cma", "pyarrow", "tensorboard"],
         ),
-        (["solve", "g1"], ["torch", "stable_baselines3", "matplotlib", "tensorboard"]),
+        (["solve", "g1"], ["scipy", "torch", "stable_baselines3", "matplotlib", "tensorboard"]),
     ],
 )
 def test_commands_load_only_what_they_need(tmp_path: Path, arguments: list[str], unneeded: list[str]) -> None:
@@ -214,18 +214,20 @@ def command(folder: Path, *arguments: str, out: int | IO[str] = subprocess.PIPE,
 
 
 @pytest.mark.parametrize(
-    ("encoding", "arguments"),
-    [("ascii", ["train", "--help"]), ("cp1252", ["solve", "mine.yaml"]), ("ascii", ["solve", "mine.yaml"])],
+    ("encoding", "columns", "arguments", "shown"),
+    [
+        ("ascii", "80", ["train", "--help"], "--settings"),
+        ("cp1252", "0", ["solve", "mine.yaml"], "retries by"),
+        ("ascii", "5", ["solve", "mine.yaml"], "retries by"),
+    ],
 )
-def test_any_encoding_of_the_output_will_do(tmp_path: Path, encoding: str, arguments: list[str]) -> None:
+def test_any_encoding_and_width_of_the_output_will_do(
+    tmp_path: Path, encoding: str, columns: str, arguments: list[str], shown: str
+) -> None:
     (tmp_path / "mine.yaml").write_text(GOOD.replace("small", "\u901a\u4e49"), encoding="utf-8")
-    result = command(tmp_path, *arguments, PYTHONIOENCODING=encoding)
+    result = command(tmp_path, *arguments, PYTHONIOENCODING=encoding, COLUMNS=columns)
     assert (result.returncode, result.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("columns", ["0", "5"])
-def test_a_terminal_without_columns_shows_everything(tmp_path: Path, columns: str) -> None:
-    assert "retries by" in command(tmp_path, "solve", "g1", COLUMNS=columns).stdout
+    assert shown in result.stdout
 
 
 @pytest.mark.parametrize("arguments", [["solve", "g1", "--json"], ["--help"]])
