@@ -7,6 +7,7 @@ from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import scipy
 
 from stackroute.analytic.game import InvalidGameError
 from stackroute.analytic.traffic import Ladders, economics
@@ -142,9 +143,6 @@ class _Group:
 
         Columns are generated twice: for the least utility that users lack to choose so, then for the least cost.
         """
-        # Here, for it takes a second to load and most solutions do without.
-        from scipy.optimize import linprog
-
         users, horizon, contexts = len(stop), len(self.following), len(self.contexts)
         counted = (np.arange(horizon) < stop[:, None]).astype(np.float64)
         others = [(j, n) for j in range(users) for n in range(horizon) if n != stop[j] - 1]
@@ -161,7 +159,7 @@ class _Group:
                 chosen = np.take_along_axis(columns.utility, stop[:, None, None] - 1, axis=-1)
                 loses = columns.utility[j, :, n] - chosen[j, :, 0]
                 belongs = (columns.context == np.arange(contexts)[:, None]).astype(np.float64)
-                master = linprog(
+                master = scipy.optimize.linprog(
                     np.r_[np.zeros(len(cost)) if lacking else cost, np.zeros(delays), float(lacking)],
                     A_ub=np.c_[loses, waits[:, :delays], -np.ones(len(j))],
                     b_ub=np.zeros(len(j)),

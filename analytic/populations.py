@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
 
 from stackroute.analytic import kernels
 from stackroute.analytic.commitment import Commitment
@@ -220,9 +221,6 @@ def solve_logit(game: Game, precision: float) -> LogitEquilibrium:
         cost = stays * (lottery @ game.cost) + (1.0 - stays) * game.churn_penalty
         return cost / (1.0 - stays * (1.0 - lottery @ game.success)), stays
 
-    # Here, for it takes a second to load and most solutions do without.
-    from scipy.optimize import minimize_scalar
-
     unit, grid = np.eye(game.models), np.linspace(0.0, 1.0, _GRID)
     best, least = unit[0], np.inf
     for i in range(game.models):
@@ -231,7 +229,7 @@ def solve_logit(game: Game, precision: float) -> LogitEquilibrium:
             cost = after_failure(mixed)[0]
             at = int(cost.argmin())
             around = (grid[max(at - 1, 0)], grid[min(at + 1, _GRID - 1)])
-            found = minimize_scalar(
+            found = scipy.optimize.minimize_scalar(
                 lambda share, i=i, j=j: float(after_failure((1.0 - share) * unit[i] + share * unit[j])[0]),
                 bounds=around,
                 method="bounded",

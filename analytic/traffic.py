@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import scipy
 
 from stackroute.analytic.commitment import Commitment, distribution
 from stackroute.analytic.game import Game, InvalidGameError, as_floats, check, non_negative
@@ -131,13 +132,10 @@ class Traffic:
             >>> found  # 5 * 0.2 / (0.5 + j) > 1 for j = 0
             array([1])
         """
-        # Here, for it takes a second to load and most solutions do without.
-        from scipy.special import roots_sh_jacobi
-
         for name, parameter in (("a", a), ("b", b)):
             number = as_floats(name, parameter)
             check(name, number, np.isfinite(number) & (number > 0.0), "a finite number > 0")
-        success, weight = roots_sh_jacobi(types, a + b - 1.0, a)
+        success, weight = scipy.special.roots_sh_jacobi(types, a + b - 1.0, a)
         spent, waited = np.reshape(as_floats("cost", cost), (1, 1)), np.reshape(as_floats("latency", latency), (1, 1))
         games = Game(success[:, None], spent, waited, value, churn_penalty)
         return cls(games, weight)

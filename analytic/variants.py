@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
 
 from stackroute.analytic.game import Game, InvalidGameError, as_floats, check, over_models, probability
 
@@ -135,9 +136,6 @@ def efforts(game: Game, between: int = 9) -> Game:
         >>> efforts(measured, between=1).cost.round(3)
         array([0.01 , 0.014, 0.02 , 0.04 , 0.08 ])
     """
-    # Here, for it takes a second to load and most solutions do without.
-    from scipy.interpolate import PchipInterpolator
-
     if game.shape or game.models < 2:
         raise InvalidGameError("game", f"{game.models} models of shape {game.shape}", "one game of at least two models")
     check("between", np.asarray(float(between)), np.asarray(between >= 0), "at least 0")
@@ -148,7 +146,9 @@ def efforts(game: Game, between: int = 9) -> Game:
     level = np.linspace(0.0, game.models - 1, (game.models - 1) * (between + 1) + 1)
     grown = {name: np.exp(np.interp(level, measured, np.log(array))) for name, array in grows.items()}
     log_odds = np.log(game.success / (1.0 - game.success))
-    success = 1.0 / (1.0 + np.exp(-PchipInterpolator(np.log(game.cost), log_odds)(np.log(grown["cost"]))))
+    success = 1.0 / (
+        1.0 + np.exp(-scipy.interpolate.PchipInterpolator(np.log(game.cost), log_odds)(np.log(grown["cost"])))
+    )
     exact = np.arange(0, len(level), between + 1)
     for name, array in {**grown, "success": success}.items():
         array[exact] = getattr(game, name)

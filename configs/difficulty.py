@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import betaln, digamma, expit, logit, polygamma
+import scipy
 
 if TYPE_CHECKING:
     from stackroute.analytic.game import FloatArray, IntArray
@@ -154,26 +153,28 @@ def _maximum_likelihood(attempts: IntArray, successes: IntArray, mean: float) ->
     share = frequency / len(attempts)
 
     def loss(at: FloatArray) -> tuple[float, FloatArray]:
-        size, first = np.exp(at[1]), expit(at[0])
-        a, b = size * first, size * expit(-at[0])
-        by_size = digamma(a + b) - digamma(m + a + b)
-        by_a = share @ (digamma(s + a) - digamma(a) + by_size)
-        by_b = share @ (digamma(m - s + b) - digamma(b) + by_size)
-        value = share @ (betaln(s + a, m - s + b) - betaln(a, b))
-        return -float(value), -np.array([(by_a - by_b) * a * expit(-at[0]), by_a * a + by_b * b])
+        size, first = np.exp(at[1]), scipy.special.expit(at[0])
+        a, b = size * first, size * scipy.special.expit(-at[0])
+        by_size = scipy.special.digamma(a + b) - scipy.special.digamma(m + a + b)
+        by_a = share @ (scipy.special.digamma(s + a) - scipy.special.digamma(a) + by_size)
+        by_b = share @ (scipy.special.digamma(m - s + b) - scipy.special.digamma(b) + by_size)
+        value = share @ (scipy.special.betaln(s + a, m - s + b) - scipy.special.betaln(a, b))
+        return -float(value), -np.array([(by_a - by_b) * a * scipy.special.expit(-at[0]), by_a * a + by_b * b])
 
     bounds: list[tuple[float, float]] = [(-30.0, 30.0), (np.log(_LEAST_SIZE), np.log(_MOST_SIZE))]
-    start = np.array([logit(mean), 0.0])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14, "gtol": 1e-9})
+    start = np.array([scipy.special.logit(mean), 0.0])
+    found = scipy.optimize.minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14, "gtol": 1e-9}
+    )
     size = float(np.exp(found.x[1]))
-    return size * float(expit(found.x[0])), size * float(expit(-found.x[0]))
+    return size * float(scipy.special.expit(found.x[0])), size * float(scipy.special.expit(-found.x[0]))
 
 
 def _information(a: float, b: float, attempts: IntArray, successes: IntArray) -> FloatArray:
     """Minus the second derivatives of the beta-binomial log-likelihood."""
 
     def lost(parameter: float, counts: IntArray) -> float:
-        return float((polygamma(1, parameter) - polygamma(1, counts + parameter)).sum())
+        return float((scipy.special.polygamma(1, parameter) - scipy.special.polygamma(1, counts + parameter)).sum())
 
     both = lost(a + b, attempts)
     return np.array([[lost(a, successes) - both, -both], [-both, lost(b, attempts - successes) - both]])

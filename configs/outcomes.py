@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import betaincinv
+import scipy
 
 from stackroute.analytic.game import Game
 from stackroute.analytic.traffic import Traffic
@@ -267,14 +267,14 @@ def _drawn(prior: FloatArray, tried: IntArray, solved: IntArray, draws: int, see
     quantile = (parts + random.random(parts.shape)) / draws
     together = random.permutation(len(a)) < _shared(a, b, tried, solved) * len(a)
     quantile[together] = quantile[together, :1]
-    drawn: FloatArray = np.asarray(betaincinv(a[..., None], b[..., None], quantile), dtype=np.float64)
+    drawn: FloatArray = np.asarray(scipy.special.betaincinv(a[..., None], b[..., None], quantile), dtype=np.float64)
     return drawn
 
 
 def _shared(a: FloatArray, b: FloatArray, tried: IntArray, solved: IntArray) -> float:
     """On which share of the tasks models have to draw the same quantiles to vary together over tasks as measured."""
     mean = a / (a + b)
-    evenly = betaincinv(a[..., None], b[..., None], (np.arange(_QUANTILES) + 0.5) / _QUANTILES)
+    evenly = scipy.special.betaincinv(a[..., None], b[..., None], (np.arange(_QUANTILES) + 0.5) / _QUANTILES)
     evenly -= evenly.mean(axis=-1, keepdims=True)
     lacking = shared = 0.0
     for one, other in combinations(range(a.shape[1]), 2):
