@@ -56,6 +56,7 @@ from stackroute.analytic.traffic import Ladders as Ladders
 from stackroute.analytic.traffic import Traffic as Traffic
 from stackroute.analytic.traffic import TrafficPayoffs as TrafficPayoffs
 from stackroute.analytic.traffic import counting_response as counting_response
+from stackroute.analytic.traffic import solved_share as solved_share
 from stackroute.analytic.traffic import traffic_payoffs as traffic_payoffs
 from stackroute.analytic.variants import efforts as efforts
 from stackroute.analytic.variants import priced as priced

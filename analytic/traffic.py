@@ -327,6 +327,25 @@ def traffic_payoffs(
     return TrafficPayoffs(*(array[0] if users is None else array for array in over_stops))
 
 
+def solved_share(traffic: Traffic, policy: Ladders | Commitment, horizon: int = 12) -> FloatArray:
+    """The share of tasks that are solved where users stop after n failures, n = 1 to `horizon`, shape (G, N).
+
+    Args:
+        traffic: The tasks.
+        policy: As of `traffic_payoffs`.
+        horizon: N, the most attempts.
+
+    Examples:
+        >>> games = Game([[0.9, 0.95], [0.1, 0.6]], [0.1, 0.8], [0.5, 1], value=4, churn_penalty=5)
+        >>> solved_share(Traffic(games, [0.7, 0.3]), Ladders.static(0), horizon=3).round(3)
+        array([[0.66 , 0.75 , 0.781]])
+    """
+    served, _ = _served(traffic, policy, horizon)
+    solved = (served * traffic.games.success[:, None, :]).sum(axis=-1)
+    found: FloatArray = np.cumsum(traffic.by_group @ solved, axis=-1)
+    return found
+
+
 def economics(traffic: Traffic, users: Population | None) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Value (m, T), cost of waiting (m,) and churn penalty (m, T) of m types of users; without any, of the games."""
     if users is None:

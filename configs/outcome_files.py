@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,8 @@ _SOURCES = {
     "metr": "METR/eval-analysis-public at commit 9c1d4e54e31e, data/external/all_runs.jsonl",
     "evalperf": "evalplus/evalplus.github.io at commit 87418456d3a8, results/evalperf (Apache-2.0)",
 }
+_GZIP = b"\x1f\x8b"
+_LONGEST_HEADER = 100_000
 _LARGEST_FILE = 500_000_000
 _MOST_CELLS = 20_000_000
 _MOST_ATTEMPTS = 1e9
@@ -46,6 +49,29 @@ _MOST_ATTEMPTS = 1e9
 def outcome_names() -> list[str]:
     """The names of the packaged outcomes."""
     return list(_SOURCES)
+
+
+def is_outcomes(path: str | Path, columns: Mapping[str, str] | None = None) -> bool:
+    """Whether it is a packaged name, a folder of outcomes, or a file whose header has tasks and attempts.
+
+    Args:
+        path: As of `read_outcomes`.
+        columns: As there.
+    """
+    if str(path) in _SOURCES:
+        return True
+    place = Path(path)
+    try:
+        if place.is_dir():
+            return _in_folder(place, "outcomes") is not None
+        with place.open("rb") as file:
+            compressed = file.read(2) == _GZIP
+        with gzip.open(place) if compressed else place.open("rb") as file:
+            header = file.readline(_LONGEST_HEADER)
+    except (OSError, EOFError, ValueError, zlib.error):
+        return False
+    names = {name.strip(' "\r\n') for name in re.split("[,;\t]", header.decode("utf-8-sig", "replace"))}
+    return {(columns or {}).get(name, name) for name in ("task", "attempts")} <= names
 
 
 def read_outcomes(
@@ -136,7 +162,7 @@ def _in_folder(folder: Path, name: str) -> Path | None:
 def _content(path: Path, label: str, otherwise: str = "") -> bytes:
     """The content of a file that may be compressed."""
     content = read_bytes(path, label, otherwise)
-    if content.startswith(b"\x1f\x8b"):
+    if content.startswith(_GZIP):
         try:
             with gzip.open(io.BytesIO(content)) as file:
                 content = file.read(_LARGEST_FILE + 1)

@@ -169,11 +169,11 @@ class Outcomes:
             raise ConfigError(f"draws: {draws} is not allowed; expected a whole number of at least 1")
         places = self._places(models)
         used: BoolArray = np.any(self.attempts[:, places] > 0, axis=1)
-        spent = self._economics("cost", self.cost, places, cost or {}, "cost={{{}: money an attempt}}")
+        spent = self._economics("cost", self.cost, places, cost or {}, "what an attempt costs, by model")
         priced = self.seconds * (np.nan if seconds_price is None else seconds_price)
-        wanted = "seconds_price=what a second costs the user, or latency={{{}: cost of waiting}}"
-        if not np.isfinite(self.seconds[:, places]).any(axis=0).all():
-            wanted = "latency={{{}: cost of waiting for an attempt}}"
+        wanted = "what waiting for an attempt costs the user, by model"
+        if np.isfinite(self.seconds[:, places]).any(axis=0).all():
+            wanted += ", or the price of a second"
         waited = self._economics("latency", priced, places, latency or {}, wanted)
         fits = self.fit(models, correlation)
         prior = np.array([[fit.a, fit.b] for fit in fits.values()])
@@ -227,8 +227,7 @@ class Outcomes:
             else:
                 missing.append(model)
         if missing:
-            say = wanted.format(", ".join(map(repr, missing)))
-            raise ConfigError(f"{name}: {self.name} has none of {', '.join(missing)}; give {say}")
+            raise ConfigError(f"{name}: {self.name} has none of {', '.join(missing)}; expected {wanted}")
         return amounts
 
     def _labels(self, name: str, labels: str | npt.ArrayLike | None) -> npt.NDArray[Any] | None:

@@ -385,10 +385,10 @@ def test_a_model_that_never_succeeds_and_one_that_is_missing_make_games() -> Non
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cost": None}, "cost: metr has none of GPT-4o, o1; give cost={'GPT-4o', 'o1': money an attempt}"),
+        ({"cost": None}, "cost: metr has none of GPT-4o, o1; expected what an attempt costs, by model"),
         ({"cost": {"GPT-4o": 1}}, "cost: metr has none of o1"),
         ({"cost": {"GPT4": 1}}, "models: 'GPT4' is not in metr; did you mean"),
-        ({"seconds_price": None}, "latency: metr has none of GPT-4o, o1; give seconds_price="),
+        ({"seconds_price": None}, "latency: metr has none of GPT-4o, o1; expected what waiting"),
         ({"context": "kind"}, "context: 'kind' is not a feature of metr; expected one of task, family, human_minutes"),
         ({"group": ["a", "b"]}, "group: shape (2,) is not allowed; expected a label for each task"),
         ({"draws": 0}, "draws: 0 is not allowed"),

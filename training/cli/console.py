@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import math
 import os
 import sys
 import warnings
@@ -30,6 +31,9 @@ app = typer.Typer(
     "train both players, and compare what they learned with the Stackelberg equilibrium.",
 )
 
+_OUTCOMES = "Of measured outcomes by task, in place of a game"
+_LARGEST = 1e12
+
 GAME = typer.Argument(metavar="GAME", help="A packaged name (see 'stackroute games') or the path of a .yaml file.")
 SeedOption = Annotated[int, typer.Option(min=0, help="Fixes everything; the same seed gives the same result.")]
 RoutingOption = Annotated[
@@ -45,6 +49,49 @@ ChangesOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a value, as in --set value=5; repeatable."),
 ]
 FolderOption = Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")]
+ModelsOption = Annotated[
+    str | None,
+    typer.Option(metavar="A,B", help="Of measured outcomes: which models, at most 4.", rich_help_panel=_OUTCOMES),
+]
+ValueOption = Annotated[
+    str | None,
+    typer.Option(metavar="X", help="What a solved task is worth to users.", rich_help_panel=_OUTCOMES),
+]
+ChurnPenaltyOption = Annotated[
+    str | None, typer.Option(metavar="X", help="What an abandoned task costs you.", rich_help_panel=_OUTCOMES)
+]
+CostOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="X,Y", help="What an attempt costs, by model; not given: as measured.", rich_help_panel=_OUTCOMES
+    ),
+]
+LatencyOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="X,Y",
+        help="What waiting for an attempt costs users, by model; with --second-price seconds; not given: as measured.",
+        rich_help_panel=_OUTCOMES,
+    ),
+]
+SecondPriceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="X", help="What a second of waiting costs users, in the unit of value.", rich_help_panel=_OUTCOMES
+    ),
+]
+HorizonOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=40, help="The most attempts at a task; not given: 12.", rich_help_panel=_OUTCOMES),
+]
+CorrelationOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="R",
+        help="Of attempts at a task, where the data do not show it; not given: .5.",
+        rich_help_panel=_OUTCOMES,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -93,6 +140,46 @@ def to_errors(message: Any) -> None:
     from stackroute.configs.text import visible
 
     print(visible(str(message), kept="\n"), file=sys.stderr)
+
+
+def outcome_options(**options: Any) -> dict[str, Any]:
+    """The options of measured outcomes that are given, by what they are called."""
+    return {name.replace("_", "-"): given for name, given in options.items() if given is not None}
+
+
+def refuse_for_games(of_outcomes: dict[str, Any], game: str) -> None:
+    """Raise an error that names an option of measured outcomes that was given with a game."""
+    from stackroute.configs import ConfigError
+
+    for option in of_outcomes:
+        key = option.replace("-", "_")
+        instead = f"; change it by --set {key}=" if option in ("value", "churn-penalty") else ""
+        raise ConfigError(f"{option}: is for measured outcomes; {game!r} is a game{instead}")
+
+
+def numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    """The numbers that an option gives, separated by commas."""
+    from stackroute.configs import ConfigError
+
+    if text is None:
+        return None
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = (math.nan,)
+    if not all(abs(one) <= _LARGEST for one in found):
+        raise ConfigError(f"{option}: {text!r} is not allowed; expected a number, or several as in 0.1,0.3")
+    return found
+
+
+def number(option: str, text: str | None) -> float | None:
+    """The one number that an option gives."""
+    from stackroute.configs import ConfigError
+
+    found = numbers(option, text)
+    if found is not None and len(found) > 1:
+        raise ConfigError(f"{option}: {text!r} is not allowed; expected one number")
+    return None if found is None else found[0]
 
 
 @contextmanager

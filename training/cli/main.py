@@ -6,7 +6,7 @@ Commands import what they need when they are called, so that help is there at on
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,16 +19,30 @@ from stackroute.training.cli import solving as solving
 from stackroute.training.cli import training as training
 from stackroute.training.cli.console import (
     ChangesOption,
+    ChurnPenaltyOption,
+    CorrelationOption,
+    CostOption,
     FolderOption,
+    HorizonOption,
+    LatencyOption,
+    ModelsOption,
+    SecondPriceOption,
+    ValueOption,
     app,
     console,
     fail,
+    outcome_options,
     print_written,
+    refuse_for_games,
     require,
     to_errors,
     warnings_on_a_line,
     whole_output,
 )
+
+if TYPE_CHECKING:
+    from stackroute.configs import GameConfig
+    from stackroute.configs.measured import MeasuredGame
 
 
 @app.command("games")
@@ -60,13 +74,23 @@ def figures_command(
     game: Annotated[
         str | None,
         typer.Option(
-            metavar="GAME", help="Your game: a packaged name, a .yaml file, or a table of models as CSV, or 'aider'."
+            metavar="GAME",
+            help="Your game: a packaged name, a .yaml file, or a table of models as CSV, or 'aider'; or measured "
+            "outcomes by task.",
         ),
     ] = None,
     changes: ChangesOption = None,
     columns: market.ColumnsOption = None,
     unit: market.UnitOption = None,
     decimal: market.DecimalOption = None,
+    models: ModelsOption = None,
+    value: ValueOption = None,
+    churn_penalty: ChurnPenaltyOption = None,
+    cost: CostOption = None,
+    latency: LatencyOption = None,
+    second_price: SecondPriceOption = None,
+    horizon: HorizonOption = None,
+    correlation: CorrelationOption = None,
     out: FolderOption = Path("figures"),
 ) -> None:
     """Draw the theory as PNG and SVG.
@@ -74,7 +98,8 @@ def figures_command(
     Of a game of your own: frontier (cost over waiting of all models, and who serves retries), discipline (prices, a
     rival and a regulator), population (which types of users are kept); of two models, the second
     better, dearer and slower, also response (when users stay), policy_plane (what the provider serves) and
-    free_routing (what free routing saves). Only of their own games: misalignment and throttling.
+    free_routing (what free routing saves). Only of their own games: misalignment and throttling. Of measured outcomes
+    by task: attempts (how far from independent they are) and ladder (who serves which attempt, and when users stop).
 
     In a table's game a solved task is worth 1 to users, an hour of waiting costs them 64, and an abandoned task costs
     the provider 0.1; change it by --set value, waiting_cost_per_hour and churn_penalty.
@@ -83,18 +108,37 @@ def figures_command(
     stackroute figures --out figures
 
     stackroute figures frontier population --game models.csv --set value=2 --set waiting_cost_per_hour=12
+
+    stackroute figures --game metr --models GPT-4o,o1 --value 30 --churn-penalty 40 --cost 1,5 --latency 1,3
     """
     require("plot")
     from stackroute.configs import ConfigError, with_changes
+    from stackroute.configs.outcome_files import is_outcomes
+    from stackroute.training.cli.measured import read_measured
     from stackroute.training.figures.pictures import draw_figures, undrawable
     from stackroute.training.figures.scenario import read_game
 
-    if game is None and (changes or columns or unit or decimal):
-        raise ConfigError("set, columns, unit, decimal: change a game; expected --game GAME with them")
-    config = None
+    of_outcomes = outcome_options(
+        models=models,
+        value=value,
+        churn_penalty=churn_penalty,
+        cost=cost,
+        latency=latency,
+        second_price=second_price,
+        horizon=horizon,
+        correlation=correlation,
+    )
+    if game is None and (changes or columns or unit or decimal or of_outcomes):
+        given = ", ".join(["set, columns, unit, decimal", *of_outcomes])
+        raise ConfigError(f"{given}: change a game; expected --game GAME with them")
+    config: GameConfig | MeasuredGame | None = None
     if game is not None:
-        options = market.mapping("columns", [columns or ""]), market.mapping("unit", unit or ())
-        config = with_changes(read_game(game, *options, decimal), changes or [])
+        names_of, units = market.mapping("columns", [columns or ""]), market.mapping("unit", unit or ())
+        if is_outcomes(game, names_of):
+            config = read_measured(game, of_outcomes, changes or [], columns=names_of, units=units, decimal=decimal)
+        else:
+            refuse_for_games(of_outcomes, game)
+            config = with_changes(read_game(game, names_of, units, decimal), changes or [])
     skipped = {} if names else undrawable([], config)
     with console.status("drawing"):
         print_written(draw_figures(out, names or [], config))

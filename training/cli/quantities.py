@@ -6,13 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stackroute.analytic import Regime, Route, misalignment
-from stackroute.configs.games import DisplayUnits
 from stackroute.training.cli.answers import slowing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from stackroute.configs import GameConfig
+    from stackroute.configs.games import DisplayUnits
     from stackroute.training.cli.answers import Answer
 
 Record = dict[str, Any]
@@ -43,6 +42,18 @@ _QUANTITIES = {
     "user_utility_worst": _Quantity("utility", "per task", "the same, provider's ties against it"),
     "offers": _Quantity("utility", "per task", "utility that would be given"),
     "price": _Quantity("utility", "per pass", "price"),
+    "ladders": _Quantity("", "probability", "served by"),
+    "stop": _Quantity("", "failures after which users stop", "users stop after failures"),
+    "solved": _Quantity("", "share of tasks", "share of tasks solved"),
+    "predicted_cost": _Quantity("money", "per task"),
+    "loss": _Quantity("", "share of the optimum's cost"),
+    "price_of_staying": _Quantity("money", "per unit of utility"),
+    "price_of_leaving": _Quantity("money", "per unit of utility"),
+    "success": _Quantity("", "probability, first attempt"),
+    "retry_ratio": _Quantity("", "share of the success of a first attempt"),
+    "escalation": _Quantity("", "share of the success of a first attempt"),
+    "correlation": _Quantity("", "of attempts at a task"),
+    "horizon": _Quantity("", "attempts"),
     "outside_option": _Quantity("utility", "per task"),
     "floor": _Quantity("utility", "per task"),
     "harm": _Quantity("utility", "per wrong answer"),
@@ -111,26 +122,25 @@ def record(answer: Answer, without: Answer | None = None) -> Record:
     return contents
 
 
-def units(config: GameConfig, contents: Record) -> dict[str, str]:
+def units(unit: DisplayUnits, contents: Record) -> dict[str, str]:
     """The unit of every number in a record, wherever its name stands, and of all numbers below that name."""
-    shown = DisplayUnits.of(config)
-    counted = {"": "", "money": shown.money or "money", "utility": shown.utility or "utility"}
+    counted = {"": "", "money": unit.money or "money", "utility": unit.utility or "utility"}
     found = dict.fromkeys(name for path, _ in _flat(contents) for name in path if name == _quantity_of(path))
     return {name: f"{counted[_QUANTITIES[name].counts]} {_QUANTITIES[name].of}".strip() for name in found}
 
 
-def with_units(config: GameConfig, contents: Record) -> Record:
+def with_units(unit: DisplayUnits, contents: Record) -> Record:
     """A record as JSON, with the "units" of its numbers."""
-    return contents | {"units": units(config, contents)}
+    return contents | {"units": units(unit, contents)}
 
 
-def as_csv(records: Iterable[tuple[GameConfig, Record]]) -> str:
+def as_csv(records: Iterable[tuple[DisplayUnits, Record]]) -> str:
     """A table with a row for each record and a column for each number, its unit in brackets."""
     import pandas as pd
 
     rows = []
-    for config, contents in records:
-        unit = units(config, contents)
+    for shown, contents in records:
+        unit = units(shown, contents)
         row = {}
         for path, value in _flat(contents):
             name = _quantity_of(path)
@@ -139,14 +149,14 @@ def as_csv(records: Iterable[tuple[GameConfig, Record]]) -> str:
     return str(pd.DataFrame(rows).to_csv(index=False))
 
 
-def rows(config: GameConfig, contents: Record) -> dict[str, str]:
+def rows(unit: DisplayUnits, contents: Record) -> dict[str, str]:
     """The numbers of a record that people read, as texts by their names in tables."""
     shown: dict[str, str] = {}
     for name, quantity in _QUANTITIES.items():
         value, without_ties = contents.get(name), contents.get(TIES.get(name, ""))
         if value is None or not quantity.label or (without_ties is not None and not differ(value, without_ties)):
             continue
-        write = _writer(name, DisplayUnits.of(config))
+        write = _writer(name, unit)
         if isinstance(value, dict):
             texts = [f"{write(one)} {label}".strip() for label, one in value.items() if one]
             shown[quantity.label] = ", ".join(texts) or "none"
@@ -161,7 +171,7 @@ def _writer(name: str, unit: DisplayUnits) -> Callable[[float], str]:
     """What writes a number of that name."""
     if name == "delay":
         return unit.in_time
-    if name in ("start", "retries"):
+    if name in ("start", "retries", "ladders"):
         return lambda share: "" if share == 1.0 else f"{100.0 * share:.4g} %"
     return {"money": unit.in_money, "utility": unit.in_utility, "": "{:.4g}".format}[_QUANTITIES[name].counts]
 

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Annotated, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
 from stackroute.training.cli.console import (
     ChangesOption,
+    ChurnPenaltyOption,
+    CorrelationOption,
+    CostOption,
+    HorizonOption,
     JsonOption,
+    LatencyOption,
+    ModelsOption,
+    SecondPriceOption,
     ThrottlingOption,
+    ValueOption,
     app,
     console,
     fail,
+    number,
+    numbers,
+    outcome_options,
     print_json,
+    refuse_for_games,
 )
 
 if TYPE_CHECKING:
-    from stackroute.training.cli.answers import Answer
+    from collections.abc import Callable
+    from typing import Any
+
+    from stackroute.configs.games import DisplayUnits
+    from stackroute.training.cli.answers import Question
     from stackroute.training.cli.quantities import Record
 
 Routing = Literal["cascade", "free"]
 
-_LARGEST = 1e12
+
+class _Report(NamedTuple):
+    """An answer as it is shown: its title, its sentences, its numbers with their units, and what they are over."""
+
+    title: str
+    sentences: Callable[[], list[str]]
+    contents: Record
+    unit: DisplayUnits
+    caption: str
 
 
 @app.command("solve")
@@ -32,7 +56,8 @@ def solve_command(
         list[str],
         typer.Argument(
             metavar="GAME",
-            help="Packaged names (see 'stackroute games') or paths of .yaml files.",
+            help="Packaged names (see 'stackroute games') or paths of .yaml files; or measured outcomes by task: bfcl, "
+            "metr, evalperf, a folder or a CSV file.",
             show_default=False,
         ),
     ],
@@ -80,6 +105,14 @@ def solve_command(
             metavar="GAME", help="A game whose models and churn penalty are a rival's; users choose between you and it."
         ),
     ] = None,
+    models: ModelsOption = None,
+    value: ValueOption = None,
+    churn_penalty: ChurnPenaltyOption = None,
+    cost: CostOption = None,
+    latency: LatencyOption = None,
+    second_price: SecondPriceOption = None,
+    horizon: HorizonOption = None,
+    correlation: CorrelationOption = None,
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, a row for each game.")] = False,
 ) -> None:
@@ -89,6 +122,10 @@ def solve_command(
     option. The result is solved over what you may commit to, or read at the optimal price, at the floor or against the
     rival. The answer without these changes (but with --set) is shown beside it.
 
+    Of measured outcomes by task it is the optimum where some tasks are hard, so that attempts are not independent:
+    which model serves which attempt, when users stop, and what simpler policies and the theory of independent attempts
+    lose.
+
     Examples:
     stackroute solve gpt-4.1-o3-dev --throttling --set churn_penalty=0.05 --set models.o3.latency=40
 
@@ -97,82 +134,111 @@ def solve_command(
     stackroute solve gpt-4.1-o3-dev --price 0.05,0.2 --outside-option 0.5
 
     stackroute solve g1 g2 g3 --csv > games.csv
+
+    stackroute solve metr --models GPT-4o,o1 --value 30 --churn-penalty 40 --cost 1,5 --latency 1,3
     """
-    from stackroute.configs import load_game, with_changes
-    from stackroute.training.cli.answers import Question, answer
+    from stackroute.configs import load_game
+    from stackroute.configs.outcome_files import is_outcomes
+    from stackroute.training.cli.answers import Question
     from stackroute.training.cli.quantities import as_csv as table_as_csv
-    from stackroute.training.cli.quantities import record, with_units
+    from stackroute.training.cli.quantities import with_units
 
     if as_json and as_csv:
         fail("json, csv: expected one of them")
     question = Question(
         routing,
         throttling,
-        _numbers("false-accept", false_accept),
-        _numbers("false-reject", false_reject),
-        _number("harm", harm),
-        "optimal" if price == "optimal" else _numbers("price", price),
-        _number("outside-option", outside_option),
-        _number("floor", floor),
+        numbers("false-accept", false_accept),
+        numbers("false-reject", false_reject),
+        number("harm", harm),
+        "optimal" if price == "optimal" else numbers("price", price),
+        number("outside-option", outside_option),
+        number("floor", floor),
         None if rival is None else load_game(rival),
     )
     question.check()
-    configs = [with_changes(load_game(game), changes or []) for game in games]
-    answers = [answer(config, question) for config in configs]
-    plain = [answer(config, question.without_changes(config)) if question.changes else None for config in configs]
-    records = [record(found, without) for found, without in zip(answers, plain, strict=True)]
+    of_outcomes = outcome_options(
+        models=models,
+        value=value,
+        churn_penalty=churn_penalty,
+        cost=cost,
+        latency=latency,
+        second_price=second_price,
+        horizon=horizon,
+        correlation=correlation,
+    )
+    reports = [
+        _of_outcomes(game, of_outcomes, question, changes or [])
+        if is_outcomes(game)
+        else _of_game(game, of_outcomes, question, changes or [])
+        for game in games
+    ]
     if as_csv:
-        print(table_as_csv(list(zip(configs, records, strict=True))), end="")
+        print(table_as_csv([(report.unit, report.contents) for report in reports]), end="")
         return
     if as_json:
-        each = [with_units(config, contents) for config, contents in zip(configs, records, strict=True)]
+        each = [with_units(report.unit, report.contents) for report in reports]
         print_json(each[0] if len(each) == 1 else each)
         return
-    for contents, found, without in zip(records, answers, plain, strict=True):
-        _show(contents, found, without)
+    for report in reports:
+        _show(report)
 
 
-def _show(contents: Record, found: Answer, without: Answer | None) -> None:
+def _of_game(name: str, of_outcomes: dict[str, Any], question: Question, changes: list[str]) -> _Report:
+    """The answer for a game."""
+    from stackroute.configs import load_game, with_changes
+    from stackroute.configs.games import DisplayUnits
+    from stackroute.training.cli.answers import answer
+    from stackroute.training.cli.explanation import explain
+    from stackroute.training.cli.quantities import record
+
+    config = load_game(name)
+    refuse_for_games(of_outcomes, name)
+    config = with_changes(config, changes)
+    found = answer(config, question)
+    without = answer(config, question.without_changes(config)) if question.changes else None
+    routing = "any lottery of models for retries" if found.equilibrium.routing == "free" else "the paper's cascades"
+    return _Report(
+        f"{config.name}: {config.description}",
+        partial(explain, found, without),
+        record(found, without),
+        DisplayUnits.of(config),
+        f"Over {routing}, {'with' if found.equilibrium.throttling else 'without'} delays.",
+    )
+
+
+def _of_outcomes(name: str, given: dict[str, Any], question: Question, changes: list[str]) -> _Report:
+    """The answer for measured outcomes."""
+    from stackroute.configs import ConfigError
+    from stackroute.training.cli.measured import answer_measured, explain_measured, read_measured, record_measured
+
+    for option in [*(["routing"] if question.routing else []), *question.changes]:
+        raise ConfigError(f"{option.replace('_', '-')}: is for games; {name!r} holds measured outcomes")
+    game = read_measured(name, given, changes)
+    found = answer_measured(game, question.throttling)
+    delays = "with" if question.throttling else "without"
+    return _Report(
+        f"{game.name}: {' and '.join(game.labels)} on {len(game.outcomes.tasks)} measured tasks",
+        partial(explain_measured, found),
+        record_measured(found),
+        game.unit,
+        f"Over all mixtures of sequences of models for {game.horizon} attempts, {delays} delays.",
+    )
+
+
+def _show(report: _Report) -> None:
     """Print an answer in words, then its numbers, with those without the changes beside them."""
     from stackroute.training.cli.display import table_of
-    from stackroute.training.cli.explanation import explain
     from stackroute.training.cli.quantities import rows
 
-    config = found.config
-    console.print(f"{config.name}: {config.description}", highlight=False)
-    for sentence in explain(found, without):
+    console.print(report.title, highlight=False)
+    for sentence in report.sentences():
         console.print(f"- {sentence}", highlight=False)
-    each = [rows(config, one) for one in (contents, contents.get("without")) if one]
+    each = [rows(report.unit, one) for one in (report.contents, report.contents.get("without")) if one]
     names = dict.fromkeys(name for one in each for name in one)
-    table = table_of(("", config.name, "without the changes")[: len(each) + 1], (), numbers=True)
+    table = table_of(("", report.contents["game"], "without the changes")[: len(each) + 1], (), numbers=True)
     table.show_header = len(each) > 1
-    routing = "any lottery of models for retries" if found.equilibrium.routing == "free" else "the paper's cascades"
-    table.caption = f"Over {routing}, {'with' if found.equilibrium.throttling else 'without'} delays."
+    table.caption = report.caption
     for name in names:
         table.add_row(name, *(one.get(name, "") for one in each))
     console.print(table)
-
-
-def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
-    """The numbers that an option gives, separated by commas."""
-    from stackroute.configs import ConfigError
-
-    if text is None:
-        return None
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = (math.nan,)
-    if not all(abs(number) <= _LARGEST for number in numbers):
-        raise ConfigError(f"{option}: {text!r} is not allowed; expected a number, or several as in 0.1,0.3")
-    return numbers
-
-
-def _number(option: str, text: str | None) -> float | None:
-    """The one number that an option gives."""
-    from stackroute.configs import ConfigError
-
-    numbers = _numbers(option, text)
-    if numbers is not None and len(numbers) > 1:
-        raise ConfigError(f"{option}: {text!r} is not allowed; expected one number")
-    return None if numbers is None else numbers[0]

@@ -130,6 +130,7 @@ def evaluate_command(
     stackroute evaluate runs/mine --provider model.zip --trust
     """
     require("train")
+    from stackroute.configs.games import DisplayUnits
     from stackroute.training.cli.display import evaluation_table
     from stackroute.training.cli.quantities import with_units
     from stackroute.training.learn.runs import evaluate_run, read_spec
@@ -137,7 +138,7 @@ def evaluate_command(
     spec = read_spec(run)
     evaluation = evaluate_run(run, provider=provider, user=user, trust=trust)
     if as_json:
-        print_json(with_units(spec.config, asdict(evaluation)))
+        print_json(with_units(DisplayUnits.of(spec.config), asdict(evaluation)))
         return
     console.print(evaluation_table(spec.config, evaluation, f"{spec.config.name}, {run}"))
     model, throttling = (

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from stackroute.analytic import InvalidGameError
-from stackroute.configs import ConfigError
+from stackroute.configs import ConfigError, read_outcomes
 from stackroute.configs.loading import with_changes
+from stackroute.configs.measured import MeasuredGame
 from stackroute.training.figures import discipline
 from stackroute.training.figures.frontier import frontier_picture
+from stackroute.training.figures.measured import attempts_picture, ladder_picture
 from stackroute.training.figures.population import population_picture
 from stackroute.training.figures.routing import free_routing_picture
 from stackroute.training.figures.scenario import read_game
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stackroute.configs import GameConfig
+
+    Shown = GameConfig | MeasuredGame
 
 
 def _anything(_: GameConfig) -> str:
@@ -46,32 +51,46 @@ def _none(_: GameConfig) -> str:
     return "it shows games of its own"
 
 
+def _metr() -> MeasuredGame:
+    labels = ("GPT-4o", "o1")
+    cost, latency = (dict(zip(labels, numbers, strict=True)) for numbers in ((1.0, 5.0), (1.0, 3.0)))
+    return MeasuredGame(read_outcomes("metr"), labels, 30.0, 40.0, cost, latency)
+
+
+def _aider() -> GameConfig:
+    return with_changes(read_game("aider"), ["waiting_cost_per_hour=24", "churn_penalty=0.02"])
+
+
 class Picture(NamedTuple):
     """A picture: how it is drawn, and what keeps it from being drawn for a game, empty if nothing.
 
-    It shows one game by default, with changes, or where none is named several of its own.
+    It shows one game by default, or where none is given several of its own; `measured` ones show measured outcomes.
     """
 
     draw: Callable[..., Figure]
     refuses: Callable[[GameConfig], str]
-    game: str = ""
-    changes: tuple[str, ...] = ()
+    game: Callable[[], Shown] | None = None
+    measured: bool = False
 
+
+_CASCADE = partial(read_game, "gpt-4.1-o3-cascade")
 
 PICTURES = {
     "response": Picture(response_picture, _two_models),
     "policy_plane": Picture(policy_picture, _two_models),
     "misalignment": Picture(misalignment_picture, _none),
     "throttling": Picture(throttling_picture, _none),
-    "frontier": Picture(frontier_picture, _anything, "aider"),
-    "free_routing": Picture(free_routing_picture, _two_models, "gpt-4.1-o3-cascade"),
-    "discipline": Picture(discipline.discipline_picture, discipline.refuses, "gpt-4.1-o3-cascade"),
-    "population": Picture(population_picture, _takes_time, "aider", ("waiting_cost_per_hour=24", "churn_penalty=0.02")),
+    "frontier": Picture(frontier_picture, _anything, partial(read_game, "aider")),
+    "free_routing": Picture(free_routing_picture, _two_models, _CASCADE),
+    "discipline": Picture(discipline.discipline_picture, discipline.refuses, _CASCADE),
+    "population": Picture(population_picture, _takes_time, _aider),
+    "attempts": Picture(attempts_picture, _anything, _metr, measured=True),
+    "ladder": Picture(ladder_picture, _anything, _metr, measured=True),
 }
 """The pictures by the names of their files."""
 
 
-def undrawable(names: Sequence[str], config: GameConfig | None) -> dict[str, str]:
+def undrawable(names: Sequence[str], config: Shown | None) -> dict[str, str]:
     """Which of some pictures, or of all, cannot be drawn for a game, each with the reason in one line.
 
     Raises:
@@ -82,15 +101,22 @@ def undrawable(names: Sequence[str], config: GameConfig | None) -> dict[str, str
             raise ConfigError(f"{name!r} is not a picture; expected one of {', '.join(PICTURES)}")
     if config is None:
         return {}
-    missing = {name: PICTURES[name].refuses(config) for name in names or PICTURES}
+    missing = {name: _refusal(PICTURES[name], config) for name in names or PICTURES}
     return {
-        name: f"{name}: cannot be drawn for {config.name}, of {config.game.models} models: {reason}"
+        name: f"{name}: cannot be drawn for {config.name}, of {len(config.labels)} models: {reason}"
         for name, reason in missing.items()
         if reason
     }
 
 
-def draw_figures(folder: Path, names: Sequence[str] = (), config: GameConfig | None = None) -> Iterator[Path]:
+def _refusal(picture: Picture, config: Shown) -> str:
+    """What keeps a picture from being drawn, empty if nothing."""
+    if isinstance(config, MeasuredGame):
+        return "" if picture.measured else "its attempts are not independent"
+    return "it needs measured outcomes by task" if picture.measured else picture.refuses(config)
+
+
+def draw_figures(folder: Path, names: Sequence[str] = (), config: Shown | None = None) -> Iterator[Path]:
     """Draw pictures of the theory, each as PNG and SVG.
 
     Args:
@@ -110,8 +136,8 @@ def draw_figures(folder: Path, names: Sequence[str] = (), config: GameConfig | N
         raise ConfigError(next(iter(without.values())))
     output_folder(folder)
     for name in [name for name in names or PICTURES if name not in without]:
-        draw, _, game, changes = PICTURES[name]
-        shown = config or (with_changes(read_game(game), changes) if game else None)
+        draw, game = PICTURES[name].draw, PICTURES[name].game
+        shown = config or (game() if game else None)
         files = [folder / f"{name}{ending}" for ending in (".png", ".svg")]
         with style():
             save(draw() if shown is None else draw(shown), *files)

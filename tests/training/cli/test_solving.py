@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from stackroute import Commitment, best_response, load_game, solve
 from stackroute.analytic import provider_cost
 from stackroute.configs import GameConfig, game_names, with_changes
+from stackroute.configs.games import DisplayUnits
 from stackroute.configs.loading import validated
 from stackroute.training.cli import answers
 from stackroute.training.cli.answers import Question, answer
@@ -200,7 +201,7 @@ def numbers_of(contents: Any, names: tuple[str, ...] = ()) -> list[tuple[str, ..
 def test_every_number_of_the_json_has_a_unit(question: Question) -> None:
     config = load_game("gpt-4.1-o3-dev")
     without = answer(config, question.without_changes(config)) if question.changes else None
-    contents = with_units(config, record(answer(config, question), without))
+    contents = with_units(DisplayUnits.of(config), record(answer(config, question), without))
     units = contents.pop("units")
     paths = numbers_of(contents)
     assert len(paths) > 10
@@ -209,7 +210,7 @@ def test_every_number_of_the_json_has_a_unit(question: Question) -> None:
     assert units["provider_cost"] == "USD per task"
     # A model may be called as a number is.
     odd = with_changes(config, ["models.0.label=patience"])
-    table = pd.read_csv(io.StringIO(as_csv([(odd, record(answer(odd, Question())))])))
+    table = pd.read_csv(io.StringIO(as_csv([(DisplayUnits.of(odd), record(answer(odd, Question())))])))
     assert "retries.patience (probability)" in table
     assert "delay.patience (USD of waiting per pass)" in table
 

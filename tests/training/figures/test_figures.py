@@ -22,11 +22,14 @@ from stackroute.analytic import (
     regulate,
     solve,
     solve_population,
+    solve_traffic,
     throttling_gain,
 )
-from stackroute.configs import ConfigError, GameConfig, load_game
+from stackroute.configs import ConfigError, GameConfig, load_game, read_outcomes
+from stackroute.configs.measured import MeasuredGame
 from stackroute.training.figures import discipline, planes, style
 from stackroute.training.figures.discipline import under_floor, under_price, under_rival
+from stackroute.training.figures.measured import attempts_picture, ladder_picture
 from stackroute.training.figures.pictures import PICTURES, draw_figures, undrawable
 from stackroute.training.figures.planes import DEVELOPER, PAIRS, market_plane, minutes, money, net_value_plane
 from stackroute.training.figures.population import kept_cost, users_of
@@ -316,3 +319,57 @@ def test_a_picture_that_cannot_be_drawn_is_an_error_and_nothing_is_written(
 def test_columns_and_units_are_for_tables() -> None:
     with pytest.raises(ConfigError, match="columns, units, decimal: are for tables; 'g5' is a game"):
         read_game("g5", {"success": "p"})
+
+
+def measured_game(outcomes: str = "metr", *labels: str, **options: Any) -> MeasuredGame:
+    cost, latency = ({name: scale * k for k, name in enumerate(labels, 1)} for scale in (1.0, 1.5))
+    return MeasuredGame(
+        read_outcomes(outcomes), labels, **({"value": 30, "churn_penalty": 40} | options), cost=cost, latency=latency
+    )
+
+
+def test_the_success_over_attempts_is_measured_fitted_and_independent() -> None:
+    game = measured_game("metr", "GPT-4o", "o1")
+    figure = attempts_picture(game)
+    for axes, fit in zip(figure.axes, game.outcomes.fit(game.labels).values(), strict=True):
+        independent, beta, measured = (np.asarray(line.get_ydata()) for line in axes.lines)
+        assert (independent == fit.success).all()
+        assert beta == pytest.approx(fit.success * (fit.a + fit.b) / (fit.a + fit.b + np.arange(8)))
+        assert measured[0] == pytest.approx((fit.successes / fit.attempts).mean())
+        assert measured == pytest.approx(beta, abs=0.03)
+
+
+def test_the_stop_is_marked_where_users_gain_most() -> None:
+    game = measured_game("metr", "GPT-4o", "o1")
+    best = solve_traffic(game.traffic)
+    upper, middle, lower = ladder_picture(game).axes
+    for axes, at in ((upper, best.user_utility[0]), (middle, best.provider_cost[0])):
+        curve, diamond = axes.lines[:2]
+        assert (diamond.get_xdata(), diamond.get_ydata()) == (best.stop[0], pytest.approx(at))
+        assert len(curve.get_xdata()) == 12
+    assert np.asarray(upper.lines[0].get_ydata()).max() == pytest.approx(best.user_utility[0])
+    # Each attempt is served by someone.
+    heights = np.zeros(12)
+    for bar in lower.patches:
+        heights[round(bar.get_x() + 0.5) - 1] += bar.get_height()
+    assert heights == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "labels", "options"),
+    [
+        ("metr", ("o1",), {"horizon": 1}),
+        ("metr", ("davinci-002", "gpt-3.5-turbo-instruct", "o1"), {"horizon": 3, "churn_penalty": 0}),
+        ("metr", ("GPT-4o", "o1", "o1-preview", "GPT-4 Turbo"), {"horizon": 4}),
+        ("one.csv", ("$ one",), {"value": 1e9, "horizon": 2}),
+    ],
+)
+def test_odd_outcomes_are_drawn(
+    outcomes: str, labels: tuple[str, ...], options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.csv").write_text("task,model,attempts,successes\na,$ one,1,1\n")
+    game = measured_game(outcomes, *labels, **options)
+    names = ["attempts", "ladder"]
+    assert sorted(set(PICTURES) - set(undrawable([], game))) == names
+    assert len(list(draw_figures(tmp_path / "drawn", names, game))) == 4
