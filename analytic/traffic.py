@@ -281,6 +281,11 @@ def _served(traffic: Traffic, policy: Ladders | Commitment, horizon: int) -> tup
     if policy.models.max() >= traffic.models:
         raise InvalidGameError("models", policy.models.max(), f"a model, a whole number from 0 to {traffic.models - 1}")
     attempts = np.arange(horizon)
+    shape = (len(traffic.groups), len(traffic.contexts), len(policy.models))
+    try:
+        np.broadcast_to(policy.probability, shape)
+    except ValueError:
+        raise InvalidGameError("probability", f"shape {policy.probability.shape}", f"shape {shape}") from None
     chances = policy.chances(traffic.group, traffic.context)
     for ladder, chance in zip(policy.until(horizon), chances.T, strict=True):
         left = np.cumprod(1.0 - p[:, ladder[:-1]], axis=1)
