@@ -59,14 +59,14 @@ NOTHING = 1e-6
 Row = dict[str, float]
 
 
-def fitted(outcomes: Outcomes, seed: int = 0) -> pd.DataFrame:
+def fitted(outcomes: Outcomes, samples: int, seed: int = 0) -> pd.DataFrame:
     """How success differs from task to task, by model, with 95 % intervals; those of what is measured by bootstrap."""
     random, rows = np.random.default_rng(seed), {}
     for fit in outcomes.fit().values():
         if fit.note or len(fit.attempts) < FEWEST:
             continue
-        samples = random.integers(len(fit.attempts), size=(400, len(fit.attempts)))
-        low, high = np.nanquantile([retry_ratio(fit, sample) for sample in samples], [0.025, 0.975])
+        drawn = random.integers(len(fit.attempts), size=(samples, len(fit.attempts)))
+        low, high = np.nanquantile([retry_ratio(fit, tasks) for tasks in drawn], [0.025, 0.975])
         rows[fit.model] = {
             "success": f"{fit.success:.2f}",
             "a": around(fit.a, fit.a_error),
@@ -143,12 +143,12 @@ def over_economics(outcomes: Outcomes, pair: tuple[str, str], count: int, draws:
     return pd.DataFrame(rows)
 
 
-def at_list_prices(outcomes: Outcomes, names: dict[str, str], draws: int) -> pd.DataFrame:
+def at_list_prices(outcomes: Outcomes, names: dict[str, str], draws: int, most: int | None = None) -> pd.DataFrame:
     """A row for each value and churn penalty, in USD, with the cost and the seconds of the table `aider`."""
+    scenarios = list(product(VALUES, PENALTIES))[:most]
     table = {model.label: model for model in read_models("aider").models}
     cost = {name: table[of].cost for name, of in names.items()}
     latency = {name: table[of].latency * HOUR / 3600 for name, of in names.items()}
-    scenarios = product(VALUES, PENALTIES)
     return pd.DataFrame(
         measured(outcomes.traffic(list(names), *scenario, draws=draws, cost=cost, latency=latency))
         for scenario in scenarios
@@ -233,11 +233,12 @@ def main() -> None:
         print(json.dumps({pair: rows.to_dict("list") for pair, rows in drawn.items()}))
         return
     for name, one in outcomes.items():
-        show(f"{name}: Beta distributions of success over tasks", fitted(one))
+        show(f"{name}: Beta distributions of success over tasks", fitted(one, 10 if asked.quick else 400))
         kept = np.quantile(escalations(one), [0, 0.25, 0.5, 0.75, 1])
         print(f"{name}, {len(escalations(one))} pairs: escalation keeps (least, quartiles, most) {kept.round(2)}\n")
     priced = {
-        f"{name}: {' → '.join(names)}": at_list_prices(outcomes[name], names, draws) for name, names in PRICED[:first]
+        f"{name}: {' → '.join(names)}": at_list_prices(outcomes[name], names, draws, first)
+        for name, names in PRICED[:first]
     }
     for kind, tables in {"random economics": drawn, "list prices": priced}.items():
         show(f"Routing, {kind}: mean and worst loss", {pair: routing_cells(rows) for pair, rows in tables.items()})
