@@ -11,7 +11,7 @@ import numpy as np
 from stackroute.analytic.commitment import Commitment
 from stackroute.analytic.equilibrium import solve
 from stackroute.analytic.ladders import solve_traffic
-from stackroute.analytic.traffic import Ladders, counting_response
+from stackroute.analytic.traffic import Ladders, TrafficPayoffs, best_stops, counting_response, traffic_payoffs
 
 if TYPE_CHECKING:
     from stackroute.analytic.game import FloatArray, IntArray
@@ -109,22 +109,32 @@ def compare_policies(
             at = [np.take_along_axis(array, stop[..., None] - 1, axis=-1)[..., 0, 0] for array in found]
             return SimplePolicy(policy, float(at[1] if users is None else users.share @ at[1]), at[0], stop[..., 0])
 
+        def costs(found: TrafficPayoffs, mine: Traffic = mine) -> FloatArray:
+            at = best_stops(mine, found, users)[..., None] - 1
+            cost: FloatArray = np.take_along_axis(found.provider_cost, at, axis=-1)[..., 0, 0]
+            return cost if users is None else cost @ users.share
+
         static = min((answered(Ladders.static(k)) for k in range(traffic.models)), key=_cost)
-        switches = [answered(Ladders.switch(i, j, m)) for i, j in pairs for m in range(1, horizon)]
-        cascades = [static]
-        for pair in pairs:
+        switches, cascades = [static], [static]
+        for first, then in pairs:
+            ladders = [Ladders.switch(first, then, m) for m in range(1, horizon + 1)]
+            found = [traffic_payoffs(mine, ladder, horizon, users) for ladder in ladders]
+            worth = [np.stack(each) for each in zip(*found, strict=True)]
+            switches.append(answered(ladders[int(costs(TrafficPayoffs(*worth)).argmin())]))
             low, high = 0.0, 1.0
             for _ in range(_ROUNDS):
                 grid = np.linspace(low, high, _GRID)
-                tried = [answered(_cascade(traffic.models, *pair, s)) for s in grid]
-                at = int(np.argmin(list(map(_cost, tried))))
+                # A cascade is a mixture of ladders: within the horizon it moves on after m failures, or never.
+                stays = (1.0 - grid[:, None]) ** np.arange(horizon)
+                moves = np.c_[grid[:, None] * stays[:, :-1], stays[:, -1]]
+                at = int(costs(TrafficPayoffs(*(np.tensordot(moves, one, 1) for one in worth))).argmin())
                 low, high = grid[max(at - 1, 0)], grid[min(at + 1, _GRID - 1)]
-                cascades.append(tried[at])
+                cascades.append(answered(_cascade(traffic.models, first, then, grid[at])))
         compared.append(
             PolicyComparison(
                 float(optimum.provider_cost[group]),
                 static,
-                min([static, *switches], key=_cost),
+                min(switches, key=_cost),
                 min(cascades, key=_cost),
                 answered(expected.commitment[group]),
                 float(expected.provider_cost[group]),

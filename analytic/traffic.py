@@ -383,10 +383,15 @@ def counting_response(
         array([2])
     """
     found = traffic_payoffs(traffic, policy, horizon, users)
+    return best_stops(traffic, found, users), found
+
+
+def best_stops(traffic: Traffic, found: TrafficPayoffs, users: Population | None = None) -> IntArray:
+    """The n of `counting_response` for what every n is worth, of any batch of policies on the first axes."""
     value, waiting_cost, _ = economics(traffic, users)
     net = value[..., None] * traffic.games.success - waiting_cost[:, None, None] * traffic.games.latency
     width = INDIFFERENT * np.abs(net).max(axis=(1, 2))[slice(None) if users is not None else 0]
     utility = found.user_utility
     near = utility >= utility.max(axis=-1, keepdims=True) - width[..., None, None]
     stop: IntArray = np.where(near, found.provider_cost, np.inf).argmin(axis=-1) + 1
-    return stop, found
+    return stop
