@@ -294,12 +294,17 @@ def test_multipliers_are_what_patience_is_worth() -> None:
     assert sum(price > 1e-6 for price in prices) >= 2
 
 
+def answered(traffic: Traffic, policy: Ladders | Commitment) -> float:
+    stop, found = counting_response(traffic, policy, 6)
+    return float(found.provider_cost[0, stop[0] - 1])
+
+
 def test_simpler_policies_cost_more() -> None:
     rng = np.random.default_rng(10)
     losses = []
     for _ in range(2):
         traffic = draw_traffic(rng, 10, 2, groups=2)
-        for compared, mean in zip(compare_policies(traffic, 6), traffic.mean, strict=True):
+        for group, (compared, mean) in enumerate(zip(compare_policies(traffic, 6), traffic.mean, strict=True)):
             static, switch, cascade = compared.static, compared.switch, compared.cascade
             assert compared.optimum <= switch.provider_cost * (1 + 1e-9)
             assert compared.optimum <= cascade.provider_cost * (1 + 1e-9)
@@ -307,6 +312,13 @@ def test_simpler_policies_cost_more() -> None:
             assert compared.predicted_cost == solve(mean, "free").provider_cost
             assert compared.independent.provider_cost >= compared.optimum * (1 - 1e-9)
             losses.append(static.provider_cost / compared.optimum - 1)
+            mine = traffic.in_group(group)
+            tried = [Ladders.switch(k, 1 - k, m) for k in (0, 1) for m in range(1, 6)]
+            assert switch.provider_cost <= min(answered(mine, ladder) for ladder in tried) + 1e-9
+            cascades = [Commitment.cascade(0, s, models=2) for s in np.linspace(0, 1, 21)]
+            back = [Commitment([0, 1], [[1, 0], [s, 1 - s]], [0, 0]) for s in np.linspace(0, 1, 21)]
+            assert cascade.provider_cost <= min(answered(mine, one) for one in [*cascades, *back]) + 1e-9
+            assert cascade.provider_cost == pytest.approx(answered(mine, cascade.policy))
     assert max(losses) > 0.02
 
 

@@ -208,7 +208,7 @@ def _runs(labels: Sequence[str], models: IntArray) -> str:
 
 
 def _stops(found: MeasuredAnswer, stop: int) -> str:
-    if stop == found.game.horizon:
+    if stop == found.game.horizon > 1:
         return f"go on for all {stop} attempts"
     return f"stop after {stop} failures" if stop > 1 else "give up after the first failed answer"
 
@@ -241,7 +241,7 @@ def _simpler(found: MeasuredAnswer) -> str:
     for name, words in kinds.items():
         policy = getattr(found.compared, name)
         texts.append(f"the best {words} ({_policy_in_words(found, policy.policy)}) costs {_more(found.loss(policy))}")
-    return f"Simpler: {'; '.join(texts)}."
+    return f"Simpler{', without delays' if found.throttling else ''}: {'; '.join(texts)}."
 
 
 def _more(loss: float) -> str:
