@@ -161,7 +161,9 @@ def percent(share: float) -> str:
 
 
 def share_of(true: pd.Series) -> str:
-    """A share with its exact interval."""
+    """A share with its exact interval; without, where economics count several times, once for each pair."""
+    if true.index.has_duplicates:
+        return f"{true.mean():.0%}"
     interval = binomtest(int(true.sum()), len(true)).proportion_ci()
     return f"{true.mean():.0%} [{interval.low:.0%}, {interval.high:.0%}]"
 
@@ -189,6 +191,7 @@ def theory_cells(rows: pd.DataFrame) -> dict[str, str]:
         "leave, predicted": percent(rows["predicted to leave"].mean()),
         "leave, true": percent(rows["leave"].mean()),
         "leave at the optimum": percent(rows["leave at the optimum"].mean()),
+        "stop at the optimum": f"{rows['stop'].median():g}",
     }
 
 
@@ -205,7 +208,8 @@ def patience_cells(rows: pd.DataFrame) -> dict[str, str]:
         priced = rows.loc[rows[name] > NOTHING, name]
         median = f", median {priced.median():.2g}" if len(priced) else ""
         cells[words] = f"{len(priced) / len(rows):.0%}{median}"
-    return cells
+    none = (rows[["price of patience", "price of leaving"]] <= NOTHING).all(axis=1)
+    return cells | {"neither has": f"{none.mean():.0%}"}
 
 
 def show(title: str, rows: dict[str, dict[str, str]] | pd.DataFrame) -> None:
@@ -240,6 +244,7 @@ def main() -> None:
         f"{name}: {' → '.join(names)}": at_list_prices(outcomes[name], names, draws, first)
         for name, names in PRICED[:first]
     }
+    drawn["all pairs"] = pd.concat(drawn.values())
     for kind, tables in {"random economics": drawn, "list prices": priced}.items():
         show(f"Routing, {kind}: mean and worst loss", {pair: routing_cells(rows) for pair, rows in tables.items()})
         show(f"The independent theory, {kind}", {pair: theory_cells(rows) for pair, rows in tables.items()})
