@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, model_validator
 
-from stackroute.configs.loading import Settings
+from stackroute.configs.loading import Settings, read_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
 Count = Annotated[int, Field(ge=1)]
@@ -234,3 +235,8 @@ UserSettings = Annotated[_UserPPO | _UserA2C | _UserSAC | _UserTD3 | _UserDQN, F
 
 PROVIDER: TypeAdapter[ProviderSettings] = TypeAdapter(ProviderSettings, config=ConfigDict(defer_build=True))
 USER: TypeAdapter[UserSettings] = TypeAdapter(UserSettings, config=ConfigDict(defer_build=True))
+
+
+def or_name(adapter: TypeAdapter[Any]) -> Callable[[Any], Any]:
+    """A validator that reads a packaged learner's settings where a name is given."""
+    return lambda value: read_settings(value, "learners", adapter) if isinstance(value, str) else value

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 from stackroute.configs.amortised import AmortisedSettings
-from stackroute.configs.learners import PROVIDER, USER, DQNSettings, Positive
+from stackroute.configs.learners import PROVIDER, USER, DQNSettings, Positive, or_name
 from stackroute.configs.learners import LearnerSettings as LearnerSettings
 from stackroute.configs.learners import PlateauSettings as PlateauSettings
 from stackroute.configs.learners import ProviderSettings as ProviderSettings
@@ -15,15 +15,11 @@ from stackroute.configs.learners import UserSettings as UserSettings
 from stackroute.configs.loading import Settings, read_settings, validated, with_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Self
 
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
-def _or_name(adapter: TypeAdapter[Any]) -> Callable[[Any], Any]:
-    return lambda value: read_settings(value, "learners", adapter) if isinstance(value, str) else value
 
 
 class OverviewSettings(Settings):
@@ -36,7 +32,7 @@ class OverviewSettings(Settings):
         contenders: Commitments that the learner finds to cost at most this share more than the best are played.
     """
 
-    provider: Annotated[DQNSettings, BeforeValidator(_or_name(TypeAdapter(DQNSettings)))]
+    provider: Annotated[DQNSettings, BeforeValidator(or_name(TypeAdapter(DQNSettings)))]
     places: Annotated[int, Field(ge=3)]
     contenders: Share
 
@@ -66,8 +62,8 @@ class _Players(Settings):
             the logarithm of churn penalty / cost-of-pass.
     """
 
-    user: Annotated[UserSettings, BeforeValidator(_or_name(USER))]
-    provider: Annotated[ProviderSettings, BeforeValidator(_or_name(PROVIDER))]
+    user: Annotated[UserSettings, BeforeValidator(or_name(USER))]
+    provider: Annotated[ProviderSettings, BeforeValidator(or_name(PROVIDER))]
     features: Literal["raw", "theory"]
 
 
