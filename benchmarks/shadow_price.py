@@ -1,6 +1,6 @@
 """Learning on tasks of hidden difficulty, measured against the exact optimum: the table of docs/training.md.
 
-Run: python benchmarks/shadow_price.py [--seeds 3] [--only metr]
+Run: python benchmarks/shadow_price.py [--seeds 3] [--only metr] [--set prices=9]
 """
 
 import argparse
@@ -43,10 +43,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", choices=CASES)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting")
     arguments = parser.parse_args()
-    settings = load_shadow_price_settings()
+    settings = load_shadow_price_settings(changes=arguments.set)
     print(
-        "case seed; regret of one model, random ladders, step 0, learned, %; stop learned, exact, optimal; user's, %; CPU s"
+        "case seed; regret %: one model, random ladders, step 0, learned; stop: learned, exact, optimal; user %; CPU s"
     )
     for name in [arguments.only] if arguments.only else CASES:
         traffic = traffic_of(name)
