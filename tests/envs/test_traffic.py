@@ -51,6 +51,7 @@ TRAFFIC = Traffic(GAMES, [0.5, 0.2, 0.2, 0.1], ["a", "b", "a", "b"], ["x", "x", 
 LADDERS = Ladders(
     [[0, 1, 1], [1, 0, 0]], [[[0.5, 0.5], [0.9, 0.1]], [[0.2, 0.8], [1, 0]]], [[0, 0.1, 0.4], [0.2, 0.0, 0.3]]
 )
+SLOWED = LadderProvider(Ladders([[0]], delay=0.1))
 STOP = [2, 3]
 TASKS = 200_000
 
@@ -257,12 +258,12 @@ def test_specifications_hold_the_traffic() -> None:
         (lambda: UserEnv(TRAFFIC, StaticProvider(Commitment.cascade(0, 0.5)), routing="pass"), "route method"),
         (lambda: UserEnv(TRAFFIC, LadderProvider(LADDERS)), "commit method"),
         (lambda: UserEnv(TRAFFIC, LadderProvider(LADDERS), routing="pass", decision="task"), "decision: 'task'"),
-        (lambda: UserEnv(TRAFFIC, LadderProvider(LADDERS), routing="pass", throttling=False).reset(), "delay: "),
-        (lambda: UserEnv(TRAFFIC, LadderProvider(Ladders.static(2)), routing="pass").reset(), "model: "),
+        (lambda: UserEnv(TRAFFIC, SLOWED, routing="pass", throttling=False).reset(seed=0), "delay: "),
+        (lambda: UserEnv(TRAFFIC, LadderProvider(Ladders.static(2)), routing="pass").reset(seed=0), "model: "),
         (lambda: LadderProvider([[0]]), "expected Ladders"),
         (lambda: CountingUser(0), "passes: 0"),
         (lambda: CountingUser([1, 2], shares=[1]), "shares"),
-        (lambda: ProviderVectorEnv(20, TRAFFIC, CountingUser([3]), routing="pass").reset(), "1 groups"),
+        (lambda: ProviderVectorEnv(99, TRAFFIC, CountingUser([3]), routing="pass").reset(seed=0), "1 groups"),
     ],
 )
 def test_bad_input_is_named(make: Any, message: str) -> None:

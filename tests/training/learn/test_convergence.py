@@ -152,4 +152,4 @@ def test_the_overview_is_not_misled_by_a_user_that_has_learned_nothing(patience:
     training = Training(game, throttling=True, seed=1)
     with one_thread():
         contenders, _ = find_contenders(training, FixedPatienceUser(patience), choice, settings.overview)
-    assert float(provider_regret(game, contenders[0], training.best_cost)) < 0.01
+    assert float(provider_regret(game, contenders[0].commitment, training.best_cost)) < 0.01
