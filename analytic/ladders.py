@@ -256,7 +256,8 @@ def solve_traffic(
     for number, (group, one) in enumerate(zip(groups, solved, strict=True)):
         mine = slice(len(one.chance))
         columns = group.columns
-        at = group.contexts[columns.context[mine]], row[begins : begins + len(one.chance)]
+        # The inverse has a second axis in NumPy 2.0.
+        at = group.contexts[columns.context[mine]], row.reshape(-1)[begins : begins + len(one.chance)]
         begins += len(one.chance)
         np.add.at(chance[number], at, np.where(one.chance > _NEGLIGIBLE, one.chance, 0.0))
         delay[number, 1 : 1 + len(one.waiting)] = (

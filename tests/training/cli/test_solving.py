@@ -220,7 +220,7 @@ def test_csv_is_the_python_api(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     monkeypatch.setattr("sys.argv", ["stackroute", "solve", *names, "--throttling", "--csv"])
     with pytest.raises(SystemExit):
         main()
-    table = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    table = pd.read_csv(io.StringIO(capsys.readouterr().out), float_precision="round_trip")
     assert table["game"].tolist() == names
     for (_, row), name in zip(table.iterrows(), names, strict=True):
         config = load_game(name)
