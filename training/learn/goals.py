@@ -277,7 +277,6 @@ def mixture(ladders: IntArray, shares: FloatArray) -> Ladders:
     """Ladders by group and context, shape (k, G, C, N), mixed by shares of shape (G, k), as a policy."""
     count, groups, contexts, horizon = ladders.shape
     models, row = np.unique(ladders.reshape(-1, horizon), axis=0, return_inverse=True)
-    row = row.reshape(-1)
     probability = np.zeros((groups, contexts, len(models)))
     of = np.indices((count, groups, contexts))
     np.add.at(probability, (of[1], of[2], row.reshape(count, groups, contexts)), shares.T[:, :, None])
