@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -160,7 +161,7 @@ class Traffic:
         """How frequent each group is, shape (G,)."""
         return np.bincount(self.group, self.weight).astype(np.float64)
 
-    @property
+    @cached_property
     def mean(self) -> Game:
         """The game with the mean of everything in each group: what is left where attempts are taken for independent."""
         share, games = self.by_group, self.games
@@ -169,7 +170,7 @@ class Traffic:
         )
         return Game(*means)
 
-    @property
+    @cached_property
     def by_group(self) -> FloatArray:
         """The weights of the types within each group, each of which sums to 1, shape (G, T)."""
         weight = self.weight * (np.arange(len(self.groups))[:, None] == self.group)

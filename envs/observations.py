@@ -41,7 +41,10 @@ def encode_labels(traffic: Traffic) -> tuple[npt.NDArray[np.float32], npt.NDArra
 
 def block_columns(models: int, block: Block, traffic: Traffic | None = None) -> slice:
     """The columns of a block among those of all blocks."""
-    labels = [part.shape[1] for part in encode_labels(traffic)] if traffic else [0, 0]
+    labels = [0, 0]
+    if traffic:
+        known = len(traffic.contexts) if traffic.features is None else traffic.features.shape[1]
+        labels = [known, len(traffic.groups)]
     ends = np.cumsum([0, 3 * models + 1, 3 * models - 2, models, *labels])
     at = BLOCKS.index(block)
     return slice(int(ends[at]), int(ends[at + 1]))

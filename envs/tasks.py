@@ -282,11 +282,9 @@ class UserTurns:
             model = tasks.rows["model"].astype(np.int64)
             row = np.arange(tasks.size)
             waiting = tasks.game.latency[row, model] + tasks.rows["delay"][row, model]
-            failed, updated = (
-                tasks.rows["end"] == rules.IN_PLAY,
-                np.array(user.update(self._state, Outcome(model, waiting))),
-            )
-            updated[~failed] = self._state[~failed]
+            updated = np.array(user.update(self._state, Outcome(model, waiting)))
+            over = tasks.rows["end"] != rules.IN_PLAY
+            updated[over] = self._state[over]
             self._state = updated
             self._patience[:] = probability("stay", user.stay(self._state, tasks.seen()))[:, None]
         return tasks.answers_of(self._patience)

@@ -216,7 +216,7 @@ class Variant:
         encoded = encode_games(self.games)
         if self.traffic is None:
             return encoded
-        return np.concatenate([encoded, *(array for array in encode_labels(self.traffic))], axis=1)
+        return np.concatenate([encoded, *encode_labels(self.traffic)], axis=1)
 
     @cached_property
     def width(self) -> int:

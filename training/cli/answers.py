@@ -14,6 +14,7 @@ from stackroute.analytic import (
     InvalidGameError,
     best_response,
     compete,
+    default_routing,
     frontier,
     priced,
     priced_equilibrium,
@@ -77,7 +78,7 @@ class Question:
 
     def routing_of(self, config: GameConfig) -> Routing:
         """What the provider may commit to in a game."""
-        return self.routing or ("free" if len(config.models) > 2 or self.changes else "cascade")
+        return self.routing or ("free" if self.changes else default_routing(config.game))
 
     def without_changes(self, config: GameConfig) -> Question:
         """The same without the changes, with the same routing."""

@@ -152,7 +152,7 @@ def ladders_of(policy: BasePolicy, traffic: Traffic, goals: Goals, horizon: int)
     ladders = np.empty((len(k), horizon), dtype=np.int64)
     last = np.zeros((len(k), models - 1))
     for passes in range(horizon):
-        history = np.c_[last, np.full(len(k), passes / (passes + 5.0))]
+        history = np.c_[last, np.full(len(k), passes / (passes + rules.HALF_PASSES))]
         shown = np.concatenate([scale(np.c_[history, labels]), each.shown(np.full(len(k), passes), horizon)], axis=1)
         ladders[:, passes], _ = policy.predict(shown.astype(np.float32), deterministic=True)
         last = np.eye(models)[ladders[:, passes]][:, 1:]
