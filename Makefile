@@ -47,7 +47,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 $(READY_FOR_TESTS): $(READY)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,plot,benchmark,cluster,render,torchrl,rllib,docs,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,plot,benchmark,cluster,routers,render,torchrl,rllib,docs,dev]'
 	@touch $@
 
 $(READY_FOR_DOCS): $(READY)

@@ -17,6 +17,7 @@ from stackroute.analytic.informed import InformedEquilibrium as InformedEquilibr
 from stackroute.analytic.informed import informed_response as informed_response
 from stackroute.analytic.informed import solve_informed as solve_informed
 from stackroute.analytic.ladders import TrafficEquilibrium as TrafficEquilibrium
+from stackroute.analytic.ladders import priced_ladders as priced_ladders
 from stackroute.analytic.ladders import solve_traffic as solve_traffic
 from stackroute.analytic.markets import Competition as Competition
 from stackroute.analytic.markets import PricedEquilibrium as PricedEquilibrium
@@ -54,10 +55,12 @@ from stackroute.analytic.throttling import ThrottlingGain as ThrottlingGain
 from stackroute.analytic.throttling import throttling_gain as throttling_gain
 from stackroute.analytic.traffic import Ladders as Ladders
 from stackroute.analytic.traffic import Traffic as Traffic
-from stackroute.analytic.traffic import TrafficPayoffs as TrafficPayoffs
-from stackroute.analytic.traffic import counting_response as counting_response
-from stackroute.analytic.traffic import solved_share as solved_share
-from stackroute.analytic.traffic import traffic_payoffs as traffic_payoffs
+from stackroute.analytic.traffic_response import StationaryResponse as StationaryResponse
+from stackroute.analytic.traffic_response import TrafficPayoffs as TrafficPayoffs
+from stackroute.analytic.traffic_response import counting_response as counting_response
+from stackroute.analytic.traffic_response import solved_share as solved_share
+from stackroute.analytic.traffic_response import stationary_response as stationary_response
+from stackroute.analytic.traffic_response import traffic_payoffs as traffic_payoffs
 from stackroute.analytic.variants import efforts as efforts
 from stackroute.analytic.variants import priced as priced
 from stackroute.analytic.variants import unverified as unverified

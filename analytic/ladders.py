@@ -10,7 +10,8 @@ import numpy as np
 import scipy
 
 from stackroute.analytic.game import InvalidGameError
-from stackroute.analytic.traffic import Ladders, economics
+from stackroute.analytic.traffic import Ladders
+from stackroute.analytic.traffic_response import economics
 
 if TYPE_CHECKING:
     from stackroute.analytic.game import FloatArray, IntArray
@@ -80,7 +81,9 @@ class _Group:
         self.share = np.ones(1) if users is None else users.share
         self.penalty = float(self.share @ penalty @ weight)
         self.contexts, context = np.unique(traffic.context[mine], return_inverse=True)
-        in_context = (context == np.arange(len(self.contexts))[:, None]) * weight
+        in_context = scipy.sparse.csr_array(
+            (weight, (context, np.arange(len(mine)))), shape=(len(self.contexts), len(mine))
+        )
 
         gains = value[..., None] * games.success - self.waiting_cost[:, None, None] * games.latency
         costs = games.cost - penalty[..., None] * games.success
@@ -98,7 +101,7 @@ class _Group:
             left = np.exp(log_failure @ counts.T)
             self.reached.append(in_context @ left)
             for tables, worth in ((self.gains, gains), (self.costs, costs)):
-                by_model = [in_context @ (left * worth[..., k, None]) for k in range(games.models)]
+                by_model = [[in_context @ (left * one[:, k, None]) for one in worth] for k in range(games.models)]
                 tables.append(np.stack(by_model, axis=-1))
             shape = counts.shape
             counts, index = np.unique((counts[:, None] + one).reshape(-1, shape[1]), axis=0, return_inverse=True)
@@ -120,7 +123,7 @@ class _Group:
         utility, cost = (np.cumsum(np.stack(one, axis=-1), axis=-1) for one in (gains, costs))
         return _Columns(context, models, utility, cost, np.stack(reached, axis=-1))
 
-    def _best_ladders(self, by_cost: FloatArray, by_gain: FloatArray) -> tuple[FloatArray, IntArray]:
+    def best_ladders(self, by_cost: FloatArray, by_gain: FloatArray) -> tuple[FloatArray, IntArray]:
         """For each context the least sum over attempts m and users j of by_cost[j, m] cost - by_gain[j, m] gain.
 
         By dynamic programming from the last attempt; the sums, shape (C,), and the ladders, shape (C, N).
@@ -176,7 +179,7 @@ class _Group:
                 by_gain = np.zeros((users, horizon))
                 np.add.at(by_gain, j, multipliers[j, n][:, None] * more)
                 by_cost = np.zeros_like(counted) if lacking else self.share[:, None] * counted
-                found, ladders = self._best_ladders(by_cost, by_gain)
+                found, ladders = self.best_ladders(by_cost, by_gain)
                 reduced = found - master.eqlin.marginals
                 bound = least + np.minimum(reduced, 0.0).sum()
                 if bound > (_CONVERGED if lacking else most):
@@ -193,6 +196,39 @@ class _Group:
                     np.r_[columns.reached, new.reached],
                 )
         return _Program(least, stop, solution[: len(cost)], solution[len(cost) : len(cost) + delays], multipliers)
+
+
+def priced_ladders(traffic: Traffic, stop: int, multipliers: FloatArray, horizon: int = 12) -> IntArray:
+    """The best ladder of each context where users' utility has a price: a rule for each context by itself.
+
+    It has the least J(n) + sum over n' of lambda_n' (U(n') - U(n)), n being where users are to stop. With the
+    multipliers of `solve_traffic` this is optimal (beyond the paper); where users leave after the first failure and
+    nothing has a price it is the least (1 - p) P + c, by which published routers go.
+
+    Args:
+        traffic: The tasks, of one group.
+        stop: n.
+        multipliers: lambda, money per utility, >= 0, shape (N,).
+        horizon: N, the most attempts.
+
+    Returns:
+        The models of all attempts, shape (C, N).
+
+    Examples:
+        >>> from stackroute.analytic import Game, Traffic
+        >>> games = Game([[0.9, 0.95], [0.1, 0.6]], [0.1, 0.8], [0.5, 1], value=4, churn_penalty=5)
+        >>> traffic = Traffic(games, [0.7, 0.3], context=["easy", "hard"])
+        >>> priced_ladders(traffic, stop=2, multipliers=np.zeros(4), horizon=4)
+        array([[0, 0, 0, 0],
+               [1, 1, 0, 0]])
+    """
+    group = _Group(traffic, 0, horizon, None)
+    attempts = np.arange(horizon)
+    counted = (attempts < stop).astype(np.float64)
+    # How much more is counted of an attempt up to the stop than up to n', by n'.
+    more = counted - (attempts <= attempts[:, None])
+    price = multipliers @ more * (group.utility_unit[0] / group.money_unit)
+    return group.best_ladders(counted[None], price[None])[1]
 
 
 def solve_traffic(

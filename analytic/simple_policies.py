@@ -11,7 +11,8 @@ import numpy as np
 from stackroute.analytic.commitment import Commitment
 from stackroute.analytic.equilibrium import solve
 from stackroute.analytic.ladders import solve_traffic
-from stackroute.analytic.traffic import Ladders, TrafficPayoffs, best_stops, counting_response, traffic_payoffs
+from stackroute.analytic.traffic import Ladders
+from stackroute.analytic.traffic_response import TrafficPayoffs, best_stops, counting_response, traffic_payoffs
 
 if TYPE_CHECKING:
     from stackroute.analytic.game import FloatArray, IntArray

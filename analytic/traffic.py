@@ -1,15 +1,15 @@
-"""Tasks of hidden difficulty: their types, ladders of models, and what these are worth to users who count failures."""
+"""Tasks of hidden difficulty: their types, and ladders of models."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy
 
-from stackroute.analytic.commitment import Commitment, distribution
+from stackroute.analytic.commitment import distribution
 from stackroute.analytic.game import Game, InvalidGameError, as_floats, check, non_negative
 
 if TYPE_CHECKING:
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stackroute.analytic.game import FloatArray, IntArray
-    from stackroute.analytic.populations import Population
-
-INDIFFERENT = 1e-8
-"""Utilities that differ by less than this share of the largest net value of a pass are taken for equal by users."""
 
 
 def _labels(name: str, labels: npt.ArrayLike | None, types: int) -> tuple[IntArray, tuple[str, ...]]:
@@ -128,6 +124,7 @@ class Traffic:
             InvalidGameError: A number is not allowed.
 
         Examples:
+            >>> from stackroute.analytic import counting_response
             >>> traffic = Traffic.beta(0.2, 0.3, cost=1, latency=1, value=5, churn_penalty=4)
             >>> found, _ = counting_response(traffic, Ladders.static(0), horizon=30)
             >>> found  # 5 * 0.2 / (0.5 + j) > 1 for j = 0
@@ -255,144 +252,3 @@ class Ladders:
     def until(self, horizon: int) -> IntArray:
         """The model of each attempt up to a horizon, shape (L, horizon)."""
         return self.models[:, np.minimum(np.arange(horizon), self.models.shape[1] - 1)]
-
-
-class TrafficPayoffs(NamedTuple):
-    """What stopping after n failures, n = 1 to N, is worth under a policy.
-
-    Attributes:
-        user_utility: The user's expected utility of a task, shape (G, N); with types of users (m, G, N).
-        provider_cost: The provider's expected cost of a task, money, of the same shape.
-    """
-
-    user_utility: FloatArray
-    provider_cost: FloatArray
-
-
-def _served(traffic: Traffic, policy: Ladders | Commitment, horizon: int) -> tuple[FloatArray, FloatArray]:
-    """How likely each type's task comes to each attempt on each model, shape (T, N, n), and the delays that apply."""
-    p = traffic.games.success
-    served = np.zeros((len(traffic), horizon, traffic.models))
-    if isinstance(policy, Commitment):
-        reached = np.broadcast_to(policy.start, p.shape)
-        for attempt in range(horizon):
-            served[:, attempt] = reached
-            reached = (reached * (1.0 - p)) @ policy.transition
-        return served, policy.delay
-    if policy.models.max() >= traffic.models:
-        raise InvalidGameError("models", policy.models.max(), f"a model, a whole number from 0 to {traffic.models - 1}")
-    attempts = np.arange(horizon)
-    shape = (len(traffic.groups), len(traffic.contexts), len(policy.models))
-    try:
-        np.broadcast_to(policy.probability, shape)
-    except ValueError:
-        raise InvalidGameError("probability", f"shape {policy.probability.shape}", f"shape {shape}") from None
-    chances = policy.chances(traffic.group, traffic.context)
-    for ladder, chance in zip(policy.until(horizon), chances.T, strict=True):
-        left = np.cumprod(1.0 - p[:, ladder[:-1]], axis=1)
-        served[:, attempts, ladder] += chance[:, None] * np.concatenate([np.ones((len(p), 1)), left], axis=1)
-    return served, policy.delays(traffic.group, attempts[:, None]).T[..., None]
-
-
-def traffic_payoffs(
-    traffic: Traffic, policy: Ladders | Commitment, horizon: int = 12, users: Population | None = None
-) -> TrafficPayoffs:
-    """What a policy is worth to both players for every number of failures after which users stop (beyond the paper).
-
-    U(n) = sum over m <= n of sum over types a of w_a S_a(m) (V p_ak - t_ak - d_m) and
-    J(n) = P + sum over m <= n of sum over a of w_a S_a(m) (c_ak - P p_ak), where k is the model of attempt m and S_a(m)
-    the probability that the attempts before it fail.
-
-    Args:
-        traffic: The tasks.
-        policy: Ladders, or a commitment of a single shape, which does not see group and context.
-        horizon: N, the most attempts.
-        users: Types of users; their values, waiting costs and churn penalties take the place of the games'.
-
-    Returns:
-        Both for every n.
-
-    Raises:
-        InvalidGameError: The policy does not fit the traffic.
-
-    Examples:
-        >>> games = Game([[0.9, 0.95], [0.1, 0.6]], [0.1, 0.8], [0.5, 1], value=4, churn_penalty=5)
-        >>> found = traffic_payoffs(Traffic(games, [0.7, 0.3]), Ladders.switch(0, 1, after=1), horizon=3)
-        >>> found.user_utility.round(3)
-        array([[2.14 , 2.714, 2.875]])
-    """
-    served, delay = _served(traffic, policy, horizon)
-    games, share = traffic.games, traffic.by_group
-    value, waiting_cost, penalty = economics(traffic, users)
-    solved = (served * games.success[:, None, :]).sum(axis=-1)
-    waited = (served * (games.latency[:, None, :] + delay)).sum(axis=-1)
-    spent = (served * games.cost[:, None, :]).sum(axis=-1)
-    utility = share @ (value[..., None] * solved - waiting_cost[:, None, None] * waited)
-    cost = share @ (spent - penalty[..., None] * solved)
-    over_stops = np.cumsum(utility, axis=-1), np.cumsum(cost, axis=-1) + (penalty @ share.T)[..., None]
-    return TrafficPayoffs(*(array[0] if users is None else array for array in over_stops))
-
-
-def solved_share(traffic: Traffic, policy: Ladders | Commitment, horizon: int = 12) -> FloatArray:
-    """The share of tasks that are solved where users stop after n failures, n = 1 to `horizon`, shape (G, N).
-
-    Args:
-        traffic: The tasks.
-        policy: As of `traffic_payoffs`.
-        horizon: N, the most attempts.
-
-    Examples:
-        >>> games = Game([[0.9, 0.95], [0.1, 0.6]], [0.1, 0.8], [0.5, 1], value=4, churn_penalty=5)
-        >>> solved_share(Traffic(games, [0.7, 0.3]), Ladders.static(0), horizon=3).round(3)
-        array([[0.66 , 0.75 , 0.781]])
-    """
-    served, _ = _served(traffic, policy, horizon)
-    solved = (served * traffic.games.success[:, None, :]).sum(axis=-1)
-    found: FloatArray = np.cumsum(traffic.by_group @ solved, axis=-1)
-    return found
-
-
-def economics(traffic: Traffic, users: Population | None) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Value (m, T), cost of waiting (m,) and churn penalty (m, T) of m types of users; without any, of the games."""
-    if users is None:
-        return traffic.games.value[None], np.ones(1), traffic.games.churn_penalty[None]
-    shape = (len(users.share), len(traffic))
-    value, penalty = (np.broadcast_to(array[:, None], shape) for array in (users.value, users.churn_penalty))
-    return value, users.waiting_cost, penalty
-
-
-def counting_response(
-    traffic: Traffic, policy: Ladders | Commitment, horizon: int = 12, users: Population | None = None
-) -> tuple[IntArray, TrafficPayoffs]:
-    """After how many failures users stop, who know the policy and what failures say of a task (beyond the paper).
-
-    What a user knows within a task is only how often it has failed, so that its strategies are to stop after n
-    failures. Of several n that are best for it, it takes the one that costs the provider least.
-
-    Args:
-        traffic: The tasks.
-        policy: Ladders or a commitment.
-        horizon: N, the most attempts; users that would go on stop there.
-        users: Types of users.
-
-    Returns:
-        n of each group, shape (G,), or of each type of users (m, G), and what every n is worth.
-
-    Examples:
-        >>> games = Game([[0.9, 0.95], [0.1, 0.6]], [0.1, 0.8], [0.5, 1], value=4, churn_penalty=5)
-        >>> counting_response(Traffic(games, [0.7, 0.3]), Ladders.static(0))[0]
-        array([2])
-    """
-    found = traffic_payoffs(traffic, policy, horizon, users)
-    return best_stops(traffic, found, users), found
-
-
-def best_stops(traffic: Traffic, found: TrafficPayoffs, users: Population | None = None) -> IntArray:
-    """The n of `counting_response` for what every n is worth, of any batch of policies on the first axes."""
-    value, waiting_cost, _ = economics(traffic, users)
-    net = value[..., None] * traffic.games.success - waiting_cost[:, None, None] * traffic.games.latency
-    width = INDIFFERENT * np.abs(net).max(axis=(1, 2))[slice(None) if users is not None else 0]
-    utility = found.user_utility
-    near = utility >= utility.max(axis=-1, keepdims=True) - width[..., None, None]
-    stop: IntArray = np.where(near, found.provider_cost, np.inf).argmin(axis=-1) + 1
-    return stop

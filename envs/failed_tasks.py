@@ -8,7 +8,7 @@ import numpy as np
 
 from stackroute.envs import rules, tasks
 from stackroute.envs.games import count
-from stackroute.envs.policies import Waiting, commitment_by
+from stackroute.envs.policies import commitment_by
 from stackroute.envs.tasks import Tasks, drawn_before_play
 
 if TYPE_CHECKING:
@@ -79,12 +79,8 @@ class RoutedTasks(FailedTasks):
 
     def _routed(self) -> FloatArray:
         """The policy's actions for the next pass of every task, rows of `ProviderActions.rows`."""
-        variant, rows, traffic = self.variant, self.rows, self.variant.traffic
-        label = (traffic.context, traffic.group) if traffic else np.zeros((2, len(variant.games)), dtype=np.int64)
-        context, group = (numbers[rows["game"]] for numbers in label)
-        passes = rows["passes"].astype(np.int64)
-        model, delay = self.provider.route(Waiting(context, group, passes, self.random_numbers()[0][:, 0]))
-        return variant.actions.routed(self.game, model, delay)
+        model, delay = self.provider.route(self.waiting())
+        return self.variant.actions.routed(self.game, model, delay)
 
 
 class CommittedTasks(FailedTasks):

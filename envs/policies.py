@@ -47,12 +47,14 @@ class Waiting(NamedTuple):
         group: The number of the group of each task, shape (n,).
         passes: The passes that have failed, shape (n,).
         random_numbers: Uniform in [0, 1), one for each task that stays the same for all of its passes, shape (n,).
+        pass_numbers: Uniform in [0, 1), a new one for each pass, shape (n,).
     """
 
     context: IntArray
     group: IntArray
     passes: IntArray
     random_numbers: FloatArray
+    pass_numbers: FloatArray
 
 
 @runtime_checkable

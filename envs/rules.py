@@ -369,6 +369,15 @@ def decode_actions(
 
 
 @_compiled
+def pass_numbers(tasks: Rows) -> FloatArray:
+    """The random number of the next pass of each task, for a provider's policy that routes pass by pass, shape (n,)."""
+    numbers = np.empty(tasks.shape[0])
+    for i in range(tasks.shape[0]):
+        numbers[i] = random_number(tasks[i].key, tasks[i].passes + 1, START_STREAM)
+    return numbers
+
+
+@_compiled
 def draw_before_play(seeds: IntArray, numbers: IntArray, count: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The random numbers that are used before the first pass of tasks.
 

@@ -14,7 +14,14 @@ from stackroute.envs import rules
 from stackroute.envs.actions import for_kernel
 from stackroute.envs.games import count
 from stackroute.envs.observations import BLOCKS, ROUTINGS, block_columns
-from stackroute.envs.policies import Outcome, RememberingUserPolicy, Seen, StatefulUserPolicy, patience_by_model
+from stackroute.envs.policies import (
+    Outcome,
+    RememberingUserPolicy,
+    Seen,
+    StatefulUserPolicy,
+    Waiting,
+    patience_by_model,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -215,6 +222,14 @@ class Tasks:
         """The random numbers of the policies: the providers', shape (n, 2 models + 1), and the users', shape (n,)."""
         provider, user, _ = drawn_before_play(self.variant, self.rows["seed"], self.rows["number"])
         return provider, user
+
+    def waiting(self) -> Waiting:
+        """What a provider that routes pass by pass sees of the tasks."""
+        rows, traffic = self.rows, self.variant.traffic
+        label = (traffic.context, traffic.group) if traffic else np.zeros((2, len(self.variant.games)), dtype=np.int64)
+        context, group = (numbers[rows["game"]] for numbers in label)
+        drawn = self.random_numbers()[0][:, 0], rules.pass_numbers(rows)
+        return Waiting(context, group, rows["passes"].astype(np.int64), *drawn)
 
     def commitment(self) -> Commitment:
         """The commitments that hold, shape (n,); meaningful after the providers have moved."""

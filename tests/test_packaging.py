@@ -11,7 +11,9 @@ import stackroute
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS = {"agents", "analytic", "configs", "envs", "training"}
-NESTED = {f"training.{folder}" for folder in ("benchmark", "cli", "figures", "learn", "market")}
+NESTED = {"agents.routers"} | {
+    f"training.{folder}" for folder in ("benchmark", "cli", "figures", "learn", "market", "routers")
+}
 
 
 def test_the_package_list_equals_the_disk() -> None:

@@ -23,6 +23,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import stackroute
+from stackroute.agents import routers
 from stackroute.configs.benchmarks import load_suite
 from stackroute.configs.training import load_training_settings
 from stackroute.training.benchmark import algorithms
@@ -187,7 +188,7 @@ def test_public_names_are_in_the_reference() -> None:
     )
     # A function whose module has its name is given by the path of both.
     described = {re.sub(r"\.(\w+)\.\1$", r".\1", name) for name in re.findall(r"^::: (\S+)$", pages, re.MULTILINE)}
-    for module in (stackroute.analytic, stackroute.envs, stackroute.agents, stackroute.configs):
+    for module in (stackroute.analytic, stackroute.envs, stackroute.agents, stackroute.configs, routers):
         source = Path(module.__file__).read_text()
         public = {f"{module.__name__}.{name}" for name in re.findall(r"import \w+ as (\w+)$", source, re.MULTILINE)}
         assert public

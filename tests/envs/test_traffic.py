@@ -30,7 +30,6 @@ from stackroute.envs import (
     RoutingBatch,
     UserEnv,
     UserVectorEnv,
-    Waiting,
     env,
     parallel_env,
 )
@@ -59,14 +58,7 @@ TASKS = 200_000
 def action(batch: Any) -> Array:
     """What the ladders do next in every task of an environment that routes pass by pass, as actions."""
     tasks = batch.tasks
-    rows = tasks.rows
-    waiting = Waiting(
-        TRAFFIC.context[rows["game"]],
-        TRAFFIC.group[rows["game"]],
-        rows["passes"].astype(np.int64),
-        tasks.random_numbers()[0][:, 0],
-    )
-    return batch.variant.actions.routed(tasks.game, *LadderProvider(LADDERS).route(waiting))
+    return batch.variant.actions.routed(tasks.game, *LadderProvider(LADDERS).route(tasks.waiting()))
 
 
 def test_types_come_up_by_their_weights_and_each_player_sees_its_labels() -> None:
@@ -212,14 +204,7 @@ def test_the_exact_policy_holds_users_where_theory_says() -> None:
     route = LadderProvider(found.policy).route
     while playing.any():
         tasks = provider.tasks
-        at = tasks.rows["game"]
-        waiting = Waiting(
-            TRAFFIC.context[at],
-            TRAFFIC.group[at],
-            tasks.rows["passes"].astype(np.int64),
-            tasks.random_numbers()[0][:, 0],
-        )
-        rewards, ended, _ = provider.advance(provider.variant.actions.routed(tasks.game, *route(waiting)))
+        rewards, ended, _ = provider.advance(provider.variant.actions.routed(tasks.game, *route(tasks.waiting())))
         cost -= playing * rewards
         playing &= ~ended
     for g in (0, 1):

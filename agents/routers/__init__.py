@@ -1,0 +1,31 @@
+"""Published routers as providers, each from the ideas of its paper; needs `stackroute[routers]`."""
+
+from collections.abc import Callable
+
+from stackroute._extras import install
+
+try:
+    from stackroute.agents.routers.baselines import LogisticRouter as LogisticRouter
+except ImportError as error:
+    raise ImportError(f"routers need their extra: {install('routers')}") from error
+from stackroute.agents.routers.baselines import MixedModelRouter as MixedModelRouter
+from stackroute.agents.routers.baselines import NeighbourRouter as NeighbourRouter
+from stackroute.agents.routers.baselines import OracleRouter as OracleRouter
+from stackroute.agents.routers.baselines import RandomRouter as RandomRouter
+from stackroute.agents.routers.baselines import SingleModelRouter as SingleModelRouter
+from stackroute.agents.routers.protocol import ExtendingRouter as ExtendingRouter
+from stackroute.agents.routers.protocol import OnlineRouter as OnlineRouter
+from stackroute.agents.routers.protocol import Outcomes as Outcomes
+from stackroute.agents.routers.protocol import Prediction as Prediction
+from stackroute.agents.routers.protocol import Predictor as Predictor
+from stackroute.agents.routers.protocol import Router as Router
+from stackroute.agents.routers.provider import RouterProvider as RouterProvider
+
+ROUTERS: dict[str, Callable[[], Router]] = {
+    "random": RandomRouter,
+    "best single model": SingleModelRouter,
+    "best mix of single models": MixedModelRouter,
+    "nearest neighbours": NeighbourRouter,
+    "logistic regression": LogisticRouter,
+}
+"""All routers that learn from a log, by name."""

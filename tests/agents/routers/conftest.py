@@ -1,0 +1,59 @@
+"""Logs of routers with a known truth."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from stackroute.agents.routers import MixedModelRouter, Outcomes, Router
+
+MakeLog = Callable[..., tuple[Outcomes, Outcomes]]
+
+
+@pytest.fixture
+def make_log() -> MakeLog:
+    """A log of single answers, and the truth about the same tasks: their qualities are probabilities."""
+
+    def make(
+        tasks: int = 600, models: int = 4, kinds: int = 4, noise: float = 0.3, observed: float = 1.0, seed: int = 0
+    ) -> tuple[Outcomes, Outcomes]:
+        """Each kind of task has models that are good at it; features are the kind's centre with noise.
+
+        Later models are dearer, slower and better on average.
+        """
+        rng = np.random.default_rng(seed)
+        kind = rng.integers(kinds, size=tasks)
+        centres = rng.normal(0, 2, (kinds, 5))
+        success = np.clip(rng.beta(0.7, 0.7, (kinds, models)) * 0.8 + np.linspace(0, 0.25, models), 0.02, 0.98)
+        cost = np.geomspace(1, 10, models) * rng.uniform(0.8, 1.2, (kinds, models))
+        latency = np.geomspace(1, 4, models) * rng.uniform(0.8, 1.2, (kinds, models))
+        features = centres[kind] + rng.normal(0, noise, (tasks, 5))
+        truth = Outcomes(features, success[kind], cost[kind], latency[kind])
+        answers = (rng.random((tasks, models)) < truth.quality).astype(np.float64)
+        answers[rng.random((tasks, models)) >= observed] = np.nan
+        return truth._replace(quality=answers), truth
+
+    return make
+
+
+@pytest.fixture
+def reached() -> Callable[[Router, Outcomes, float], tuple[float, float]]:
+    """The mean cost and the mean quality of what a router chooses at a knob."""
+
+    def costs_and_quality(router: Router, truth: Outcomes, knob: float) -> tuple[float, float]:
+        rows = router.route(truth.features, knob)
+        return tuple(float((rows * each).sum(axis=1).mean()) for each in (truth.cost, truth.quality))  # type: ignore[return-value]
+
+    return costs_and_quality
+
+
+@pytest.fixture
+def mixed(reached: Callable[[Router, Outcomes, float], tuple[float, float]]) -> Callable[..., float]:
+    """The most quality of a mix of single models, fitted to a log, at no more than a cost."""
+
+    def quality(log: Outcomes, truth: Outcomes, cost: float) -> float:
+        mix = MixedModelRouter().fit(log, np.random.default_rng(0))
+        points = [reached(mix, truth, knob) for knob in np.linspace(0, 1, 401)]
+        return max(found for spent, found in points if spent <= max(cost, points[0][0]))
+
+    return quality

@@ -1,0 +1,1 @@
+"""Routers against users who react: fitted, chosen and compared exactly."""
