@@ -20,6 +20,7 @@ from stackroute.agents.routers.protocol import Prediction as Prediction
 from stackroute.agents.routers.protocol import Predictor as Predictor
 from stackroute.agents.routers.protocol import Router as Router
 from stackroute.agents.routers.provider import RouterProvider as RouterProvider
+from stackroute.agents.routers.uniroute import UniRoute as UniRoute
 
 ROUTERS: dict[str, Callable[[], Router]] = {
     "random": RandomRouter,
@@ -27,5 +28,6 @@ ROUTERS: dict[str, Callable[[], Router]] = {
     "best mix of single models": MixedModelRouter,
     "nearest neighbours": NeighbourRouter,
     "logistic regression": LogisticRouter,
+    "UniRoute": UniRoute,
 }
 """All routers that learn from a log, by name."""
