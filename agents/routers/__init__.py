@@ -13,6 +13,8 @@ from stackroute.agents.routers.baselines import NeighbourRouter as NeighbourRout
 from stackroute.agents.routers.baselines import OracleRouter as OracleRouter
 from stackroute.agents.routers.baselines import RandomRouter as RandomRouter
 from stackroute.agents.routers.baselines import SingleModelRouter as SingleModelRouter
+from stackroute.agents.routers.equirouter import EquiRouter as EquiRouter
+from stackroute.agents.routers.equirouter import collapse_index as collapse_index
 from stackroute.agents.routers.protocol import ExtendingRouter as ExtendingRouter
 from stackroute.agents.routers.protocol import OnlineRouter as OnlineRouter
 from stackroute.agents.routers.protocol import Outcomes as Outcomes
@@ -29,5 +31,6 @@ ROUTERS: dict[str, Callable[[], Router]] = {
     "nearest neighbours": NeighbourRouter,
     "logistic regression": LogisticRouter,
     "UniRoute": UniRoute,
+    "EquiRouter": EquiRouter,
 }
 """All routers that learn from a log, by name."""

@@ -137,12 +137,38 @@ class NeighbourRouter(Predicting):
         return Prediction(*(array[near].mean(axis=1) for array in (self.quality_, self.cost_, self.latency_)))
 
 
+class LinearCosts(Predicting):
+    """A router whose costs and latencies are ridge regressions on the features; subclasses predict the success."""
+
+    def _fit_costs(self, known: Outcomes) -> FloatArray:
+        """Fit them to a log, and return its features as `_standard` does."""
+        self.mean_, self.scale_ = known.features.mean(axis=0), np.maximum(known.features.std(axis=0), 1e-9)
+        features = self._standard(known.features)
+        inputs = np.c_[np.ones(len(features)), features]
+        ridge = inputs.T @ inputs + np.diag(np.r_[0.0, np.ones(features.shape[1])])
+        self.cost_weights_ = np.linalg.solve(ridge, inputs.T @ known.cost).T
+        self.latency_weights_ = np.linalg.solve(ridge, inputs.T @ known.latency).T
+        self.dearest_ = np.array(dearest_mean_cost(known))
+        return features
+
+    def _standard(self, features: FloatArray) -> FloatArray:
+        """Features in standard deviations from their means in the log."""
+        standard: FloatArray = (features - self.mean_) / self.scale_
+        return standard
+
+    def _prediction(self, features: FloatArray, success: FloatArray) -> Prediction:
+        """A prediction of success with those of cost and latency, which are at least 0."""
+        inputs = np.c_[np.ones(len(features)), self._standard(features)]
+        cost, latency = (np.maximum(inputs @ weights.T, 0.0) for weights in (self.cost_weights_, self.latency_weights_))
+        return Prediction(success, cost, latency)
+
+
 @dataclass
-class LogisticRouter(Predicting):
+class LogisticRouter(LinearCosts):
     """A logistic regression of success for each model, and linear ones of cost and latency.
 
     Args:
-        penalty: Of the squared coefficients.
+        penalty: Of the squared coefficients of success.
     """
 
     penalty: float = 1.0
@@ -150,14 +176,8 @@ class LogisticRouter(Predicting):
     def fit(self, log: Outcomes, rng: np.random.Generator) -> Self:
         """Fit by maximum likelihood, an answer of quality q being q successes and 1 - q failures."""
         known = checked(log)
-        self.mean_, self.scale_ = known.features.mean(axis=0), np.maximum(known.features.std(axis=0), 1e-9)
-        features = (known.features - self.mean_) / self.scale_
+        features = self._fit_costs(known)
         self.weights_ = np.stack([self._regression(features, quality) for quality in known.quality.T])
-        inputs = np.c_[np.ones(len(features)), features]
-        ridge = inputs.T @ inputs + self.penalty * np.diag(np.r_[0.0, np.ones(features.shape[1])])
-        self.cost_weights_ = np.linalg.solve(ridge, inputs.T @ known.cost).T
-        self.latency_weights_ = np.linalg.solve(ridge, inputs.T @ known.latency).T
-        self.dearest_ = np.array(dearest_mean_cost(known))
         return self
 
     def _regression(self, features: FloatArray, quality: FloatArray) -> FloatArray:
@@ -177,11 +197,8 @@ class LogisticRouter(Predicting):
 
     def predict(self, features: FloatArray) -> Prediction:
         """What the regressions say; cost and latency are at least 0."""
-        inputs = np.c_[np.ones(len(features)), (features - self.mean_) / self.scale_]
-        success = 1.0 / (1.0 + np.exp(-inputs @ self.weights_.T))
-        return Prediction(
-            success, np.maximum(inputs @ self.cost_weights_.T, 0.0), np.maximum(inputs @ self.latency_weights_.T, 0.0)
-        )
+        inputs = np.c_[np.ones(len(features)), self._standard(features)]
+        return self._prediction(features, 1.0 / (1.0 + np.exp(-inputs @ self.weights_.T)))
 
 
 @dataclass
