@@ -15,6 +15,7 @@ from stackroute.agents.routers.baselines import RandomRouter as RandomRouter
 from stackroute.agents.routers.baselines import SingleModelRouter as SingleModelRouter
 from stackroute.agents.routers.equirouter import EquiRouter as EquiRouter
 from stackroute.agents.routers.equirouter import collapse_index as collapse_index
+from stackroute.agents.routers.omnirouter import OmniRouter as OmniRouter
 from stackroute.agents.routers.protocol import ExtendingRouter as ExtendingRouter
 from stackroute.agents.routers.protocol import OnlineRouter as OnlineRouter
 from stackroute.agents.routers.protocol import Outcomes as Outcomes
@@ -32,5 +33,6 @@ ROUTERS: dict[str, Callable[[], Router]] = {
     "logistic regression": LogisticRouter,
     "UniRoute": UniRoute,
     "EquiRouter": EquiRouter,
+    "OmniRouter": OmniRouter,
 }
 """All routers that learn from a log, by name."""
