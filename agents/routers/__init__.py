@@ -8,6 +8,8 @@ try:
     from stackroute.agents.routers.baselines import LogisticRouter as LogisticRouter
 except ImportError as error:
     raise ImportError(f"routers need their extra: {install('routers')}") from error
+from stackroute.agents.routers.barp import BaRP as BaRP
+from stackroute.agents.routers.barp import costs_of_reaction as costs_of_reaction
 from stackroute.agents.routers.baselines import MixedModelRouter as MixedModelRouter
 from stackroute.agents.routers.baselines import NeighbourRouter as NeighbourRouter
 from stackroute.agents.routers.baselines import OracleRouter as OracleRouter
@@ -34,5 +36,6 @@ ROUTERS: dict[str, Callable[[], Router]] = {
     "UniRoute": UniRoute,
     "EquiRouter": EquiRouter,
     "OmniRouter": OmniRouter,
+    "BaRP": BaRP,
 }
 """All routers that learn from a log, by name."""

@@ -137,12 +137,27 @@ class NeighbourRouter(Predicting):
         return Prediction(*(array[near].mean(axis=1) for array in (self.quality_, self.cost_, self.latency_)))
 
 
-class LinearCosts(Predicting):
+class Standardising:
+    """A router that counts features in standard deviations from their means in the log."""
+
+    mean_: FloatArray
+    scale_: FloatArray
+
+    def _keep_scales(self, features: FloatArray) -> None:
+        """Take the means and the standard deviations of a log."""
+        self.mean_, self.scale_ = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-9)
+
+    def _standard(self, features: FloatArray) -> FloatArray:
+        standard: FloatArray = (features - self.mean_) / self.scale_
+        return standard
+
+
+class LinearCosts(Standardising, Predicting):
     """A router whose costs and latencies are ridge regressions on the features; subclasses predict the success."""
 
     def _fit_costs(self, known: Outcomes) -> FloatArray:
         """Fit them to a log, and return its features as `_standard` does."""
-        self.mean_, self.scale_ = known.features.mean(axis=0), np.maximum(known.features.std(axis=0), 1e-9)
+        self._keep_scales(known.features)
         features = self._standard(known.features)
         inputs = np.c_[np.ones(len(features)), features]
         ridge = inputs.T @ inputs + np.diag(np.r_[0.0, np.ones(features.shape[1])])
@@ -150,11 +165,6 @@ class LinearCosts(Predicting):
         self.latency_weights_ = np.linalg.solve(ridge, inputs.T @ known.latency).T
         self.dearest_ = np.array(dearest_mean_cost(known))
         return features
-
-    def _standard(self, features: FloatArray) -> FloatArray:
-        """Features in standard deviations from their means in the log."""
-        standard: FloatArray = (features - self.mean_) / self.scale_
-        return standard
 
     def _prediction(self, features: FloatArray, success: FloatArray) -> Prediction:
         """A prediction of success with those of cost and latency, which are at least 0."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     Parameters: TypeAlias = dict[str, torch.Tensor]
 
 
-_RATE, _DECAY = 3e-3, 2.0
 _PATIENCE = 5
 """Epochs without progress before an early stop."""
 
@@ -41,6 +40,8 @@ def trained(
     epochs: int,
     rng: np.random.Generator,
     *,
+    rate: float = 3e-3,
+    decay: float = 2.0,
     stop_early: bool = True,
 ) -> tuple[dict[str, FloatArray], FloatArray]:
     """Parameters after descent of a loss by Adam on one thread; what has two axes or more decays.
@@ -51,6 +52,8 @@ def trained(
         tasks: How many there are.
         epochs: How often each task is met, at most.
         rng: Sorts the tasks into batches of about 64.
+        rate: Of Adam.
+        decay: Of the weights, as a multiple of the rate.
         stop_early: Keep every fifth task back and stop when the loss on them has not fallen for some epochs; the
             parameters are those for which it is least.
 
@@ -61,8 +64,8 @@ def trained(
 
     parameters = {name: tensor.clone().requires_grad_() for name, tensor in tensors(start).items()}
     weights, biases = ([each for each in parameters.values() if (each.ndim > 1) == weight] for weight in (True, False))
-    groups = [{"params": weights, "weight_decay": _DECAY}, {"params": biases, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=_RATE)
+    groups = [{"params": weights, "weight_decay": decay}, {"params": biases, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=rate)
     order = rng.permutation(tasks)
     held = order[: tasks // 5 if stop_early else 0]
     losses: list[float] = []

@@ -46,7 +46,8 @@ def test_the_same_random_numbers_make_the_same_router(name: str, make_log: Any) 
 @pytest.mark.parametrize("name", [name for name in ROUTERS if name != "random"])
 def test_more_knob_is_more_quality_and_no_less_cost(name: str, reached: Any, make_log: Any) -> None:
     log, truth = make_log()
-    (low_cost, low), (high_cost, high) = (reached(fit(name, log), truth, knob) for knob in (0.0, 1.0))
+    router = fit(name, log)
+    (low_cost, low), (high_cost, high) = (reached(router, truth, knob) for knob in (0.0, 1.0))
     assert high >= low - 0.02
     assert high_cost >= low_cost - 1e-9
 
