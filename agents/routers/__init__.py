@@ -17,6 +17,8 @@ from stackroute.agents.routers.baselines import RandomRouter as RandomRouter
 from stackroute.agents.routers.baselines import SingleModelRouter as SingleModelRouter
 from stackroute.agents.routers.equirouter import EquiRouter as EquiRouter
 from stackroute.agents.routers.equirouter import collapse_index as collapse_index
+from stackroute.agents.routers.linear_bandit import LinearBandit as LinearBandit
+from stackroute.agents.routers.mixllm import MixLLM as MixLLM
 from stackroute.agents.routers.omnirouter import OmniRouter as OmniRouter
 from stackroute.agents.routers.protocol import ExtendingRouter as ExtendingRouter
 from stackroute.agents.routers.protocol import OnlineRouter as OnlineRouter
@@ -37,5 +39,6 @@ ROUTERS: dict[str, Callable[[], Router]] = {
     "EquiRouter": EquiRouter,
     "OmniRouter": OmniRouter,
     "BaRP": BaRP,
+    "MixLLM": MixLLM,
 }
 """All routers that learn from a log, by name."""

@@ -94,7 +94,7 @@ class Predictor(Protocol):
         ...
 
     def choose(self, expected: Prediction, knob: float) -> FloatArray:
-        """The router's own rule, shape (N, M): `route(x, knob)` is `choose(predict(x), knob)`."""
+        """The router's own rule, shape (N, M): `route(x, knob)` is `choose(predict(x), knob)`, but for exploration."""
         ...
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from stackroute.agents.routers import MixedModelRouter, Outcomes, Router
+from stackroute.agents.routers import MixedModelRouter, OnlineRouter, Outcomes, Router
 
 MakeLog = Callable[..., tuple[Outcomes, Outcomes]]
 
@@ -57,3 +58,27 @@ def mixed(reached: Callable[[Router, Outcomes, float], tuple[float, float]]) -> 
         return max(found for spent, found in points if spent <= max(cost, points[0][0]))
 
     return quality
+
+
+@pytest.fixture
+def regret() -> Callable[..., NDArray[np.float64]]:
+    """What a router that learns online loses by each task, against the best model, where success is linear."""
+
+    def lost(router: OnlineRouter, known: int, tasks: int = 1500, seed: int = 0) -> NDArray[np.float64]:
+        """The log has this many tasks with answers, and one without."""
+        rng = np.random.default_rng(seed)
+        slope = rng.normal(0, 0.12, (4, 5))
+        features = rng.normal(size=(known + tasks + 1, 5))
+        success = np.clip(0.5 + features @ slope.T, 0, 1)
+        answers = (rng.random(success.shape) < success) * 1.0
+        answers[known] = np.nan
+        begin = slice(0, known + 1)
+        router.fit(Outcomes(features[begin], answers[begin], *np.ones((2, known + 1, 4))), rng)
+        loss = []
+        for task in range(known + 1, len(features)):
+            model = int(router.route(features[task : task + 1], 1.0)[0].argmax())
+            router.update(features[task], model, answers[task, model], np.nan, np.nan)
+            loss.append(success[task].max() - success[task, model])
+        return np.array(loss)
+
+    return lost
