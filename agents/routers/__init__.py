@@ -20,6 +20,7 @@ from stackroute.agents.routers.equirouter import collapse_index as collapse_inde
 from stackroute.agents.routers.linear_bandit import LinearBandit as LinearBandit
 from stackroute.agents.routers.mixllm import MixLLM as MixLLM
 from stackroute.agents.routers.omnirouter import OmniRouter as OmniRouter
+from stackroute.agents.routers.pilot import PILOT as PILOT
 from stackroute.agents.routers.protocol import ExtendingRouter as ExtendingRouter
 from stackroute.agents.routers.protocol import OnlineRouter as OnlineRouter
 from stackroute.agents.routers.protocol import Outcomes as Outcomes
@@ -40,5 +41,6 @@ ROUTERS: dict[str, Callable[[], Router]] = {
     "OmniRouter": OmniRouter,
     "BaRP": BaRP,
     "MixLLM": MixLLM,
+    "PILOT": PILOT,
 }
 """All routers that learn from a log, by name."""
