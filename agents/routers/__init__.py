@@ -15,6 +15,7 @@ from stackroute.agents.routers.baselines import NeighbourRouter as NeighbourRout
 from stackroute.agents.routers.baselines import OracleRouter as OracleRouter
 from stackroute.agents.routers.baselines import RandomRouter as RandomRouter
 from stackroute.agents.routers.baselines import SingleModelRouter as SingleModelRouter
+from stackroute.agents.routers.cscr import CSCR as CSCR
 from stackroute.agents.routers.equirouter import EquiRouter as EquiRouter
 from stackroute.agents.routers.equirouter import collapse_index as collapse_index
 from stackroute.agents.routers.linear_bandit import LinearBandit as LinearBandit
@@ -42,5 +43,6 @@ ROUTERS: dict[str, Callable[[], Router]] = {
     "BaRP": BaRP,
     "MixLLM": MixLLM,
     "PILOT": PILOT,
+    "CSCR": CSCR,
 }
 """All routers that learn from a log, by name."""
