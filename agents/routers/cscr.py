@@ -34,9 +34,9 @@ class CSCR(Standardising):
     that is right, the right ones are drawn near against all models, at a temperature that grows with the band's cost;
     among all models the dear ones count less by a penalty on cost. Routing takes, among the nearest models, the
     greatest cosine less lambda x cost (the paper's equation 9 has the cosine with the other sign, surely by mistake).
-    Replaced: text embeddings by the given features; a model's descriptor, in the paper made of perplexities or logits on probe
-    prompts, by its quality on 192 tasks of the log, less its mean and scaled to length 1. An answer of quality q counts
-    as right with probability q each time that it is met.
+    Replaced: text embeddings by the given features; a model's descriptor, in the paper made of perplexities or logits
+    on probe prompts, by its quality on 192 tasks of the log, less its mean and scaled to length 1. An answer of quality
+    q counts as right with probability q each time that it is met.
 
     The paper has pools of many models; 4 or more make its default of 4 bands and 4 nearest models meaningful. With
     fewer there are as many bands as models, and with one model there is nothing to learn. Models of equal cost share a
