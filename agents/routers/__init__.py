@@ -18,6 +18,7 @@ from stackroute.agents.routers.baselines import SingleModelRouter as SingleModel
 from stackroute.agents.routers.cscr import CSCR as CSCR
 from stackroute.agents.routers.equirouter import EquiRouter as EquiRouter
 from stackroute.agents.routers.equirouter import collapse_index as collapse_index
+from stackroute.agents.routers.iserve import IServe as IServe
 from stackroute.agents.routers.linear_bandit import LinearBandit as LinearBandit
 from stackroute.agents.routers.mixllm import MixLLM as MixLLM
 from stackroute.agents.routers.omnirouter import OmniRouter as OmniRouter
@@ -44,5 +45,6 @@ ROUTERS: dict[str, Callable[[], Router]] = {
     "MixLLM": MixLLM,
     "PILOT": PILOT,
     "CSCR": CSCR,
+    "iServe": IServe,
 }
 """All routers that learn from a log, by name."""

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stackroute.agents.routers import MixedModelRouter, OnlineRouter, Outcomes, Router
+from stackroute.agents.routers import ExtendingRouter, MixedModelRouter, OnlineRouter, Outcomes, Router
+from stackroute.analytic import Game
 
 MakeLog = Callable[..., tuple[Outcomes, Outcomes]]
 
@@ -38,12 +39,26 @@ def make_log() -> MakeLog:
 
 
 @pytest.fixture
-def reached() -> Callable[[Router, Outcomes, float], tuple[float, float]]:
+def served() -> Callable[[Router, Outcomes], Outcomes]:
+    """The truth about all that a router serves by, in the order of its rows."""
+
+    def of(router: Router, truth: Outcomes) -> Outcomes:
+        if not isinstance(router, ExtendingRouter):
+            return truth
+        games = router.extended(Game(truth.quality, truth.cost, truth.latency, value=1, churn_penalty=0))
+        return Outcomes(truth.features, games.success, games.cost, games.latency)
+
+    return of
+
+
+@pytest.fixture
+def reached(served: Callable[[Router, Outcomes], Outcomes]) -> Callable[[Router, Outcomes, float], tuple[float, float]]:
     """The mean cost and the mean quality of what a router chooses at a knob."""
 
     def costs_and_quality(router: Router, truth: Outcomes, knob: float) -> tuple[float, float]:
         rows = router.route(truth.features, knob)
-        return tuple(float((rows * each).sum(axis=1).mean()) for each in (truth.cost, truth.quality))  # type: ignore[return-value]
+        found = served(router, truth)
+        return tuple(float((rows * each).sum(axis=1).mean()) for each in (found.cost, found.quality))  # type: ignore[return-value]
 
     return costs_and_quality
 
