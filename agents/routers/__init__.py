@@ -30,6 +30,7 @@ from stackroute.agents.routers.protocol import Prediction as Prediction
 from stackroute.agents.routers.protocol import Predictor as Predictor
 from stackroute.agents.routers.protocol import Router as Router
 from stackroute.agents.routers.provider import RouterProvider as RouterProvider
+from stackroute.agents.routers.routemoa import RouteMoA as RouteMoA
 from stackroute.agents.routers.uniroute import UniRoute as UniRoute
 
 ROUTERS: dict[str, Callable[[], Router]] = {
@@ -46,5 +47,6 @@ ROUTERS: dict[str, Callable[[], Router]] = {
     "PILOT": PILOT,
     "CSCR": CSCR,
     "iServe": IServe,
+    "RouteMoA": RouteMoA,
 }
 """All routers that learn from a log, by name."""
