@@ -16,8 +16,8 @@ from stackroute.analytic.game import InvalidGameError as InvalidGameError
 from stackroute.analytic.informed import InformedEquilibrium as InformedEquilibrium
 from stackroute.analytic.informed import informed_response as informed_response
 from stackroute.analytic.informed import solve_informed as solve_informed
+from stackroute.analytic.ladders import Pricing as Pricing
 from stackroute.analytic.ladders import TrafficEquilibrium as TrafficEquilibrium
-from stackroute.analytic.ladders import priced_ladders as priced_ladders
 from stackroute.analytic.ladders import solve_traffic as solve_traffic
 from stackroute.analytic.markets import Competition as Competition
 from stackroute.analytic.markets import PricedEquilibrium as PricedEquilibrium

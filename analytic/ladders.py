@@ -73,16 +73,25 @@ class _Group:
     are over these counts, for each attempt, summed over the types of each context, each player's in a unit of its size.
     """
 
-    def __init__(self, traffic: Traffic, group: int, horizon: int, users: Population | None) -> None:
+    def __init__(
+        self,
+        traffic: Traffic,
+        group: int,
+        horizon: int,
+        users: Population | None = None,
+        beliefs: FloatArray | None = None,
+    ) -> None:
         mine = np.flatnonzero(traffic.group == group)
         games, weight = traffic.games[mine], traffic.by_group[group, mine]
         value, self.waiting_cost, penalty = economics(traffic, users)
         value, penalty = value[:, mine], penalty[:, mine]
         self.share = np.ones(1) if users is None else users.share
         self.penalty = float(self.share @ penalty @ weight)
-        self.contexts, context = np.unique(traffic.context[mine], return_inverse=True)
+        labels = traffic.context[mine] if beliefs is None else np.arange(len(beliefs))
+        self.contexts, context = np.unique(labels, return_inverse=True)
         in_context = scipy.sparse.csr_array(
-            (weight, (context, np.arange(len(mine)))), shape=(len(self.contexts), len(mine))
+            (weight, (context, np.arange(len(mine)))) if beliefs is None else beliefs,
+            shape=(len(self.contexts), len(mine)),
         )
 
         gains = value[..., None] * games.success - self.waiting_cost[:, None, None] * games.latency
@@ -198,37 +207,46 @@ class _Group:
         return _Program(least, stop, solution[: len(cost)], solution[len(cost) : len(cost) + delays], multipliers)
 
 
-def priced_ladders(traffic: Traffic, stop: int, multipliers: FloatArray, horizon: int = 12) -> IntArray:
-    """The best ladder of each context where users' utility has a price: a rule for each context by itself.
+class Pricing:
+    """Finds the best ladder of each context where users' utility has a price: a rule for each context by itself.
 
-    It has the least J(n) + sum over n' of lambda_n' (U(n') - U(n)), n being where users are to stop. With the
-    multipliers of `solve_traffic` this is optimal (beyond the paper); where users leave after the first failure and
-    nothing has a price it is the least (1 - p) P + c, by which published routers go.
+    With the multipliers of `solve_traffic` its ladders are optimal (beyond the paper); where users leave after the
+    first failure and nothing has a price they have the least (1 - p) P + c, by which published routers go.
 
     Args:
         traffic: The tasks, of one group.
-        stop: n.
-        multipliers: lambda, money per utility, >= 0, shape (N,).
         horizon: N, the most attempts.
-
-    Returns:
-        The models of all attempts, shape (C, N).
+        beliefs: How likely each type is in each context, >= 0, shape (C, T), in place of the contexts of the traffic.
 
     Examples:
         >>> from stackroute.analytic import Game, Traffic
         >>> games = Game([[0.9, 0.95], [0.1, 0.6]], [0.1, 0.8], [0.5, 1], value=4, churn_penalty=5)
         >>> traffic = Traffic(games, [0.7, 0.3], context=["easy", "hard"])
-        >>> priced_ladders(traffic, stop=2, multipliers=np.zeros(4), horizon=4)
+        >>> Pricing(traffic, horizon=4).ladders(stop=2, multipliers=np.zeros(4))
         array([[0, 0, 0, 0],
                [1, 1, 0, 0]])
     """
-    group = _Group(traffic, 0, horizon, None)
-    attempts = np.arange(horizon)
-    counted = (attempts < stop).astype(np.float64)
-    # How much more is counted of an attempt up to the stop than up to n', by n'.
-    more = counted - (attempts <= attempts[:, None])
-    price = multipliers @ more * (group.utility_unit[0] / group.money_unit)
-    return group.best_ladders(counted[None], price[None])[1]
+
+    def __init__(self, traffic: Traffic, horizon: int = 12, beliefs: FloatArray | None = None) -> None:
+        self._group, self.horizon = _Group(traffic, 0, horizon, beliefs=beliefs), horizon
+
+    def ladders(self, stop: int, multipliers: FloatArray, utility_price: float = 0.0) -> IntArray:
+        """The ladders of least J(n) - mu U(n) + sum over n' of lambda_n' (U(n') - U(n)).
+
+        Args:
+            stop: n, where users are to stop.
+            multipliers: lambda, money per utility, >= 0, shape (N,).
+            utility_price: mu, what users' utility is worth to the provider by itself, money per utility, >= 0.
+
+        Returns:
+            The models of all attempts, shape (C, N).
+        """
+        group, attempts = self._group, np.arange(self.horizon)
+        counted = (attempts < stop).astype(np.float64)
+        # How much more is counted of an attempt up to the stop than up to n', by n'.
+        more = counted - (attempts <= attempts[:, None])
+        price = (utility_price * counted + multipliers @ more) * (group.utility_unit[0] / group.money_unit)
+        return group.best_ladders(counted[None], price[None])[1]
 
 
 def solve_traffic(

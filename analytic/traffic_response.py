@@ -58,8 +58,10 @@ def _served(traffic: Traffic, policy: Ladders | Commitment, horizon: int) -> tup
         raise InvalidGameError("probability", f"shape {policy.probability.shape}", f"shape {shape}") from None
     chances = policy.chances(traffic.group, traffic.context)
     for ladder, chance in zip(policy.until(horizon), chances.T, strict=True):
-        left = np.cumprod(1.0 - p[:, ladder[:-1]], axis=1)
-        served[:, attempts, ladder] += chance[:, None] * np.concatenate([np.ones((len(p), 1)), left], axis=1)
+        (mine,) = np.nonzero(chance)
+        left = np.cumprod(1.0 - p[mine[:, None], ladder[:-1]], axis=1)
+        reached = np.concatenate([np.ones((len(mine), 1)), left], axis=1)
+        served[mine[:, None], attempts, ladder] += chance[mine, None] * reached
     return served, policy.delays(traffic.group, attempts[:, None]).T[..., None]
 
 

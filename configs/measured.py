@@ -63,6 +63,20 @@ class MeasuredGame:
             ConfigError: As of `Outcomes.traffic`.
             InvalidGameError: A number is not one that a game may have.
         """
+        return self.traffic_by(None)
+
+    def traffic_by(self, context: str | None, *, draws: int = 3, seed: int = 0) -> Traffic:
+        """The types of its tasks, of which the provider sees a context.
+
+        Args:
+            context: As of `Outcomes.traffic`.
+            draws: As there.
+            seed: As there.
+
+        Raises:
+            ConfigError: As there.
+            InvalidGameError: A number is not one that a game may have.
+        """
         price = self.second_price
         if price is not None and not 0.0 < price <= _MOST:
             raise ConfigError(f"second-price: {price:g} is not allowed; expected a number > 0")
@@ -70,6 +84,9 @@ class MeasuredGame:
             self.labels,
             self.value,
             self.churn_penalty,
+            draws,
+            seed,
+            context,
             cost=self.cost,
             latency={label: amount * (price or 1.0) for label, amount in self.latency.items()},
             seconds_price=price,

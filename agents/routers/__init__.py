@@ -32,6 +32,8 @@ from stackroute.agents.routers.protocol import Router as Router
 from stackroute.agents.routers.provider import RouterProvider as RouterProvider
 from stackroute.agents.routers.routemoa import RouteMoA as RouteMoA
 from stackroute.agents.routers.uniroute import UniRoute as UniRoute
+from stackroute.agents.routers.user_aware import UserAware as UserAware
+from stackroute.agents.routers.user_aware import cross_predicted as cross_predicted
 
 ROUTERS: dict[str, Callable[[], Router]] = {
     "random": RandomRouter,

@@ -67,26 +67,13 @@ class RouterProvider:
         if not 0.0 <= knob <= 1.0:
             raise ValueError(f"knob: {knob} is not allowed; expected a number in [0, 1]")
         rows = routed(router, features, knob)
-        models = rows.shape[1]
-        self.policy: Ladders | Commitment
-        if reprompt == "redraw":
-            self.policy = Commitment.lottery(rows, rows)
-        elif reprompt == "stick":
-            self.policy = Ladders(np.arange(models)[:, None], rows)
-        elif reprompt == "escalate":
-            if sorted(order) != list(range(models)):
-                raise ValueError(f"order: {list(order)} is not allowed; expected each of {models} models once")
-            place = np.argsort(order)
-            later = np.minimum(place[:, None] + np.arange(models), models - 1)
-            self.policy = Ladders(np.asarray(order)[later], rows)
-        elif reprompt == "update":
+        if reprompt == "update":
             if not isinstance(router, OnlineRouter):
                 raise TypeError(f"router: {router!r} is not allowed with 'update'; expected one with an update method")
             ladders, ladder = np.unique(_learned_ladders(router, knob, features, rows), axis=0, return_inverse=True)
-            self.policy = Ladders(ladders, np.eye(len(ladders))[ladder.reshape(-1)])
+            self.policy: Ladders | Commitment = Ladders(ladders, np.eye(len(ladders))[ladder.reshape(-1)])
         else:
-            expected = "'redraw', 'stick', 'escalate' or 'update'"
-            raise ValueError(f"reprompt: {reprompt!r} is not allowed; expected {expected}")
+            self.policy = reprompting(rows, reprompt, order)
 
     def route(self, waiting: Waiting) -> tuple[IntArray, FloatArray]:
         """The model and the delay of the next pass of each task, shape (n,)."""
@@ -95,6 +82,31 @@ class RouterProvider:
         ends = np.cumsum(self.policy.start[waiting.context], axis=-1)[:, :-1]
         model: IntArray = (waiting.pass_numbers[:, None] >= ends).sum(axis=1)
         return model, np.zeros(len(model))
+
+
+def reprompting(rows: FloatArray, reprompt: Reprompt, order: Sequence[int] = ()) -> Ladders | Commitment:
+    """What serves first attempts and re-prompts in each context.
+
+    Args:
+        rows: With which probability each model serves the first attempt, shape (C, M).
+        reprompt: As of `RouterProvider`, but for `"update"`.
+        order: As there.
+
+    Raises:
+        ValueError: An argument is not allowed.
+    """
+    models = rows.shape[1]
+    if reprompt == "redraw":
+        return Commitment.lottery(rows, rows)
+    if reprompt == "stick":
+        return Ladders(np.arange(models)[:, None], rows)
+    if reprompt == "escalate":
+        if sorted(order) != list(range(models)):
+            raise ValueError(f"order: {list(order)} is not allowed; expected each of {models} models once")
+        later = np.minimum(np.argsort(order)[:, None] + np.arange(models), models - 1)
+        return Ladders(np.asarray(order)[later], rows)
+    expected = "'redraw', 'stick', 'escalate' or 'update'"
+    raise ValueError(f"reprompt: {reprompt!r} is not allowed; expected {expected}")
 
 
 def routed(router: Router, features: FloatArray, knob: float) -> FloatArray:

@@ -8,8 +8,8 @@ from stackroute.analytic import (
     Game,
     InvalidGameError,
     Ladders,
+    Pricing,
     Traffic,
-    priced_ladders,
     solve_traffic,
     stationary_response,
     traffic_payoffs,
@@ -67,14 +67,15 @@ def test_ladders_at_a_price_are_the_best_of_all(seed: int, models: int) -> None:
     horizon = 4
     traffic = draw_traffic(rng, types=6, models=models, contexts=2)
     stop, price = int(rng.integers(1, horizon + 1)), rng.uniform(0, 3, horizon) * rng.integers(0, 2, horizon)
-    found = priced_ladders(traffic, stop, price, horizon)
+    worth_of_utility = float(rng.uniform(0, 2))
+    found = Pricing(traffic, horizon).ladders(stop, price, worth_of_utility)
     for context in range(2):
         mine = traffic.context == context
         alone = Traffic(traffic.games[mine], traffic.weight[mine])
 
         def worth(ladder: tuple[int, ...], alone: Traffic = alone) -> float:
             (utility,), (cost,) = traffic_payoffs(alone, Ladders([ladder]), horizon)
-            return float(cost[stop - 1] + price @ (utility - utility[stop - 1]))
+            return float(cost[stop - 1] + price @ (utility - utility[stop - 1]) - worth_of_utility * utility[stop - 1])
 
         best = min(worth(ladder) for ladder in product(range(models), repeat=horizon))
         assert worth(tuple(found[context])) == pytest.approx(best, abs=1e-9)
@@ -84,7 +85,7 @@ def test_the_multipliers_of_the_optimum_price_its_own_ladders() -> None:
     traffic = draw_traffic(np.random.default_rng(3), types=40, models=3, contexts=5)
     best = solve_traffic(traffic, horizon=6)
     stop, price = int(best.stop[0]), best.multipliers[0]
-    priced = priced_ladders(traffic, stop, price, horizon=6)
+    priced = Pricing(traffic, horizon=6).ladders(stop, price)
 
     def lagrangian(policy: Ladders) -> float:
         (utility,), (cost,) = traffic_payoffs(traffic, policy, horizon=6)
@@ -99,3 +100,12 @@ def test_a_commitment_for_other_contexts_or_models_is_named() -> None:
     for rows in (np.full((3, 2), 0.5), thirds):
         with pytest.raises(InvalidGameError, match="start: shape"):
             traffic_payoffs(traffic, Commitment.lottery(rows, rows))
+
+
+def test_beliefs_take_the_place_of_contexts() -> None:
+    rng = np.random.default_rng(2)
+    traffic = draw_traffic(rng, types=12, models=3, contexts=3)
+    price = rng.uniform(0, 1, 4)
+    beliefs = (traffic.context == np.arange(3)[:, None]) * traffic.weight
+    found = Pricing(Traffic(traffic.games), 4, beliefs).ladders(3, price)
+    np.testing.assert_array_equal(found, Pricing(traffic, 4).ladders(3, price))
