@@ -46,12 +46,9 @@ def cross_predicted(
     if tasks == 1:
         return make().fit(log, rng).predict(log.features)
     parts = KFold(min(folds, tasks), shuffle=True, random_state=int(rng.integers(2**31))).split(log.features)
-    expected = Prediction(*np.empty((3, tasks, log.models)))
-    for known, asked in parts:
-        found = make().fit(log.take(known), rng).predict(log.features[asked])
-        for mine, array in zip(expected, found, strict=True):
-            mine[asked] = array
-    return expected
+    found = [(asked, make().fit(log.take(known), rng).predict(log.features[asked])) for known, asked in parts]
+    order = np.argsort(np.concatenate([asked for asked, _ in found]))
+    return Prediction(*(np.concatenate(array)[order] for array in zip(*(each for _, each in found), strict=True)))
 
 
 @dataclass

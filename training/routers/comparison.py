@@ -197,8 +197,8 @@ def judge(fitted: Fitted, parts: Parts, seed: int, horizon: int = 12) -> list[Ju
 
     def aware(rule: Rule, knows: Knows, expected: list[Prediction]) -> Judged:
         made = UserAware(horizon=horizon, rule="lottery" if rule == "user-aware lottery" else "ladders")
-        made.fit(expected[0].success, parts.train.traffic, np.random.default_rng(seed))
-        made.tune(expected[1].success, parts.validation.traffic)
+        made.fit(expected[0].success, extended[0].traffic, np.random.default_rng(seed))
+        made.tune(expected[1].success, extended[1].traffic)
         return judged(rule, knows, "cost", float(made.price_), None, made.policy(expected[2].success))
 
     usual: list[Reprompt] = ["redraw", "escalate"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stackroute import read_outcomes
-from stackroute.agents.routers import ROUTERS
+from stackroute.agents.routers import ROUTERS, ExtendingRouter
 from stackroute.configs import ConfigError
 from stackroute.configs.measured import MeasuredGame
 from stackroute.training.routers.comparison import fit_router, judge, least_cost, with_economics
@@ -48,14 +48,16 @@ def test_a_measured_workload_has_the_outcomes_of_each_task() -> None:
     assert np.corrcoef(workload.quality[known, 0], workload.truth.success[known, 0])[0, 1] > 0.95
 
 
-@pytest.mark.parametrize("name", ROUTERS)
-def test_no_router_beats_the_optimum_nor_its_own_rule_with_the_truth_the_oracle(name: str, parts: Any) -> None:
+@pytest.mark.parametrize("name", [*ROUTERS, "oracle"])
+def test_no_router_beats_the_optimum(name: str, parts: Any) -> None:
     bound = least_cost(parts.test, HORIZON).provider_cost[0]
-    for one in judge(fit_router(name, parts, seed=0), parts, seed=0, horizon=HORIZON):
+    fitted = fit_router(name, parts, seed=0)
+    for one in judge(fitted, parts, seed=0, horizon=HORIZON):
         assert one.name == name
-        assert one.answer.provider_cost >= bound - 1e-9
         assert 0 <= one.answer.leave <= 1
         assert 1 <= one.answer.stop <= HORIZON
+        # With more than the models of the log more can be reached.
+        assert isinstance(fitted.router, ExtendingRouter) or one.answer.provider_cost >= bound - 1e-9
 
 
 def test_the_users_reaction_counts() -> None:
