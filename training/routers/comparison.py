@@ -98,7 +98,9 @@ class Judged(NamedTuple):
             literature: the cheapest that answers as well as the best single model.
         knob: The knob; for the user-aware rule what is added to the price of patience (`UserAware.price_`).
         reprompt: What serves re-prompts, where the rule itself does not say.
-        answer: How users answer.
+        validation_cost: The provider's expected cost of a task on the part on which knobs are chosen, money.
+        answer: How users answer on the last part.
+        aware: The user-aware rule, fitted.
     """
 
     name: str
@@ -107,7 +109,9 @@ class Judged(NamedTuple):
     chosen_by: ChosenBy
     knob: float
     reprompt: Reprompt | None
+    validation_cost: float
     answer: Answered
+    aware: UserAware | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,14 +177,21 @@ def judge(fitted: Fitted, parts: Parts, seed: int, horizon: int = 12) -> list[Ju
     """
     router, oracle = fitted.router, fitted.name == ORACLE
     extended = [workload.extended(router) for workload in parts[:3]]
-    traffic, true = extended[2].traffic, [workload.truth for workload in extended]
+    true = [workload.truth for workload in extended]
+    train, validation, test = (workload.traffic for workload in extended)
     order = np.argsort(true[0].success.mean(axis=0), kind="stable").tolist()
 
     def judged(
-        rule: Rule, knows: Knows, chosen_by: ChosenBy, knob: float, reprompt: Reprompt | None, policy: Policy
+        rule: Rule,
+        knows: Knows,
+        chosen_by: ChosenBy,
+        knob: float,
+        reprompt: Reprompt | None,
+        policy: Callable[[int], Policy],
+        aware: UserAware | None = None,
     ) -> Judged:
-        answer = answered(traffic, policy, horizon)
-        return Judged(fitted.name, rule, knows, chosen_by, knob, reprompt, answer)
+        cost, answer = _cost(validation, policy(1), horizon), answered(test, policy(2), horizon)
+        return Judged(fitted.name, rule, knows, chosen_by, knob, reprompt, cost, answer, aware)
 
     def by_truth(part: int, knob: float, reprompt: Reprompt) -> Policy:
         assert isinstance(router, Predictor)
@@ -191,15 +202,15 @@ def judge(fitted: Fitted, parts: Parts, seed: int, horizon: int = 12) -> list[Ju
 
     def own(knows: Knows, policy: Callable[[int, float, Reprompt], Policy], reprompts: list[Reprompt]) -> Judged:
         tried = list(product(KNOBS.tolist(), reprompts))
-        costs = [_cost(extended[1].traffic, policy(1, *one), horizon) for one in tried]
+        costs = [_cost(validation, policy(1, *one), horizon) for one in tried]
         knob, reprompt = tried[int(np.argmin(costs))]
-        return judged("own", knows, "cost", knob, reprompt, policy(2, knob, reprompt))
+        return judged("own", knows, "cost", knob, reprompt, lambda part: policy(part, knob, reprompt))
 
     def aware(rule: Rule, knows: Knows, expected: list[Prediction]) -> Judged:
         made = UserAware(horizon=horizon, rule="lottery" if rule == "user-aware lottery" else "ladders")
-        made.fit(expected[0].success, extended[0].traffic, np.random.default_rng(seed))
-        made.tune(expected[1].success, extended[1].traffic)
-        return judged(rule, knows, "cost", float(made.price_), None, made.policy(expected[2].success))
+        made.fit(expected[0].success, train, np.random.default_rng(seed)).tune(expected[1].success, validation)
+        price = float(made.price_)
+        return judged(rule, knows, "cost", price, None, lambda part: made.policy(expected[part].success), made)
 
     usual: list[Reprompt] = ["redraw", "escalate"]
     if oracle:
@@ -207,7 +218,7 @@ def judge(fitted: Fitted, parts: Parts, seed: int, horizon: int = 12) -> list[Ju
     knob = single_answers(router, parts.features[1], true[1]).knob
     online: list[Reprompt] = ["update"] if isinstance(router, OnlineRouter) else []
     found = [
-        judged("own", "estimated", "single answers", knob, "redraw", by_router(2, knob, "redraw")),
+        judged("own", "estimated", "single answers", knob, "redraw", lambda part: by_router(part, knob, "redraw")),
         own("estimated", by_router, usual + online),
     ]
     if fitted.expected is not None and isinstance(router, Predictor):
