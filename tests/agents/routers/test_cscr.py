@@ -25,23 +25,19 @@ def cheap_pool(seed: int) -> tuple[Outcomes, Outcomes, Array]:
     return truth._replace(quality=(random.random(success.shape) < success).astype(float)), truth, kind
 
 
-def test_its_loss_falls_and_it_beats_every_mix(make_log: Any, reached: Any, mixed: Any) -> None:
+def test_its_loss_falls_tasks_are_near_what_solves_them_and_it_beats_every_mix(
+    make_log: Any, reached: Any, mixed: Any
+) -> None:
     log, truth = make_log()
     router = CSCR().fit(log, rng())
+    near = router.similarity(truth.features)
+    for model in range(4):
+        assert np.corrcoef(near[:, model], truth.quality[:, model])[0, 1] > 0.5
     assert router.loss_[-1] < 0.95 * router.loss_[0]
     cost, quality = reached(router, truth, 1.0)
     assert quality > mixed(log, truth, cost) + 0.1
     costs = [reached(router, truth, knob)[0] for knob in np.linspace(0, 1, 11)]
     assert (np.diff(costs) >= -1e-9).all()
-
-
-def test_tasks_are_near_the_models_that_solve_them(make_log: Any) -> None:
-    log, truth = make_log()
-    near = CSCR().fit(log, rng()).similarity(truth.features)
-    assert near.shape == truth.quality.shape
-    assert (np.abs(near) <= 1 + 1e-12).all()
-    for model in range(4):
-        assert np.corrcoef(near[:, model], truth.quality[:, model])[0, 1] > 0.5
 
 
 def test_shuffled_features_are_no_better_than_the_best_mix(make_log: Any, reached: Any, mixed: Any) -> None:
@@ -52,9 +48,8 @@ def test_shuffled_features_are_no_better_than_the_best_mix(make_log: Any, reache
         assert quality <= mixed(log, truth, cost + 0.05) + 0.02
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_bands_separate_what_cheap_models_solve_from_what_they_do_not(seed: int) -> None:
-    log, truth, kind = cheap_pool(seed)
+def test_bands_separate_what_cheap_models_solve_from_what_they_do_not() -> None:
+    log, truth, kind = cheap_pool(0)
 
     def dear(router: CSCR) -> tuple[float, float]:
         """The share of easy and of hard tasks that goes to the dear model."""
@@ -116,7 +111,7 @@ def test_the_loss_is_the_papers() -> None:
 
 def test_only_the_nearest_models_are_compared_by_cost(make_log: Any) -> None:
     log, truth = make_log(models=6)
-    router = CSCR(nearest=2).fit(log, rng())
+    router = CSCR(nearest=2, epochs=2).fit(log, rng())
     near = router.similarity(truth.features)
     chosen = router.route(truth.features, 0.0).argmax(axis=1)
     best_two = np.argsort(near, axis=1)[:, -2:]
