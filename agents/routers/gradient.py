@@ -83,6 +83,7 @@ def trained(
                 optimiser.step()
                 total += found.item()
             losses.append(total / len(batches))
+            # With no tasks kept back, the last epoch is the best.
             with torch.no_grad():
                 judged = loss(parameters, held).item() if len(held) else -float(epoch)
             if judged < best:
