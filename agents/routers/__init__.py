@@ -30,6 +30,9 @@ from stackroute.agents.routers.protocol import Prediction as Prediction
 from stackroute.agents.routers.protocol import Predictor as Predictor
 from stackroute.agents.routers.protocol import Router as Router
 from stackroute.agents.routers.provider import RouterProvider as RouterProvider
+from stackroute.agents.routers.puma import PUMA as PUMA
+from stackroute.agents.routers.puma import fit_profiles as fit_profiles
+from stackroute.agents.routers.puma import migration_regret as migration_regret
 from stackroute.agents.routers.routemoa import RouteMoA as RouteMoA
 from stackroute.agents.routers.uniroute import UniRoute as UniRoute
 from stackroute.agents.routers.user_aware import UserAware as UserAware
