@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     Reprompt: TypeAlias = Literal["redraw", "stick", "escalate", "update"]
 
-_ATTEMPTS = 12
+_ATTEMPTS = 6
+"""After which an online router is no longer asked: the last model serves what follows."""
+
 _SUM_TOLERANCE = 1e-9
 
 
@@ -36,7 +38,7 @@ class RouterProvider:
         features: Those of each context of the traffic, shape (C, F): all are routed at once.
         reprompt: What serves a re-prompt: `"redraw"`, drawn again as the first attempt was; `"stick"`, the same model;
             `"escalate"`, the next model of `order`, from the last one on the same; `"update"`, what an online router
-            chooses once it has learned from the failure.
+            chooses once it has learned from the failure, up to the sixth attempt.
         order: The models from the worst to the best, for `"escalate"`.
 
     Attributes:

@@ -69,8 +69,9 @@ class UserAware:
             if attempts were independent: `solve(..., routing="free")`.
 
     Attributes:
-        models_: The models that it uses, at most 4: those which together have the least mean of c - P p, each task
-            being served by the best of them.
+        models_: The models that it uses, at most 4: those which together have the least mean of
+            c - P p - (P / V) (V p - t), what a pass costs less what it is worth to users, each task being served by the
+            best of them.
         aim_: The n that is aimed at.
         price_: What is added to the price of patience, in units of P / V: of users' utility of going on to n rather
             than stopping before.
@@ -96,13 +97,15 @@ class UserAware:
         if len(expected) != len(traffic.contexts):
             raise ValueError(f"traffic: {len(traffic.contexts)} contexts are not allowed; expected {len(expected)}")
         games, weight = traffic.games, traffic.weight
-        self.models_ = _best_models(games.cost - games.churn_penalty[:, None] * games.success, weight)
+        self.price_unit_ = weight @ games.churn_penalty / (weight @ games.value)
+        worth = games.value[:, None] * games.success - games.latency
+        loss = games.cost - games.churn_penalty[:, None] * games.success - self.price_unit_ * worth
+        self.models_ = _best_models(loss, weight)
         self.all_models_ = np.array(traffic.models)
         self.success_, self.cost_, self.latency_ = (
             array[:, self.models_] for array in (games.success, games.cost, games.latency)
         )
         self.value_, self.churn_penalty_ = games.value, games.churn_penalty
-        self.price_unit_ = weight @ games.churn_penalty / (weight @ games.value)
         self.context_, self.weight_, self.expected_ = traffic.context, weight, expected[:, self.models_]
         distinct = len(np.unique(self.expected_, axis=0))
         groups = KMeans(min(self.contexts, distinct), n_init=1, random_state=int(rng.integers(2**31)))

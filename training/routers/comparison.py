@@ -40,6 +40,9 @@ ORACLE = "oracle"
 """The router that knows the success of every task."""
 
 
+_FEWER = 4
+
+
 class Answered(NamedTuple):
     """How users who react answer a policy.
 
@@ -181,6 +184,8 @@ def judge(fitted: Fitted, parts: Parts, seed: int, horizon: int = 12) -> list[Ju
     train, validation, test = (workload.traffic for workload in extended)
     order = np.argsort(true[0].success.mean(axis=0), kind="stable").tolist()
 
+    usual: list[Reprompt] = ["redraw", "escalate"]
+
     def judged(
         rule: Rule,
         knows: Knows,
@@ -200,8 +205,11 @@ def judge(fitted: Fitted, parts: Parts, seed: int, horizon: int = 12) -> list[Ju
     def by_router(part: int, knob: float, reprompt: Reprompt) -> Policy:
         return RouterProvider(router, knob, parts.features[part], reprompt, order).policy
 
-    def own(knows: Knows, policy: Callable[[int, float, Reprompt], Policy], reprompts: list[Reprompt]) -> Judged:
-        tried = list(product(KNOBS.tolist(), reprompts))
+    def own(knows: Knows, policy: Callable[[int, float, Reprompt], Policy], online: bool = False) -> Judged:
+        tried = list(product(KNOBS.tolist(), usual))
+        if online:
+            # What it learns is followed task by task, which takes long.
+            tried += [(knob, "update") for knob in KNOBS[::_FEWER].tolist()]
         costs = [_cost(validation, policy(1, *one), horizon) for one in tried]
         knob, reprompt = tried[int(np.argmin(costs))]
         return judged("own", knows, "cost", knob, reprompt, lambda part: policy(part, knob, reprompt))
@@ -212,18 +220,16 @@ def judge(fitted: Fitted, parts: Parts, seed: int, horizon: int = 12) -> list[Ju
         price = float(made.price_)
         return judged(rule, knows, "cost", price, None, lambda part: made.policy(expected[part].success), made)
 
-    usual: list[Reprompt] = ["redraw", "escalate"]
     if oracle:
-        return [own("true", by_truth, usual), aware("user-aware", "true", true)]
+        return [own("true", by_truth), aware("user-aware", "true", true)]
     knob = single_answers(router, parts.features[1], true[1]).knob
-    online: list[Reprompt] = ["update"] if isinstance(router, OnlineRouter) else []
     found = [
         judged("own", "estimated", "single answers", knob, "redraw", lambda part: by_router(part, knob, "redraw")),
-        own("estimated", by_router, usual + online),
+        own("estimated", by_router, isinstance(router, OnlineRouter)),
     ]
     if fitted.expected is not None and isinstance(router, Predictor):
         expected = [fitted.expected, *(router.predict(features) for features in parts.features[1:])]
-        found.append(own("true", by_truth, usual))
+        found.append(own("true", by_truth))
         found.append(aware("user-aware", "estimated", expected))
         found.append(aware("user-aware lottery", "estimated", expected))
     return found
