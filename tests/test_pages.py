@@ -184,7 +184,7 @@ def test_pages_are_finished(name: str) -> None:
 
 def test_public_names_are_in_the_reference() -> None:
     pages = "\n".join(
-        page.read_text() for folder in ("reference", "environments") for page in (DOCS / folder).iterdir()
+        page.read_text() for folder in ("reference", "environments", "routers") for page in (DOCS / folder).iterdir()
     )
     # A function whose module has its name is given by the path of both.
     described = {re.sub(r"\.(\w+)\.\1$", r".\1", name) for name in re.findall(r"^::: (\S+)$", pages, re.MULTILINE)}
