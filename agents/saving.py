@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
-import zipfile
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -12,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from gymnasium import spaces
-from numpy.lib import format as npy
 from pydantic import Field, TypeAdapter
 
 from stackroute.agents.errors import PolicyFileError, without_advice
+from stackroute.agents.files import read_arrays, write_arrays
 from stackroute.agents.learned import LearnedProvider, LearnedUser, Normalisation, View
 from stackroute.agents.networks import describe, load_sb3_policy, rebuild
 from stackroute.agents.providers import EquilibriumProvider, RandomProvider, StaticProvider
@@ -36,8 +33,6 @@ from stackroute.envs.observations import Block
 from stackroute.envs.policies import AnyUserPolicy, ProviderPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from stackroute.agents.networks import Weights
 
 _BY_RULE = {
@@ -128,8 +123,7 @@ def save_policy(player: ProviderPolicy | AnyUserPolicy, path: str | Path) -> Non
         ValueError: Its policy has parts that the file cannot describe, see `stackroute.agents.networks.describe`.
     """
     specification, weights = _specified(player)
-    with Path(path).open("wb") as file:
-        np.savez(file, specification=np.array(json.dumps(specification)), **weights)  # type: ignore[arg-type]
+    write_arrays(Path(path), specification, weights)
 
 
 def load_policy(path: str | Path) -> ProviderPolicy | AnyUserPolicy:
@@ -146,9 +140,8 @@ def load_policy(path: str | Path) -> ProviderPolicy | AnyUserPolicy:
         FileNotFoundError: There is no such file.
     """
     try:
-        arrays = dict(_arrays(Path(path)))
-        specification = json.loads(str(arrays.pop("specification")))
-        return _built(validated(specification, "specification", _SPECIFICATION), arrays)
+        specification, weights = read_arrays(Path(path), _MOST_BYTES)
+        return _built(validated(specification, "specification", _SPECIFICATION), weights)
     except FileNotFoundError:
         raise
     except Exception as error:
@@ -194,27 +187,6 @@ def _player(path: Path, trust: bool, of: type[LearnedUser | LearnedProvider]) ->
         return player
     except ValueError as error:
         raise PolicyFileError(f"{path}: {error}") from error
-
-
-def _arrays(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """The arrays of an .npz file, each after what its header promises was compared with its size."""
-    with path.open("rb") as raw, zipfile.ZipFile(raw) as file:
-        members = file.infolist()
-        unpacked = sum(member.file_size for member in members)
-        if unpacked > _MOST_BYTES:
-            raise ValueError(f"{unpacked} bytes are not allowed; expected at most {_MOST_BYTES}")
-        for member in members:
-            name = member.filename.removesuffix(".npy")
-            with file.open(member) as array:
-                read = npy.read_array_header_1_0 if npy.read_magic(array) == (1, 0) else npy.read_array_header_2_0
-                shape, _, dtype = read(array)
-                if dtype.hasobject or math.prod(shape) * dtype.itemsize != member.file_size - array.tell():
-                    raise ValueError(f"{name}: {dtype} of shape {shape} is not allowed; expected the numbers it has")
-            with file.open(member) as array:
-                numbers = npy.read_array(array, allow_pickle=False)
-            if name != "specification" and (dtype.kind != "f" or not np.isfinite(numbers).all()):
-                raise ValueError(f"{name}: {dtype} that are not all finite numbers are not allowed; expected weights")
-            yield name, numbers
 
 
 def _specified(player: Any) -> tuple[dict[str, Any], Weights]:

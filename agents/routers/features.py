@@ -94,17 +94,19 @@ class FeatureEncoder:
             ValueError: A column is missing that the encoder was fitted on.
         """
         known = pd.DataFrame(index=range(1)) if table is None else table
-        missing = [name for name in self._columns() if name not in known]
+        missing = [name for name in self.columns if name not in known]
         if missing:
             raise ValueError(f"features: no column {', '.join(missing)}; the router was fitted with it")
         return np.concatenate(list(self._blocks(known)), axis=1)
 
-    def _columns(self) -> list[str]:
+    @property
+    def columns(self) -> list[str]:
+        """The columns that a table needs."""
         names = [*self.numeric_, *self.categories_[:, 0], *self.prompts_]
         return list(dict.fromkeys(map(str, names)))
 
     def _blocks(self, known: pd.DataFrame) -> Iterator[FloatArray]:
-        if not self._columns():
+        if not self.columns:
             yield np.ones((len(known), 1))
             return
         numbers = known[list(self.numeric_)].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)

@@ -12,6 +12,7 @@ from stackroute.agents.routers.protocol import Prediction, best_of
 from stackroute.analytic import Game
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Self
 
     from stackroute.agents.routers.protocol import Outcomes
@@ -74,6 +75,11 @@ class IServe(LogisticRouter):
         """Games with each model in each configuration as models: those of the log first, then by the menu."""
         served = self._served(games.success, games.cost, games.latency)
         return Game(*served, games.value, games.churn_penalty)
+
+    def named(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """The models, then each of them in each configuration, by its factors."""
+        changed = (f"{label} (cost x {cost:g}, wait x {wait:g})" for cost, wait in self.menu for label in labels)
+        return *labels, *changed
 
     def predict(self, features: FloatArray) -> Prediction:
         """What the regressions say, over all models in all configurations."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Self
 
     from stackroute.analytic import Game
@@ -104,6 +105,10 @@ class ExtendingRouter(Router, Protocol):
 
     def extended(self, games: Game) -> Game:
         """Games with all that it serves by as models, in the order of its rows; those of the log come first."""
+        ...
+
+    def named(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """What all that it serves by is called, in the same order, from the names of the log's models."""
         ...
 
 

@@ -11,6 +11,7 @@ from stackroute.agents.routers.baselines import LogisticRouter
 from stackroute.agents.routers.protocol import NEAR, Outcomes, Prediction, checked, dearest_mean_cost, trade_off
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Self
 
     from stackroute.analytic import Game
@@ -89,6 +90,10 @@ class RouteMoA(LogisticRouter):
         # Two models that hardly fail must not be rounded to one that never does.
         below = np.minimum(success, np.nextafter(1.0, 0.0))
         return type(games)(below, cost, latency, games.value, games.churn_penalty)
+
+    def named(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """The models, then the pairs by their members."""
+        return *labels, *(f"{labels[one]} with {labels[other]}" for one, other in zip(*self._pairs(), strict=True))
 
     def choose(self, expected: Prediction, knob: float) -> FloatArray:
         """The best trade-off of expected success and cost among the single models and the pairs that are allowed."""
