@@ -94,12 +94,15 @@ def _least(
         mixed = scipy.optimize.linprog(spent, np.array(used), limits, np.ones((1, len(found))), [1.0])
         worth, *fees = -mixed.ineqlin.marginals
         reduced = cost / scale - worth * success + np.array(fees)
-        if reduced.min(axis=1).mean() >= mixed.eqlin.marginals[0] - _GAP:
+        asked = best_of(-reduced, cost)
+        # What it asks for again is within the rounding of the multipliers.
+        again = any(np.array_equal(asked, rows) for rows in choices)
+        if again or reduced.min(axis=1).mean() >= mixed.eqlin.marginals[0] - _GAP:
             share = np.maximum(np.asarray(mixed.x), 0.0)
             answer: FloatArray = np.tensordot(share / share.sum(), np.array(choices), axes=1)
             return answer
-        choices.append(best_of(-reduced, cost))
-        found.append(means(choices[-1]))
+        choices.append(asked)
+        found.append(means(asked))
 
 
 __all__ = ["OmniRouter"]
