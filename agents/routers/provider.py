@@ -117,12 +117,12 @@ def routed(router: Router, features: FloatArray, knob: float) -> FloatArray:
     Raises:
         ValueError: Its rows are no distributions.
     """
-    rows = np.asarray(router.route(features, knob), dtype=np.float64)
+    rows: FloatArray = np.asarray(router.route(features, knob), dtype=np.float64)
     if rows.ndim != 2 or len(rows) != len(features) or not (rows >= 0.0).all():
         raise ValueError(f"router: rows of shape {rows.shape} are not allowed; expected ({len(features)}, M), >= 0")
     if not (np.abs(rows.sum(axis=1) - 1.0) <= _SUM_TOLERANCE).all():
         raise ValueError("router: its rows do not sum to 1")
-    return rows
+    return rows / rows.sum(axis=1, keepdims=True)
 
 
 def _learned_ladders(router: OnlineRouter, knob: float, features: FloatArray, rows: FloatArray) -> IntArray:

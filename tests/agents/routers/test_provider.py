@@ -75,6 +75,14 @@ def test_it_plays_against_a_learning_user() -> None:
     assert abs(rewards.mean() - (utility[1] - utility[0]) / fails) < 4 * rewards.std() / 50_000**0.5
 
 
+def test_rounding_of_a_router_does_not_matter() -> None:
+    class Rounded(Shy):
+        def route(self, features: Array, knob: float) -> Array:
+            return np.full((len(features), 2), [1 + 3e-16, 0.0])
+
+    assert RouterProvider(Rounded(), 0.5, FEATURES, "stick").policy.probability.tolist() == [[1, 0]] * 2  # type: ignore[union-attr]
+
+
 def test_escalation_goes_up_the_order_and_stays_at_its_end() -> None:
     router = RandomRouter().fit(Outcomes(FEATURES, *np.ones((3, 2, 3))), np.random.default_rng(0))
     policy = RouterProvider(router, 0.5, FEATURES, "escalate", order=[2, 0, 1]).policy
