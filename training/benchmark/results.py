@@ -43,6 +43,7 @@ class Result(BaseModel):
         groups: The mean metrics in each group of games.
         totals: What was measured of the whole.
         curve: The regret curve.
+        lines: Other curves by name, each of columns of equal length.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -59,6 +60,7 @@ class Result(BaseModel):
     groups: dict[str, dict[str, float | None]] = {}
     totals: dict[str, float | None] = {}
     curve: Record = Record()
+    lines: dict[str, dict[str, list[float]]] = {}
 
 
 def read_plan(folder: Path) -> Plan:
@@ -121,11 +123,17 @@ def write_files(results: list[Result], folder: Path) -> list[Path]:
         for result in results
         if result.error is None
     ]
-    for name, table in ((RESULTS, as_table(results)), (CURVES, pd.concat(curves, ignore_index=True))):
+    written = write_tables({RESULTS: as_table(results), CURVES: pd.concat(curves, ignore_index=True)}, folder)
+    write_json(folder / MARL_EVAL, marl_eval(results))
+    return [*written, folder / MARL_EVAL]
+
+
+def write_tables(tables: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
+    """Write columnar files, by name, to an existing folder; OutputError where that fails."""
+    for name, table in tables.items():
         with replacing(folder / name) as unfinished:
             table.to_parquet(unfinished, index=False)
-    write_json(folder / MARL_EVAL, marl_eval(results))
-    return [folder / name for name in (RESULTS, CURVES, MARL_EVAL)]
+    return [folder / name for name in tables]
 
 
 def marl_eval(results: list[Result]) -> dict[str, Any]:

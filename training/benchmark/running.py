@@ -8,11 +8,12 @@ from __future__ import annotations
 import functools
 import itertools
 import platform
+from abc import ABC, abstractmethod
 from collections import Counter
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -43,7 +44,7 @@ TARGETS = (0.05, 0.01)
 """Regrets of which the benchmark reports when they are reached."""
 
 _GAME = ("success", "cost", "latency", "value", "churn_penalty")
-_PACKAGES = ("numpy", "torch", "stable-baselines3", "sb3-contrib", "cma")
+_PACKAGES = ("numpy", "torch", "stable-baselines3", "sb3-contrib", "cma", "scikit-learn")
 _LOADED = ("stackroute.training.benchmark.warm",)
 _LOADED_TO_TRAIN = (*_LOADED, "stackroute.training.learn.schemes", "torch._dynamo")
 """What units find loaded; the last is what the first optimiser of PyTorch imports, for seconds."""
@@ -62,12 +63,45 @@ def versions() -> dict[str, str]:
     return found
 
 
-@dataclass(frozen=True)
-class Unit:
-    """An algorithm, a task, a seed, and the tasks up to which the area under the regret curve is taken."""
+class Entering(Protocol):
+    """What enters a benchmark."""
 
-    entrant: Entrant
-    task: Task
+    @property
+    def name(self) -> str:
+        """Of its own."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """What it is, in a line."""
+        ...
+
+
+class Met(Protocol):
+    """What it meets."""
+
+    @property
+    def name(self) -> str:
+        """Of its own."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """What it is made from."""
+        ...
+
+    @property
+    def penalty_ratio(self) -> float | None:
+        """The multiple of P* that is its churn penalty; None where it is not."""
+        ...
+
+
+@dataclass(frozen=True)
+class Unit(ABC):
+    """Something that enters, what it meets, a seed, and the horizon of the suite."""
+
+    entrant: Entering
+    task: Met
     seed: int
     horizon: int
 
@@ -78,11 +112,22 @@ class Unit:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """A hash of all that the result depends on: game, settings, seed, horizon and versions."""
-        task, entrant = self.task, self.entrant
-        game = {field: getattr(task.game, field).tolist() for field in _GAME}
-        parts = (game, task.name, task.groups, task.routing, task.throttling, entrant.name, entrant.settings)
-        return checksum([parts, self.seed, self.horizon, versions()])
+        """A hash of all that the result depends on: content, seed, horizon and versions."""
+        return checksum([self.content, self.seed, self.horizon, versions()])
+
+    @property
+    @abstractmethod
+    def content(self) -> Any:
+        """What else the result depends on, as JSON can hold it."""
+
+    @property
+    @abstractmethod
+    def preload(self) -> tuple[str, ...]:
+        """Modules that its process is to find loaded."""
+
+    @abstractmethod
+    def measured(self) -> dict[str, Any]:
+        """What comes of it: fields of a `Result`."""
 
     def is_done(self, folder: Path) -> bool:
         """Whether the folder holds the result; an error is none."""
@@ -90,15 +135,66 @@ class Unit:
         return result is not None and result.error is None
 
 
+@dataclass(frozen=True)
+class GameUnit(Unit):
+    """An algorithm, a task, a seed, and the tasks up to which the area under the regret curve is taken."""
+
+    entrant: Entrant
+    task: Task
+
+    @property
+    def content(self) -> Any:
+        """Game and settings."""
+        task, entrant = self.task, self.entrant
+        game = {field: getattr(task.game, field).tolist() for field in _GAME}
+        return game, task.name, task.groups, task.routing, task.throttling, entrant.name, entrant.settings
+
+    @property
+    def preload(self) -> tuple[str, ...]:
+        """Those of training, where it trains."""
+        return _LOADED_TO_TRAIN if self.entrant.settings else _LOADED
+
+    def measured(self) -> dict[str, Any]:
+        """The algorithm learns here."""
+        task = self.task
+        seed = derived_seed(self.seed, task.name)
+        problem = Problem(task.game, throttling=task.throttling, seed=seed, routing=task.routing)
+        solution = self.entrant.algorithm(problem)
+        problem.choose(solution.commitment)
+        record = problem.record
+        reached = {f"{target:.0%}": record.reached(target) for target in TARGETS}
+        totals = {
+            "tasks": record.tasks[-1],
+            "seconds": record.seconds[-1],
+            "area": record.area(self.horizon),
+            **{f"tasks_to_{target}": tasks for target, (tasks, _) in reached.items()},
+            **{f"seconds_to_{target}": seconds for target, (_, seconds) in reached.items()},
+        }
+        values = pd.DataFrame(measure(task, solution)).groupby(np.array(task.groups), sort=False)
+        means = values.mean().assign(games=values.size()).astype(object)
+        unknown = means.columns[means.isna().any()].difference(_MAY_BE_UNKNOWN)
+        if len(unknown):
+            raise ValueError(f"{unknown[0]}: nan is not allowed; expected a finite number")
+        groups = means.where(means.notna(), None).to_dict("index")
+        return {"groups": groups, "totals": {**solution.info, **totals}, "curve": record.thinned(MOST_POINTS)}
+
+
 def units_of(suite: Suite) -> list[Unit]:
     """All units of a suite: task by task, so that all algorithms get ahead together.
 
     Raises:
-        ConfigError: A game or an algorithm does not exist.
+        ConfigError: A game, a workload or an algorithm does not exist.
     """
+    if suite.workloads is not None:
+        # Needs an extra.
+        from stackroute.training.routers.units import router_units
+
+        return [*router_units(suite)]
     entrants = [find_algorithm(name) for name in suite.algorithms]
     tasks = tasks_of(suite)
-    return [Unit(entrant, task, seed, suite.horizon) for seed in suite.seeds for task in tasks for entrant in entrants]
+    return [
+        GameUnit(entrant, task, seed, suite.horizon) for seed in suite.seeds for task in tasks for entrant in entrants
+    ]
 
 
 def run_suite(
@@ -144,7 +240,7 @@ def run_suite(
         write_sealed(folder / PLAN, plan.model_dump(mode="json"))
         missing = [unit for unit in units if not unit.is_done(folder)]
         planned, left = (Counter(unit.entrant.name for unit in some) for some in (units, missing))
-        preload = _LOADED_TO_TRAIN if any(unit.entrant.settings for unit in missing) else _LOADED
+        preload = [*dict.fromkeys(module for unit in missing for module in unit.preload)]
         outcomes = (_on_ray if backend == "ray" else in_processes)(
             [functools.partial(result_of, unit) for unit in missing], jobs, unit_seconds, preload
         )
@@ -191,7 +287,7 @@ def _on_ray(
 
 def result_of(unit: Unit) -> Result:
     """What comes of a unit, run here."""
-    return _begun(unit, **_measured(unit))
+    return _begun(unit, **unit.measured())
 
 
 def _begun(unit: Unit, **outcome: Any) -> Result:
@@ -207,28 +303,3 @@ def _begun(unit: Unit, **outcome: Any) -> Result:
         seed=unit.seed,
         **outcome,
     )
-
-
-def _measured(unit: Unit) -> dict[str, Any]:
-    """The algorithm learns here."""
-    task = unit.task
-    seed = derived_seed(unit.seed, task.name)
-    problem = Problem(task.game, throttling=task.throttling, seed=seed, routing=task.routing)
-    solution = unit.entrant.algorithm(problem)
-    problem.choose(solution.commitment)
-    record = problem.record
-    reached = {f"{target:.0%}": record.reached(target) for target in TARGETS}
-    totals = {
-        "tasks": record.tasks[-1],
-        "seconds": record.seconds[-1],
-        "area": record.area(unit.horizon),
-        **{f"tasks_to_{target}": tasks for target, (tasks, _) in reached.items()},
-        **{f"seconds_to_{target}": seconds for target, (_, seconds) in reached.items()},
-    }
-    values = pd.DataFrame(measure(task, solution)).groupby(np.array(task.groups), sort=False)
-    means = values.mean().assign(games=values.size()).astype(object)
-    unknown = means.columns[means.isna().any()].difference(_MAY_BE_UNKNOWN)
-    if len(unknown):
-        raise ValueError(f"{unknown[0]}: nan is not allowed; expected a finite number")
-    groups = means.where(means.notna(), None).to_dict("index")
-    return {"groups": groups, "totals": {**solution.info, **totals}, "curve": record.thinned(MOST_POINTS)}

@@ -5,12 +5,12 @@ import numpy as np
 from stackroute.configs import load_game
 from stackroute.training.benchmark.algorithms import find_algorithm
 from stackroute.training.benchmark.problem import Problem
-from stackroute.training.benchmark.running import Unit, result_of
+from stackroute.training.benchmark.running import GameUnit, result_of
 from stackroute.training.benchmark.tasks import Task
 
 _GAME = load_game("g1").game.reshape(1)
 _EXACT = find_algorithm("exact")
-result_of(Unit(_EXACT, Task("warm", ("",), _GAME, throttling=False), seed=0, horizon=1))
+result_of(GameUnit(_EXACT, Task("warm", ("",), _GAME, throttling=False), seed=0, horizon=1))
 _PROBLEM = Problem(_GAME, throttling=False, seed=0)
 _SOLUTION = _EXACT.algorithm(_PROBLEM)
 _PLAY = _PROBLEM.sampled("warm")

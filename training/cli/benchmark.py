@@ -33,7 +33,7 @@ def benchmark_command(
     ] = None,
     names: Annotated[bool, typer.Option("--list", help="List suites and algorithms, and run nothing.")] = False,
 ) -> None:
-    """Compare learning algorithms by their exact regret, or see how training does on many games and seeds.
+    """Compare learning algorithms by their exact regret, or routers by what they cost where users react.
 
     Every run of an algorithm on a task with a seed is written to the output folder once, when it is finished: after
     Ctrl-C, a crash or a power cut the same command with --resume goes on. 'stackroute report DIR' writes the tables
@@ -43,6 +43,8 @@ def benchmark_command(
     stackroute benchmark quick --jobs 2
 
     stackroute benchmark throttling --jobs 2
+
+    stackroute benchmark routers --jobs 2
 
     stackroute benchmark threshold --algorithms follower_first,ppo --seeds 2 --out mine
 
@@ -60,15 +62,17 @@ def benchmark_command(
                 console.print(f"algorithm {name}: {find_algorithm(name).summary}")
             except ConfigError as error:
                 console.print(f"algorithm {name} cannot be used: {error}", markup=False)
+        _list_routers()
         return
     if suite is None:
         fail(f"SUITE: missing; expected a .yaml file or one of {', '.join(suite_names())}")
-    require("train", "plot", "benchmark", *(["cluster"] if backend == "ray" else []))
+    plan = load_suite(suite)
+    needed = {"cluster": backend == "ray", "routers": plan.workloads is not None}
+    require("train", "plot", "benchmark", *(extra for extra, asked in needed.items() if asked))
     from stackroute.training.benchmark.report import write_report
     from stackroute.training.benchmark.running import run_suite
     from stackroute.training.cli.display import benchmark_progress
 
-    plan = load_suite(suite)
     chosen = plan.model_dump()
     if algorithms is not None:
         chosen["algorithms"] = [name.strip() for name in algorithms.split(",")]
@@ -94,6 +98,17 @@ def benchmark_command(
     print_written(write_report(folder))
     if failed:
         raise typer.Exit(1)
+
+
+def _list_routers() -> None:
+    """A line for each router."""
+    try:
+        from stackroute.training.routers.units import entries
+    except ImportError as error:
+        console.print(f"routers cannot be listed: {error}", markup=False)
+        return
+    for entry in entries().values():
+        console.print(f"router {entry.name}: {entry.summary}", markup=False)
 
 
 @app.command("report")

@@ -118,6 +118,7 @@ _PACKAGES = {
     "plot": ("matplotlib",),
     "benchmark": ("cloudpickle", "cma", "pyarrow"),
     "cluster": ("ray",),
+    "routers": ("sklearn", "torch"),
 }
 """What the extras bring, as imported."""
 
