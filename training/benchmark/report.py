@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stackroute.training.benchmark.algorithms import REGRET
-from stackroute.training.benchmark.results import as_table, read_plan, read_results, write_files
+from stackroute.training.benchmark.results import as_table, read_plan, read_results, write_files, write_tables
 from stackroute.training.benchmark.statistics import LEAST_RUNS, by_group, ranking, regrets_of
 from stackroute.training.output import RunError, escaped, markdown, output_folder, write_text
 
@@ -33,14 +33,28 @@ def write_report(folder: Path, out: Path | None = None) -> list[Path]:
         RunError: The folder holds no results, or only failures.
         OutputError: A file cannot be written.
     """
-    from stackroute.training.benchmark.plots import draw
-
     plan = read_plan(folder)
     results = read_results(plan, folder)
     errors = [result.error for result in results if result.error is not None]
     if len(errors) == len(results):
         raise RunError(f"{folder}: no run has finished" + (f"; the first failed: {errors[0]}" if errors else ""))
     target = output_folder(out or folder)
+    return (_write_games if plan.suite.workloads is None else _write_routers)(plan, results, target)
+
+
+def _write_routers(plan: Plan, results: list[Result], target: Path) -> list[Path]:
+    from stackroute.training.routers.pictures import draw
+    from stackroute.training.routers.report import as_markdown, tables_of
+
+    written = write_tables(tables_of(results), target)
+    pictures = draw(plan.suite, results, target)
+    write_text(target / REPORT, as_markdown(plan, results, [path.name for path in pictures]))
+    return [target / REPORT, *pictures, *written]
+
+
+def _write_games(plan: Plan, results: list[Result], target: Path) -> list[Path]:
+    from stackroute.training.benchmark.plots import draw
+
     files = write_files(results, target)
     regrets = regrets_of(plan.suite, as_table(results))
     ranked = ranking(regrets, together=plan.suite.held_out is not None)
