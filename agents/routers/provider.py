@@ -98,15 +98,17 @@ def reprompting(rows: FloatArray, reprompt: Reprompt, order: Sequence[int] = ())
         ValueError: An argument is not allowed.
     """
     models = rows.shape[1]
+    # Rounding may have left a probability just above 1.
+    chances = rows / rows.sum(axis=1, keepdims=True)
     if reprompt == "redraw":
-        return Commitment.lottery(rows, rows)
+        return Commitment.lottery(chances, chances)
     if reprompt == "stick":
-        return Ladders(np.arange(models)[:, None], rows)
+        return Ladders(np.arange(models)[:, None], chances)
     if reprompt == "escalate":
         if sorted(order) != list(range(models)):
             raise ValueError(f"order: {list(order)} is not allowed; expected each of {models} models once")
         later = np.minimum(np.argsort(order)[:, None] + np.arange(models), models - 1)
-        return Ladders(np.asarray(order)[later], rows)
+        return Ladders(np.asarray(order)[later], chances)
     expected = "'redraw', 'stick', 'escalate' or 'update'"
     raise ValueError(f"reprompt: {reprompt!r} is not allowed; expected {expected}")
 
@@ -122,7 +124,7 @@ def routed(router: Router, features: FloatArray, knob: float) -> FloatArray:
         raise ValueError(f"router: rows of shape {rows.shape} are not allowed; expected ({len(features)}, M), >= 0")
     if not (np.abs(rows.sum(axis=1) - 1.0) <= _SUM_TOLERANCE).all():
         raise ValueError("router: its rows do not sum to 1")
-    return rows / rows.sum(axis=1, keepdims=True)
+    return rows
 
 
 def _learned_ladders(router: OnlineRouter, knob: float, features: FloatArray, rows: FloatArray) -> IntArray:
