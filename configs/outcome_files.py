@@ -14,7 +14,7 @@ import numpy as np
 from stackroute.configs.columns import Columns, Layout, Rejected, read_columns
 from stackroute.configs.loading import ConfigError, read_bytes
 from stackroute.configs.outcomes import Outcomes
-from stackroute.configs.text import one_line
+from stackroute.configs.text import one_line, some_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +31,7 @@ _LAYOUT = Layout(
 OUTCOME_COLUMNS = tuple(_LAYOUT.columns)
 """The columns of outcomes; cost and seconds may be missing, and their cells empty."""
 
+_UNKNOWN = "unknown"
 _FEATURES = Layout(required={"task": None}, optional={}, main={})
 _PACKAGED = Path(__file__).parent / "outcomes"
 _SOURCES = {
@@ -136,7 +137,7 @@ def read_outcomes(
             arrays[column][task[first], model[first]] = table.numbers[column][rows[first]]
     known = None
     if features is not None:
-        known, more = _read_features(_content(features, label), f"{label}, features", tasks)
+        known, more, _ = _read_features(_content(features, label), f"{label}, features", tasks)
         rejected += more
     return Outcomes(
         place.stem,
@@ -152,6 +153,47 @@ def read_outcomes(
         table.money,
         one_line(table.understood),
     )
+
+
+def read_features(path: str | Path, tasks: Sequence[str]) -> pd.DataFrame:
+    """Read what is known of tasks beforehand, as of `features.csv` beside outcomes.
+
+    Args:
+        path: A CSV file with the column `task` and any others, perhaps compressed by gzip.
+        tasks: Which tasks.
+
+    Returns:
+        A row for each of the tasks, with numbers where a column holds nothing else.
+
+    Raises:
+        ConfigError: There is no such file, it is no CSV with that column, or a task is not in it.
+    """
+    label = str(path)
+    features, _, missing = _read_features(_content(Path(path), label), label, tasks)
+    if missing:
+        raise ConfigError(f"features: {label} has none of {some_of(missing)}; expected a row for each task")
+    return features
+
+
+def read_tasks(path: str | Path) -> pd.DataFrame:
+    """Read what is known of new tasks: as of `read_features`, but every row and all cells as texts.
+
+    Raises:
+        ConfigError: There is no such file, it is no CSV with the column `task`, or a row has too many cells.
+    """
+    import pandas as pd
+
+    label = str(path)
+    table = _feature_table(_content(Path(path), label), label)
+    for row, reason in table.too_long.items():
+        raise ConfigError(f"{label}: line {table.lines[row]}: {reason}")
+    tasks = [one_line(task) for task in table.written["task"]]
+    columns = {
+        one_line(name): [text or _UNKNOWN for text in cells]
+        for name, cells in zip(table.header, table.cells, strict=True)
+        if name != table.names.get("task", "task")
+    }
+    return pd.DataFrame(columns, index=pd.Index(tasks, name="task"), dtype=object)
 
 
 def _in_folder(folder: Path, name: str) -> Path | None:
@@ -216,15 +258,21 @@ def _problems(table: Columns) -> dict[int, str]:
     return reasons
 
 
-def _read_features(content: bytes, label: str, tasks: Sequence[str]) -> tuple[pd.DataFrame, list[Rejected]]:
-    """What is known of each task, numbers where a column holds nothing else, and the rows that cannot be used."""
-    import pandas as pd
-
+def _feature_table(content: bytes, label: str) -> Columns:
+    """The columns of a file of features."""
     table = read_columns(content, label, _FEATURES)
     if len(set(table.header)) != len(table.header):
         raise ConfigError(
             f"{label}: columns {', '.join(table.header)} are not allowed; expected a name of its own for each"
         )
+    return table
+
+
+def _read_features(content: bytes, label: str, tasks: Sequence[str]) -> tuple[pd.DataFrame, list[Rejected], list[str]]:
+    """What is known of each task, numbers where a column holds nothing else; rows without use; tasks without a row."""
+    import pandas as pd
+
+    table = _feature_table(content, label)
     rejected: list[Rejected] = []
     of_task: dict[str, int] = {}
     wanted = set(tasks)
@@ -242,5 +290,6 @@ def _read_features(content: bytes, label: str, tasks: Sequence[str]) -> tuple[pd
             texts = pd.Series(["" if row is None else cells[row] for row in rows], tasks, dtype=object)
             numbers = pd.to_numeric(texts, errors="coerce").astype(float)
             is_text = (texts != "") & ~np.isfinite(numbers)
-            features[one_line(name)] = texts.replace("", "unknown") if is_text.any() else numbers
-    return pd.DataFrame(features), rejected
+            features[one_line(name)] = texts.replace("", _UNKNOWN) if is_text.any() else numbers
+    missing = [task for task in tasks if task not in of_task]
+    return pd.DataFrame(features, index=list(tasks)), rejected, missing

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stackroute.agents.routers import Router
     from stackroute.agents.routers.provider import Reprompt
     from stackroute.analytic import Commitment
+    from stackroute.analytic.game import FloatArray
 
 _MOST_BYTES = 2**30
 _MOST_ATTEMPTS = 40
@@ -67,7 +68,10 @@ class SavedRouter:
         Raises:
             ValueError: A column is missing.
         """
-        features = self.encoder.encode(tasks)
+        return self.policy_by_features(self.encoder.encode(tasks))
+
+    def policy_by_features(self, features: FloatArray) -> Ladders | Commitment:
+        """As `policy`, of tasks whose features are encoded, shape (N, F)."""
         if self.aware is not None:
             assert isinstance(self.router, Predictor)
             return self.aware.policy(self.router.predict(features).success)

@@ -31,7 +31,7 @@ app = typer.Typer(
     "train both players, and compare what they learned with the Stackelberg equilibrium.",
 )
 
-_OUTCOMES = "Of measured outcomes by task, in place of a game"
+_OUTCOMES = "Of measured outcomes by task"
 _LARGEST = 1e12
 
 GAME = typer.Argument(metavar="GAME", help="A packaged name (see 'stackroute games') or the path of a .yaml file.")

@@ -139,6 +139,13 @@ def benchmark_progress(console: Console) -> Iterator[Callable[[dict[str, tuple[i
 
 
 @contextmanager
+def router_progress(console: Console) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar of routers; yields what reports how many are done, of how many, and which is next."""
+    with _bars(console, MofNCompleteColumn()) as update:
+        yield lambda done, total, name: update("routers", done, total, name)
+
+
+@contextmanager
 def _bars(console: Console, column: ProgressColumn) -> Iterator[Callable[..., None]]:
     """Bars by name, with what is done in a column, the time, and what was last."""
     description, last = (TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[last]}"))

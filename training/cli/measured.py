@@ -95,12 +95,7 @@ def read_measured(name: str, given: Mapping[str, Any], changes: Sequence[str] = 
             among = f", some of {some_of(outcomes.models)}" if option == "models" else ""
             raise ConfigError(f"{option}: missing; needed for {name}: --{option} {example}{among}")
     labels = tuple(label.strip() for label in given["models"].split(","))
-    amounts = {}
-    for option in ("cost", "latency"):
-        found = numbers(option, given.get(option)) or ()
-        if found and len(found) != len(labels):
-            raise ConfigError(f"{option}: {given[option]} is not allowed; expected {len(labels)} numbers, by model")
-        amounts[option] = dict(zip(labels, found, strict=False))
+    amounts = {option: by_model(option, given.get(option), labels) for option in ("cost", "latency")}
     single = {option: number(option, given.get(option)) for option in ("value", "churn-penalty", "correlation")}
     return MeasuredGame(
         outcomes,
@@ -113,6 +108,18 @@ def read_measured(name: str, given: Mapping[str, Any], changes: Sequence[str] = 
         0.5 if single["correlation"] is None else single["correlation"],
         given.get("horizon", 12),
     )
+
+
+def by_model(option: str, text: str | None, labels: Sequence[str]) -> dict[str, float]:
+    """The numbers of an option by model; none where it is not given.
+
+    Raises:
+        ConfigError: There are more or fewer than models, or they are none.
+    """
+    found = numbers(option, text) or ()
+    if found and len(found) != len(labels):
+        raise ConfigError(f"{option}: {text} is not allowed; expected {len(labels)} numbers, by model")
+    return dict(zip(labels, found, strict=False))
 
 
 def answer_measured(game: MeasuredGame, throttling: bool) -> MeasuredAnswer:

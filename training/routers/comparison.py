@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -166,7 +167,7 @@ def with_economics(parts: Parts, value: float, churn_penalty: float) -> Parts:
     return parts._replace(train=train, validation=validation, test=test)
 
 
-def judge(fitted: Fitted, parts: Parts, seed: int, horizon: int = 12) -> list[Judged]:
+def judge(fitted: Fitted, parts: Parts, seed: int, horizon: int = 12, for_use: bool = False) -> list[Judged]:
     """All ways to route by a router: its own rule with either knob, and where it predicts the user-aware ones.
 
     Where it predicts, its own rule is also given the true success of every task in place of what it expects; what the
@@ -177,12 +178,13 @@ def judge(fitted: Fitted, parts: Parts, seed: int, horizon: int = 12) -> list[Ju
         parts: The workload.
         seed: Of the random numbers.
         horizon: The most attempts.
+        for_use: Only the ways that may be used: by ladders or its own rule, on what it expects, the knob by cost.
     """
     router, oracle = fitted.router, fitted.name == ORACLE
     extended = [workload.extended(router) for workload in parts[:3]]
     true = [workload.truth for workload in extended]
     train, validation, test = (workload.traffic for workload in extended)
-    order = np.argsort(true[0].success.mean(axis=0), kind="stable").tolist()
+    order = extended[0].order
 
     usual: list[Reprompt] = ["redraw", "escalate"]
 
@@ -222,16 +224,17 @@ def judge(fitted: Fitted, parts: Parts, seed: int, horizon: int = 12) -> list[Ju
 
     if oracle:
         return [own("true", by_truth), aware("user-aware", "true", true)]
-    knob = single_answers(router, parts.features[1], true[1]).knob
-    found = [
-        judged("own", "estimated", "single answers", knob, "redraw", lambda part: by_router(part, knob, "redraw")),
-        own("estimated", by_router, isinstance(router, OnlineRouter)),
-    ]
+    found = [own("estimated", by_router, isinstance(router, OnlineRouter))]
+    if not for_use:
+        once = single_answers(router, parts.features[1], true[1]).knob
+        by_literature = partial(by_router, knob=once, reprompt="redraw")
+        found.insert(0, judged("own", "estimated", "single answers", once, "redraw", by_literature))
     if fitted.expected is not None and isinstance(router, Predictor):
         expected = [fitted.expected, *(router.predict(features) for features in parts.features[1:])]
-        found.append(own("true", by_truth))
         found.append(aware("user-aware", "estimated", expected))
-        found.append(aware("user-aware lottery", "estimated", expected))
+        if not for_use:
+            found.insert(2, own("true", by_truth))
+            found.append(aware("user-aware lottery", "estimated", expected))
     return found
 
 

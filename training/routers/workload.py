@@ -44,6 +44,12 @@ class Workload:
     def __len__(self) -> int:
         return len(self.quality)
 
+    @property
+    def order(self) -> list[int]:
+        """The models from the worst to the best, by their mean success."""
+        found: list[int] = np.argsort(self.truth.success.mean(axis=0), kind="stable").tolist()
+        return found
+
     def take(self, tasks: IntArray) -> Workload:
         """Some of the tasks, by their rows, ascending."""
         row = np.full(len(self), -1)

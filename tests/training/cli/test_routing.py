@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from stackroute.agents.routers.saving import load_router
+from stackroute.training.cli import console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Stackroute = Callable[..., tuple[int, str, str]]
+
+FAST = ("--routers", "best single model,logistic regression")
+SCENARIO = ("--value", "2", "--churn-penalty", "1.5", "--waiting-cost", "72", "--horizon", "3")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """60 tasks of two kinds, each of which another model solves; what is known of them, and new ones."""
+    rng = np.random.default_rng(0)
+    outcomes, known = ["task,model,attempts,successes,cost,seconds"], ["task,kind,level,served_by"]
+    for k in range(60):
+        kind = k % 2
+        known.append(f"t{k},{('sum', 'proof')[kind]},{k % 3},{('quick', 'careful')[k % 5 > 2]}")
+        for model, p, cost, seconds in (("quick", 0.9 - 0.8 * kind, 0.1, 5), ("careful", 0.1 + 0.8 * kind, 0.3, 20)):
+            outcomes.append(f"t{k},{model},8,{rng.binomial(8, p)},{cost} USD,{seconds}")
+    (tmp_path / "log.csv").write_text("\n".join(outcomes))
+    (tmp_path / "known.csv").write_text("\n".join(known))
+    (tmp_path / "new.csv").write_text("task,level,kind\nn1,0,sum\nn2,1,proof\nn2,,proof\nn3,2,unheard\n")
+    return tmp_path
+
+
+def test_a_router_is_found_saved_and_applied(log: Path, stackroute: Stackroute) -> None:
+    route = ("route", "log.csv", "--features", "known.csv", "--current", "served_by", *FAST, *SCENARIO)
+    code, shown, error = stackroute(*route, "--out", "folder/router.npz")
+    assert code == 0, error
+    assert shown.startswith("- Use logistic regression with ")
+    for words in (
+        "the best single model, ",
+        "what serves today, ",
+        "Routers learned from 36 tasks, knobs and router were chosen on 12, all numbers are exact for 12 others",
+        "12 are few",
+        "Features: 2 columns.",
+        "Wrote folder/router.npz",
+    ):
+        assert words in shown
+    assert "correlation" not in shown
+    saved = load_router(log / "folder" / "router.npz")
+    assert saved.encoder.columns == ["level", "kind"]
+
+    _, shown, _ = stackroute("route", "--apply", "folder/router.npz", "new.csv", "--json")
+    tasks = json.loads(shown)["tasks"]
+    assert json.loads(shown)["router"] == "logistic regression"
+    assert [row["task"] for row in tasks] == ["n1", "n2", "n2", "n3"]
+    assert [row["model"] for row in tasks[:3]] == ["quick", "careful", "careful"]
+    _, shown, _ = stackroute("route", "--apply", "folder/router.npz", "new.csv")
+    assert shown.startswith("task,model,reprompts n1,quick,")
+
+
+def test_json_has_all_routers_and_what_they_save(log: Path, stackroute: Stackroute) -> None:
+    route = ("route", "log.csv", "--features", "known.csv", "--current", "served_by", *FAST, *SCENARIO)
+    found = json.loads(stackroute(*route, "--json")[1])
+    assert found["best"] == "logistic regression"
+    rules = [(one["name"], one["rule"]) for one in found["routers"]]
+    assert rules == [("best single model", "own"), *(("logistic regression", rule) for rule in ("own", "user-aware"))]
+    for one in found["routers"]:
+        assert {"name", "knob", "rule", "cost", "user_utility", "leave"} <= set(one)
+        assert 0 <= one["leave"] <= 1
+    (best,) = (one for one in found["routers"] if one["name"] == found["best"] and one["rule"] == found["rule"])
+    assert best["validation_cost"] == min(one["validation_cost"] for one in found["routers"])
+    for rival in found["savings"].values():
+        assert rival["saved"] == pytest.approx(rival["cost"] - best["cost"])
+        assert rival["share"] == pytest.approx(rival["saved"] / rival["cost"])
+    assert set(found["savings"]) == {"best single model", "today"}
+    assert found["scenario"] == {
+        "value": 2,
+        "waiting_cost": pytest.approx(72),
+        "churn_penalty": 1.5,
+        "models": ["quick", "careful"],
+        "correlation": None,
+        "horizon": 3,
+    }
+    assert found["units"]["cost"] == "USD per task"
+    assert found["tasks"] == {"train": 36, "validation": 12, "test": 12}
+
+
+def test_csv_has_a_row_for_each_router_and_rule(log: Path, stackroute: Stackroute) -> None:
+    _, shown, _ = stackroute("route", "log.csv", *FAST, *SCENARIO, "--csv")
+    header = shown.split(" best single")[0]
+    assert {"cost (USD per task)", "name", "rule"} <= set(next(csv.reader(io.StringIO(header))))
+    assert shown.count("logistic regression,") == 2
+
+
+def test_without_features_or_gain_that_is_said(log: Path, stackroute: Stackroute) -> None:
+    _, shown, _ = stackroute("route", "log.csv", "--routers", "best single model", "--horizon", "1")
+    assert "Features: none, so that all tasks look alike" in shown
+    assert "That saves nothing against the best single model, " in shown
+    assert "a solved task is worth 1 USD to users, an hour of waiting costs them 64 USD, an abandoned" in shown
+    assert "costs you 0.1 USD" in shown
+    assert "stackroute route --apply router.npz TASKS.csv" in shown
+
+
+def test_single_attempts_and_bad_rows_are_said(log: Path, stackroute: Stackroute) -> None:
+    rows = (log / "log.csv").read_text().replace(",8,", ",1,")
+    rows = "\n".join(line.replace(",1,0,", ",1,9,") if line.startswith("t7,") else line for line in rows.splitlines())
+    ones = [line.split(",") for line in rows.splitlines()]
+    ones = [[*one[:3], str(min(int(one[3]), 1)) if one[0] not in ("task", "t7") else one[3], *one[4:]] for one in ones]
+    (log / "log.csv").write_text("\n".join(",".join(one) for one in ones))
+    _, shown, _ = stackroute("route", "log.csv", *FAST[:1], "best single model", "--correlation", "0.3")
+    assert "A correlation of 0.3 between attempts at a task is assumed" in shown
+    assert "rows were not used; the first: line " in shown
+
+
+def test_a_router_that_draws_draws_by_the_seed(log: Path, stackroute: Stackroute) -> None:
+    route = ("route", "log.csv", "--features", "known.csv", "--routers", "random", *SCENARIO)
+    assert stackroute(*route, "--out", "r.npz")[0] == 0
+    (log / "new.csv").write_text("task,kind,level,served_by\n" + "".join(f"n{k},sum,0,quick\n" for k in range(40)))
+    first, again, other = (stackroute("route", "--apply", "r.npz", "new.csv", "--seed", seed)[1] for seed in "112")
+    assert first == again != other
+    assert '"50% quick, 50% careful"' in first
+    assert 8 < first.count(",quick,") < 32
+
+
+def test_packaged_features_are_used(stackroute: Stackroute) -> None:
+    pair = ("--models", "GPT-4o,o1", "--cost", "1,5", "--routers", "UniRoute", "--value", "30", "--horizon", "3")
+    found = json.loads(stackroute("route", "metr", *pair, "--json")[1])
+    assert found["features"] == ["human_minutes", "family"]
+    assert found["units"]["cost"] == "money per task"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "metr --models GPT-4o,o1",
+            "cost: metr has none of GPT-4o, o1; expected --cost X,Y, money of an attempt by model",
+        ),
+        ("evalperf --cost 1", "cost: 1 is not allowed; expected 34 numbers, by model"),
+        ("log.csv --models quick", "models: quick is not allowed; expected at least 2"),
+        ("log.csv --models quick,gpt", "models: 'gpt' is not in log"),
+        ("log.csv --routers UniRout", "routers: 'UniRout' is not one; did you mean 'UniRoute'?"),
+        ("log.csv --current served_by", "current: 'served_by' is not a column of the features; expected features with"),
+        (
+            "log.csv --features known.csv --current kind",
+            "current: kind of task t0: 'sum' is no model; expected one of quick",
+        ),
+        ("log.csv --features few.csv", "features: few.csv has none of t1, t2, "),
+        ("log.csv --features none.csv", "none.csv: no such file"),
+        ("few-tasks.csv", "tasks: 4 are not allowed; expected at least 5"),
+        ("log.csv --value 0", "value: 0 is not allowed; expected a number > 0"),
+        ("log.csv --waiting-cost x", "waiting-cost: 'x' is not allowed"),
+        ("log.csv --waiting-cost 0", "waiting-cost: 0 is not allowed"),
+        ("log.csv --churn-penalty -1", "churn_penalty: -1"),
+        ("log.csv --json --csv", "json, csv: expected one of them"),
+        ("log.csv --out known.csv/router.npz", "known.csv: not a folder that can be written to"),
+        ("none.csv", "none.csv: no such file"),
+        ("--apply none.npz new.csv", "none.npz: cannot be used (No such file"),
+        ("--apply log.csv new.csv", "log.csv: not a saved router"),
+        ("--apply none.npz new.csv --value 2 --out x", "value, out: is for fitting routers"),
+        ("--apply router.npz log.csv", "log.csv: no column level, kind, served_by; the router was fitted with it"),
+        ("--apply router.npz none.csv", "none.csv: no such file"),
+        ("--apply router.npz empty.csv", "empty.csv: no tasks"),
+        ("--apply router.npz long.csv", "long.csv: line 2: "),
+    ],
+)
+def test_bad_input_is_one_clear_error(log: Path, stackroute: Stackroute, words: str, message: str) -> None:
+    (log / "few.csv").write_text("task,size\nt0,1\n")
+    (log / "empty.csv").write_text("task,kind,level,served_by\n")
+    (log / "long.csv").write_text("task,kind,level,served_by\nn,sum,1,quick,2\n")
+    lines = (log / "log.csv").read_text().splitlines()
+    (log / "few-tasks.csv").write_text("\n".join(lines[:9]))
+    if "router.npz" in words and "apply" in words:
+        made = ("route", "log.csv", "--features", "known.csv", "--routers", "best single model", "--out", "router.npz")
+        assert stackroute(*made)[0] == 0
+    code, shown, error = stackroute("route", *words.split())
+    assert (code, shown) == (2, "")
+    assert error.startswith(f"error: {message}")
+    assert error.count("\n") == 1
+
+
+def test_numbers_that_are_names_of_categories_stay_names(log: Path, stackroute: Stackroute) -> None:
+    # In the log the column has words too; among the new tasks only numbers.
+    known = (log / "known.csv").read_text().replace(",sum,", ",1,")
+    (log / "known.csv.gz").write_bytes(gzip.compress(known.encode()))
+    route = ("route", "log.csv", "--features", "known.csv.gz", "--current", "served_by", *FAST, *SCENARIO)
+    assert stackroute(*route, "--out", "r.npz")[0] == 0
+    (log / "new.csv").write_text("task,level,kind\nn1,0,1\n")
+    assert "n1,quick," in stackroute("route", "--apply", "r.npz", "new.csv")[1]
+
+
+def test_the_extra_is_named(stackroute: Stackroute, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console.importlib.util, "find_spec", lambda name: None if name == "sklearn" else name)
+    code, _, error = stackroute("route", "bfcl")
+    assert code == 2
+    assert "this command needs sklearn" in error
+    assert "[routers]" in error
