@@ -122,5 +122,8 @@ def report_command(
     """
     require("train", "plot", "benchmark")
     from stackroute.training.benchmark.report import write_report
+    from stackroute.training.benchmark.results import read_plan
 
+    if read_plan(results).suite.workloads is not None:
+        require("routers")
     print_written(write_report(results, out))
