@@ -150,7 +150,8 @@ def _saving(game: MeasuredGame, rival: Rival, advice: Advice) -> str:
     text += f" {'' if rival.saved >= 0.0 else 'more '}against {name}, with which users abandon "
     text += f"{percent(rival.answer.leave, 1)}."
     if rival.error is None or abs(rival.saved) <= _SURE * rival.error:
-        text += " So few tasks do not show which of them costs less."
+        text += " So few tasks do not show which of them costs less"
+        text += "." if rival is advice.current else f": to serve {rival.name} alone is the simpler choice."
     return text
 
 
@@ -158,7 +159,7 @@ def _caveats(game: MeasuredGame, advice: Advice) -> list[str]:
     """On what tasks the numbers are, what is assumed, and what was not used."""
     parts, unit = advice.parts, game.unit
     sizes = [len(part) for part in parts[:3]]
-    few = f" {sizes[2]} are few: other tasks may answer differently." if sizes[2] < _FEW else ""
+    few = " That is few: other tasks may answer differently." if sizes[2] < _FEW else ""
     known = parts.encoder.columns
     sentences = [
         f"Scenario: a solved task is worth {unit.in_money(game.value)} to users, an hour of waiting costs them "
@@ -199,7 +200,7 @@ def table_of_routers(game: MeasuredGame, advice: Advice) -> Table:
         for answer, name, rule, knob in sorted(rows, key=lambda row: row[0].provider_cost)
     ]
     columns = ("router", "rule", "knob", f"cost of a task{money}", f"worth to users{money}", "abandoned")
-    table = table_of(columns, shown, f"On {len(advice.parts.test)} tasks that no choice has seen", numbers=True)
+    table = table_of(columns, shown, "On the tasks that no choice has seen", numbers=True)
     table.columns[1].justify = "left"
     assumed = [f"{name}: {what}" for name, what in _ASSUMED.items() if name in {one.name for one in advice.judged}]
     if assumed:

@@ -83,8 +83,7 @@ def route_command(
         str | None,
         typer.Option(
             metavar="NAMES",
-            help="Which routers, as in UniRoute,'nearest neighbours', or 'all'. Not given: all but MixLLM and PILOT, "
-            "which take minutes.",
+            help="Which routers, as in 'UniRoute,nearest neighbours'; not given: all.",
         ),
     ] = None,
     columns: market.ColumnsOption = None,
@@ -189,18 +188,15 @@ def _routers(names: str | None) -> list[str]:
 
     from stackroute.agents.routers import ROUTERS
     from stackroute.configs import ConfigError
-    from stackroute.training.routers.advice import SLOW
 
     if names is None:
-        return [name for name in ROUTERS if name not in SLOW]
-    if names == "all":
         return list(ROUTERS)
     chosen = list(dict.fromkeys(name.strip() for name in names.split(",")))
     for name in chosen:
         if name not in ROUTERS:
             near = get_close_matches(name, ROUTERS, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ConfigError(f"routers: {name!r} is not one; {hint}expected some of {', '.join(ROUTERS)}, or all")
+            raise ConfigError(f"routers: {name!r} is not one; {hint}expected some of {', '.join(ROUTERS)}")
     return chosen
 
 

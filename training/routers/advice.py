@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from stackroute.agents.routers import ExtendingRouter
 from stackroute.agents.routers.provider import reprompting
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
     from stackroute.configs.measured import MeasuredGame
     from stackroute.training.routers.comparison import Fitted, Judged
     from stackroute.training.routers.workload import Parts, Workload
-
-SLOW = ("MixLLM", "PILOT")
-"""Routers that take minutes: what they learn from failures is followed task by task."""
 
 
 class Rival(NamedTuple):
@@ -103,8 +102,11 @@ def advise(
     found: list[tuple[Fitted, Judged]] = []
     for done, name in enumerate(routers):
         progress(done, len(routers), name)
-        fitted = fit_router(name, parts, seed)
-        found += [(fitted, one) for one in judge(fitted, parts, seed, game.horizon, for_use=True)]
+        with warnings.catch_warnings():
+            # Routers may expect the same of many tasks; there are then fewer groups of them.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted = fit_router(name, parts, seed)
+            found += [(fitted, one) for one in judge(fitted, parts, seed, game.horizon, for_use=True)]
     progress(len(routers), len(routers), "")
     measured = [one for one in found if not isinstance(one[0].router, ExtendingRouter)]
     fitted, best = min(found if assuming or not measured else measured, key=lambda one: one[1].validation_cost)

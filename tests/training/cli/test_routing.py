@@ -47,7 +47,7 @@ def test_a_router_is_found_saved_and_applied(log: Path, stackroute: Stackroute) 
         "the best single model, ",
         "what serves today, ",
         "Routers learned from 36 tasks, knobs and router were chosen on 12, all numbers are exact for 12 others",
-        "12 are few",
+        "That is few",
         "Features: 2 columns.",
         "Wrote folder/router.npz",
     ):

@@ -1,9 +1,11 @@
+import warnings
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from stackroute.agents.routers import ROUTERS, ExtendingRouter, UserAware
 from stackroute.agents.routers.saving import load_router, save_router
@@ -12,8 +14,9 @@ from stackroute.configs import ConfigError
 from stackroute.configs.measured import MeasuredGame
 from stackroute.configs.outcomes import Outcomes
 from stackroute.training.cli.advice import _ASSUMED
+from stackroute.training.routers import advice as of_routers
 from stackroute.training.routers.advice import advise
-from stackroute.training.routers.comparison import Answered, answered
+from stackroute.training.routers.comparison import Answered, answered, judge
 
 MODELS = ("quick", "careful", "other")
 FAST = ["best single model", "nearest neighbours", "logistic regression"]
@@ -174,3 +177,13 @@ def test_features_and_two_models_are_needed() -> None:
         advise(measured(10, features=None), FAST[:1], "served_by")
     with pytest.raises(ConfigError, match="models: quick is not allowed; expected at least 2"):
         advise(replace(measured(10), labels=("quick",)), FAST[:1])
+
+
+def test_that_there_are_fewer_groups_of_tasks_is_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    def warned(*given: Any, **named: Any) -> Any:
+        warnings.warn("5 distinct clusters, smaller than n_clusters (7)", ConvergenceWarning, stacklevel=2)
+        return judge(*given, **named)
+
+    monkeypatch.setattr(of_routers, "judge", warned)
+    # A warning that is not caught is an error in all tests.
+    assert advise(measured(10), FAST[:1]).judged
