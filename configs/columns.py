@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from stackroute.configs.loading import ConfigError
+from stackroute.configs.text import one_line
 from stackroute.configs.units import (
     Cell,
     Quantity,
@@ -32,11 +33,14 @@ from stackroute.configs.units import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from stackroute.analytic.game import FloatArray
+    from stackroute.analytic.game import FloatArray, IntArray
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_MOST_CELLS = 20_000_000
+"""Pairs of a task and a model."""
+
 _NOT_KNOWN = ("-", "\N{EN DASH}", "\N{EM DASH}", "?", "n/a", "na", "nan", "none", "null", "unknown")
 
 
@@ -209,6 +213,32 @@ def read_columns(
         header,
         table.cells,
     )
+
+
+def tasks_and_models(
+    table: Columns, rows: IntArray, label: str
+) -> tuple[IntArray, tuple[str, ...], IntArray, tuple[str, ...]]:
+    """The number of the task in each of some rows, the names of the tasks, and so for the models.
+
+    Raises:
+        ConfigError: There are too many of both.
+    """
+    (task, tasks), (model, models) = (_numbered(table.written[name], rows) for name in ("task", "model"))
+    if len(tasks) * len(models) > _MOST_CELLS:
+        raise ConfigError(
+            f"{label}: {len(tasks)} tasks of {len(models)} models are not allowed; expected {_MOST_CELLS} pairs"
+        )
+    return task, tasks, model, models
+
+
+def _numbered(names: Sequence[str], rows: IntArray) -> tuple[IntArray, tuple[str, ...]]:
+    """The number of the name in each of some rows, and the names, fit to show."""
+    # It takes longer to import than many programs need.
+    import pandas as pd
+
+    numbers, found = pd.factorize(np.array(names, dtype=object)[rows])
+    same, shown = pd.factorize(np.array([one_line(name) for name in found], dtype=object))
+    return same[numbers], tuple(shown)
 
 
 def _decoded(content: bytes, label: str) -> tuple[str, str]:

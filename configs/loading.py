@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 import re
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,9 +18,10 @@ from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, ScalarE
 from stackroute.configs.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pydantic_core import ErrorDetails
+    from ruamel.yaml.nodes import Node
 
 _T = TypeVar("_T")
 _Settings = TypeVar("_Settings", bound="Settings")
@@ -155,9 +157,28 @@ def as_yaml(settings: Settings) -> str:
 
 
 def _parse(text: str, label: str) -> Any:
-    try:
+    with _yaml_errors(label):
         _refuse_more_than_data(text)
         return YAML(typ="safe", pure=True).load(text)
+
+
+def read_nodes(text: str, label: str) -> Node | None:
+    """The nodes of YAML: its texts as they are written, with the lines on which they stand; None where it is empty.
+
+    Raises:
+        ConfigError: It is not YAML, or more than data.
+    """
+    with _yaml_errors(label):
+        _refuse_more_than_data(text, typed=False)
+        node: Node | None = YAML(typ="safe", pure=True).compose(text)
+        return node
+
+
+@contextmanager
+def _yaml_errors(label: str) -> Iterator[None]:
+    """What is wrong with YAML, in a line."""
+    try:
+        yield
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -166,8 +187,8 @@ def _parse(text: str, label: str) -> Any:
         raise ConfigError(f"{label}: not valid YAML: {error}") from None
 
 
-def _refuse_more_than_data(text: str) -> None:
-    """Aliases can grow without bound, tags and versions change what a value means, and 010 is 8 or 10."""
+def _refuse_more_than_data(text: str, *, typed: bool = True) -> None:
+    """Aliases can grow without bound, tags and versions change what a value means, and 010, where typed, is 8 or 10."""
     if len(text) > _LONGEST:
         raise ValueError(f"{len(text)} characters are not allowed; expected at most {_LONGEST}")
     depth = 0
@@ -184,7 +205,7 @@ def _refuse_more_than_data(text: str) -> None:
             problem = "a character that is half of another is not allowed"
         elif isinstance(event, ScalarEvent) and not event.style and _LONG_NUMBER.fullmatch(event.value):
             problem = f"a number of {len(event.value)} digits is not allowed"
-        elif isinstance(event, ScalarEvent) and not event.style and _LEADING_ZERO.fullmatch(event.value):
+        elif typed and isinstance(event, ScalarEvent) and not event.style and _LEADING_ZERO.fullmatch(event.value):
             problem = f"{event.value} is not allowed; expected a number without leading zeros, or quoted text"
         if problem:
             raise MarkedYAMLError(problem=problem, problem_mark=event.start_mark)

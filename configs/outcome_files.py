@@ -6,22 +6,24 @@ import gzip
 import io
 import re
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.configs.columns import Columns, Layout, Rejected, read_columns
+from stackroute.configs.columns import Columns, Layout, Rejected, read_columns, tasks_and_models
 from stackroute.configs.loading import ConfigError, read_bytes
+from stackroute.configs.logs import is_log, log_columns, read_log
 from stackroute.configs.outcomes import Outcomes
-from stackroute.configs.text import one_line, some_of
+from stackroute.configs.prices import read_prices
+from stackroute.configs.text import named, one_line, some_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
-    from stackroute.analytic.game import IntArray
 
 _LAYOUT = Layout(
     required={"task": None, "model": None, "attempts": "number", "successes": "number"},
@@ -43,7 +45,6 @@ _SOURCES = {
 _GZIP = b"\x1f\x8b"
 _LONGEST_HEADER = 100_000
 _LARGEST_FILE = 500_000_000
-_MOST_CELLS = 20_000_000
 _MOST_ATTEMPTS = 1e9
 
 
@@ -53,7 +54,7 @@ def outcome_names() -> list[str]:
 
 
 def is_outcomes(path: str | Path, columns: Mapping[str, str] | None = None) -> bool:
-    """Whether it is a packaged name, a folder of outcomes, or a file whose header has tasks and attempts.
+    """Whether it is a packaged name, a folder of outcomes, or a file whose header is that of outcomes or of a log.
 
     Args:
         path: As of `read_outcomes`.
@@ -71,8 +72,8 @@ def is_outcomes(path: str | Path, columns: Mapping[str, str] | None = None) -> b
             header = file.readline(_LONGEST_HEADER)
     except (OSError, EOFError, ValueError, zlib.error):
         return False
-    names = {name.strip(' "\r\n') for name in re.split("[,;\t]", header.decode("utf-8-sig", "replace"))}
-    return {(columns or {}).get(name, name) for name in ("task", "attempts")} <= names
+    names = _header(header)
+    return {(columns or {}).get(name, name) for name in ("task", "attempts")} <= {*names} or is_log(names, columns)
 
 
 def read_outcomes(
@@ -80,23 +81,28 @@ def read_outcomes(
     columns: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
     decimal: str | None = None,
+    prices: str | Path | None = None,
 ) -> Outcomes:
-    """Read measured outcomes by task.
+    """Read measured outcomes by task, or a log of requests, which is summed up by task and model.
 
     Args:
         path: A packaged name ("bfcl", "metr", "evalperf"), a folder with `outcomes.csv` and perhaps `features.csv`, or
-            a file of outcomes; each perhaps compressed by gzip. As CSV with commas, semicolons or tabs.
-        columns: What the file calls the columns of `OUTCOME_COLUMNS`, where it uses other names.
+            a file of outcomes; each perhaps compressed by gzip. As CSV with commas, semicolons or tabs. A file that has
+            no attempts but whether a request was solved is a log.
+        columns: What the file calls the columns of `OUTCOME_COLUMNS`, or of a log those of
+            `stackroute.configs.logs.LOG_COLUMNS`, where it uses other names.
         units: The units of columns, as in `{"cost": "usd/1k", "seconds": "ms"}`, where neither their headers nor the
             signs in their cells say them.
         decimal: "point" or "comma", where the numbers do not show it.
+        prices: The path of the prices of tokens, as of `stackroute.configs.prices.read_prices`: of a log, what requests
+            cost whose cost it does not say.
 
     Returns:
         The outcomes, with the rows that cannot be used and the reasons.
 
     Raises:
         ConfigError: There is no such file, it is no CSV with the required columns, a column can be read in two ways,
-            or no row can be used.
+            no row can be used, or a price is missing or not needed.
 
     Examples:
         >>> outcomes = read_outcomes("metr")
@@ -109,46 +115,61 @@ def read_outcomes(
     if place.is_dir():
         file, features = _in_folder(place, "outcomes") or place / "outcomes.csv", _in_folder(place, "features")
     otherwise = f"; expected a folder, a CSV file, or one of {', '.join(_SOURCES)}"
-    table = read_columns(_content(file, label, otherwise), label, _LAYOUT, columns, units, decimal)
+    content = _content(file, label, otherwise)
+    header = _header(content[:_LONGEST_HEADER].split(b"\n", 1)[0])
+    if is_log(header, columns):
+        known_as = log_columns(header, columns)
+        outcomes = read_log(content, label, known_as, units, decimal, None if prices is None else read_prices(prices))
+    elif prices is not None:
+        raise ConfigError(f"prices: is for logs of requests with tokens; {label!r} holds outcomes by task")
+    else:
+        outcomes = _read_counts(content, label, columns, units, decimal)
+    outcomes = replace(outcomes, name=place.stem, source=_SOURCES.get(label, label))
+    if features is None:
+        return outcomes
+    known, more, _ = _read_features(_content(features, label), f"{label}, features", outcomes.tasks)
+    return replace(outcomes, features=known, rejected=(*outcomes.rejected, *more))
+
+
+def _read_counts(
+    content: bytes,
+    label: str,
+    columns: Mapping[str, str] | None,
+    units: Mapping[str, str] | None,
+    decimal: str | None,
+) -> Outcomes:
+    """Outcomes from a row for each task and model."""
+    table = read_columns(content, label, _LAYOUT, columns, units, decimal)
     reasons = _problems(table)
     usable = np.ones(len(table.lines), dtype=np.bool_)
     usable[list(reasons)] = False
     rows = np.flatnonzero(usable)
-    (task, tasks), (model, models) = (_numbered(table.written[name], rows) for name in ("task", "model"))
+    task, tasks, model, models = tasks_and_models(table, rows, label)
     _, first = np.unique(task * max(len(models), 1) + model, return_index=True)
     for row in np.delete(rows, first):
         reasons[int(row)] = "task and model: stand in the file twice; the first row is used"
     rejected = [
-        Rejected(table.lines[row], _named(table.written["task"][row], table.written["model"][row]), one_line(reason))
+        Rejected(table.lines[row], named(table.written["task"][row], table.written["model"][row]), one_line(reason))
         for row, reason in sorted(reasons.items())
     ]
     if not len(rows):
         example = f"; the first: {rejected[0]}" if rejected else ""
         raise ConfigError(f"{label}: no row can be used{example}")
-    shape = len(tasks), len(models)
-    if shape[0] * shape[1] > _MOST_CELLS:
-        raise ConfigError(
-            f"{label}: {shape[0]} tasks of {shape[1]} models are not allowed; expected {_MOST_CELLS} pairs"
-        )
     arrays = {}
     for column, missing in {"attempts": 0.0, "successes": 0.0, "cost": np.nan, "seconds": np.nan}.items():
-        arrays[column] = np.full(shape, missing)
+        arrays[column] = np.full((len(tasks), len(models)), missing)
         if column in table.numbers:
             arrays[column][task[first], model[first]] = table.numbers[column][rows[first]]
-    known = None
-    if features is not None:
-        known, more, _ = _read_features(_content(features, label), f"{label}, features", tasks)
-        rejected += more
     return Outcomes(
-        place.stem,
-        _SOURCES.get(label, label),
+        label,
+        label,
         tasks,
         models,
         arrays["attempts"].astype(np.int64),
         arrays["successes"].astype(np.int64),
         arrays["cost"],
         arrays["seconds"],
-        known,
+        None,
         tuple(rejected),
         table.money,
         one_line(table.understood),
@@ -201,6 +222,11 @@ def _in_folder(folder: Path, name: str) -> Path | None:
     return next((path for end in (".csv", ".csv.gz") if (path := folder / f"{name}{end}").is_file()), None)
 
 
+def _header(line: bytes) -> list[str]:
+    """The names of columns on the first line of a file."""
+    return [name.strip(' "\r\n') for name in re.split("[,;\t]", line.decode("utf-8-sig", "replace"))]
+
+
 def _content(path: Path, label: str, otherwise: str = "") -> bytes:
     """The content of a file that may be compressed."""
     content = read_bytes(path, label, otherwise)
@@ -213,20 +239,6 @@ def _content(path: Path, label: str, otherwise: str = "") -> bytes:
     if len(content) > _LARGEST_FILE:
         raise ConfigError(f"{label}: more than {_LARGEST_FILE // 1_000_000} MB are not allowed")
     return content
-
-
-def _named(*names: str) -> str:
-    return one_line(", ".join(name or "(no name)" for name in names))
-
-
-def _numbered(names: Sequence[str], rows: IntArray) -> tuple[IntArray, tuple[str, ...]]:
-    """The number of the name in each of some rows, and the names, fit to show."""
-    # It takes longer to import than many programs need.
-    import pandas as pd
-
-    numbers, found = pd.factorize(np.array(names, dtype=object)[rows])
-    same, shown = pd.factorize(np.array([one_line(name) for name in found], dtype=object))
-    return same[numbers], tuple(shown)
 
 
 def _problems(table: Columns) -> dict[int, str]:
@@ -280,7 +292,7 @@ def _read_features(content: bytes, label: str, tasks: Sequence[str]) -> tuple[pd
         reason = table.too_long.get(row, "" if task in wanted else "task: is not in the outcomes")
         reason = reason or ("task: stands in the features twice; the first row is used" if task in of_task else "")
         if reason:
-            rejected.append(Rejected(table.lines[row], f"features, {_named(task)}", reason))
+            rejected.append(Rejected(table.lines[row], f"features, {named(task)}", reason))
         else:
             of_task[task] = row
     rows = [of_task.get(task) for task in tasks]

@@ -169,7 +169,9 @@ class Outcomes:
             raise ConfigError(f"draws: {draws} is not allowed; expected a whole number of at least 1")
         places = self._places(models)
         used: BoolArray = np.any(self.attempts[:, places] > 0, axis=1)
-        spent = self._economics("cost", self.cost, places, cost or {}, "what an attempt costs, by model")
+        spent = self._economics(
+            "cost", self.cost, places, cost or {}, "what an attempt costs, by model, or prices of tokens"
+        )
         priced = self.seconds * (np.nan if seconds_price is None else seconds_price)
         wanted = "what waiting for an attempt costs the user, by model"
         if np.isfinite(self.seconds[:, places]).any(axis=0).all():

@@ -55,6 +55,11 @@ def some_of(names: Collection[str], most: int = 12) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
+def named(*names: str) -> str:
+    """The names in a row of a table, fit to show; "(no name)" where one is missing."""
+    return one_line(", ".join(name or "(no name)" for name in names))
+
+
 @cache
 def font_families() -> tuple[str, ...]:
     """The fonts of pictures that are here; a letter is drawn with the first that has it."""

@@ -141,7 +141,7 @@ def test_blocks_run(name: str, tmp_path: Path, stackroute: Runner, monkeypatch: 
             (tmp_path / title).write_text(text)
         if language == "toml":
             tomllib.loads(text)
-        elif language == "yaml":
+        elif language in ("yaml", "json"):
             assert YAML(typ="safe", pure=True).load(text)
         elif language == "csv":
             assert len({len(row) for row in csv.reader(text.splitlines())}) == 1

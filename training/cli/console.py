@@ -92,6 +92,14 @@ CorrelationOption = Annotated[
         rich_help_panel=_OUTCOMES,
     ),
 ]
+PricesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Of a log with tokens: LiteLLM's JSON of prices, for the requests whose cost is not in the log.",
+        rich_help_panel=_OUTCOMES,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 

@@ -27,6 +27,7 @@ from stackroute.training.cli.console import (
     HorizonOption,
     LatencyOption,
     ModelsOption,
+    PricesOption,
     SecondPriceOption,
     ValueOption,
     app,
@@ -92,6 +93,7 @@ def figures_command(
     second_price: SecondPriceOption = None,
     horizon: HorizonOption = None,
     correlation: CorrelationOption = None,
+    prices: PricesOption = None,
     out: FolderOption = Path("figures"),
 ) -> None:
     """Draw the theory as PNG and SVG.
@@ -128,6 +130,7 @@ def figures_command(
         second_price=second_price,
         horizon=horizon,
         correlation=correlation,
+        prices=prices,
     )
     if game is None and (changes or columns or unit or decimal or of_outcomes):
         given = ", ".join(["set, columns, unit, decimal", *of_outcomes])

@@ -89,7 +89,7 @@ def read_measured(name: str, given: Mapping[str, Any], changes: Sequence[str] = 
     """
     if changes:
         raise ConfigError(f"set: is for games; {name!r} holds measured outcomes")
-    outcomes = read_outcomes(name, **reading)
+    outcomes = read_outcomes(name, prices=given.get("prices"), **reading)
     for option, example in {"models": "A,B", "value": "X", "churn-penalty": "X"}.items():
         if option not in given:
             among = f", some of {some_of(outcomes.models)}" if option == "models" else ""

@@ -16,6 +16,7 @@ from stackroute.training.cli.console import (
     JsonOption,
     LatencyOption,
     ModelsOption,
+    PricesOption,
     SecondPriceOption,
     ThrottlingOption,
     ValueOption,
@@ -28,6 +29,7 @@ from stackroute.training.cli.console import (
     print_json,
     refuse_for_games,
 )
+from stackroute.training.cli.market import ColumnsOption, DecimalOption, UnitOption, mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +59,7 @@ def solve_command(
         typer.Argument(
             metavar="GAME",
             help="Packaged names (see 'stackroute games') or paths of .yaml files; or measured outcomes by task: bfcl, "
-            "metr, evalperf, a folder or a CSV file.",
+            "metr, evalperf, a folder or a CSV file; or a log of requests as CSV.",
             show_default=False,
         ),
     ],
@@ -113,6 +115,10 @@ def solve_command(
     second_price: SecondPriceOption = None,
     horizon: HorizonOption = None,
     correlation: CorrelationOption = None,
+    columns: ColumnsOption = None,
+    unit: UnitOption = None,
+    decimal: DecimalOption = None,
+    prices: PricesOption = None,
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, a row for each game.")] = False,
 ) -> None:
@@ -166,10 +172,15 @@ def solve_command(
         second_price=second_price,
         horizon=horizon,
         correlation=correlation,
+        columns=columns,
+        unit=unit,
+        decimal=decimal,
+        prices=prices,
     )
+    names_of = mapping("columns", [columns or ""])
     reports = [
         _of_outcomes(game, of_outcomes, question, changes or [])
-        if is_outcomes(game)
+        if is_outcomes(game, names_of)
         else _of_game(game, of_outcomes, question, changes or [])
         for game in games
     ]
@@ -214,7 +225,8 @@ def _of_outcomes(name: str, given: dict[str, Any], question: Question, changes: 
 
     for option in [*(["routing"] if question.routing else []), *question.changes]:
         raise ConfigError(f"{option.replace('_', '-')}: is for games; {name!r} holds measured outcomes")
-    game = read_measured(name, given, changes)
+    names_of, units = mapping("columns", [given.get("columns", "")]), mapping("unit", given.get("unit", ()))
+    game = read_measured(name, given, changes, columns=names_of, units=units, decimal=given.get("decimal"))
     found = answer_measured(game, question.throttling)
     delays = "with" if question.throttling else "without"
     return _Report(

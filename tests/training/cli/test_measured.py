@@ -171,9 +171,33 @@ def test_outcomes_games_and_tables_are_told_apart_by_their_header(tmp_path: Path
     assert not is_outcomes(tmp_path / "absent.csv")
 
 
+def test_a_log_with_prices_is_solved_like_its_outcomes(stackroute: Stackroute, tmp_path: Path) -> None:
+    requests = [(task, model, task != "t2" or model == "b") for task in ("t1", "t2") for model in ("a", "b")] * 2
+    log = "question;model;grade;prompt_tokens;completion_tokens;seconds\n"
+    log += "".join(f"{task};{model};{ok};1000;100;2\n" for task, model, ok in requests)
+    (tmp_path / "log.csv").write_text(log)
+    counts = "task,model,attempts,successes,cost,seconds\n"
+    counts += "t1,a,2,2,0.003,2\nt1,b,2,2,0.03,2\nt2,a,2,0,0.003,2\nt2,b,2,2,0.03,2\n"
+    (tmp_path / "counts.csv").write_text(counts)
+    each = {"a": 2e-6, "b": 2e-5}
+    prices = {name: {"input_cost_per_token": p, "output_cost_per_token": 5 * p} for name, p in each.items()}
+    (tmp_path / "prices.json").write_text(json.dumps(prices))
+    options = ["--models", "a,b", "--value", "1", "--churn-penalty", "0.1", "--second-price", "0.01", "--json"]
+    of_log = ["--columns", "task=question,ok=grade", "--prices", str(tmp_path / "prices.json")]
+    code, shown, errors = stackroute("solve", str(tmp_path / "log.csv"), *of_log, *options)
+    assert (code, errors) == (0, "")
+    expected = json.loads(stackroute("solve", str(tmp_path / "counts.csv"), *options)[1])
+    found = json.loads(shown)
+    assert found["ladders"] == expected["ladders"]
+    assert found["provider_cost"] == pytest.approx(expected["provider_cost"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ("solve metr --prices prices.json", "prices: is for logs of requests with tokens; 'metr' holds outcomes by"),
+        ("solve g1 --prices prices.json", "prices: is for measured outcomes; 'g1' is a game"),
+        ("solve g1 --unit cost=usd", "unit: is for measured outcomes; 'g1' is a game"),
         ("solve metr", "models: missing; needed for metr: --models A,B, some of Claude 3 Opus"),
         ("solve metr --models GPT-4o,o1 --churn-penalty 1", "value: missing"),
         (

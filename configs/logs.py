@@ -1,0 +1,186 @@
+"""Logs of requests as CSV, a row for each, summed up to outcomes by task and model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stackroute.configs.columns import Columns, Layout, Rejected, read_columns, tasks_and_models
+from stackroute.configs.loading import ConfigError
+from stackroute.configs.outcomes import Outcomes
+from stackroute.configs.text import named, one_line
+from stackroute.configs.units import belongs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from stackroute.analytic.game import FloatArray, IntArray
+    from stackroute.configs.prices import Prices
+
+_LAYOUT = Layout(
+    required={"task": None, "model": None, "ok": None},
+    optional={"cost": "money", "latency": "time", "tokens_in": "number", "tokens_out": "number"},
+    main={},
+)
+LOG_COLUMNS = tuple(_LAYOUT.columns)
+"""The columns of a log; those after ok may be missing, and their cells empty."""
+
+_TOKENS = ("tokens_in", "tokens_out")
+_ALSO = {
+    "task": ("task_id",),
+    "ok": ("success", "solved", "correct", "passed"),
+    "tokens_in": ("input_tokens", "prompt_tokens"),
+    "tokens_out": ("output_tokens", "completion_tokens"),
+}
+"""Other usual names of the columns."""
+
+_OK = {
+    **dict.fromkeys(("1", "1.0", "true", "yes"), 1.0),
+    **dict.fromkeys(("0", "0.0", "false", "no"), 0.0),
+}
+
+
+def log_columns(header: Sequence[str], columns: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a log calls its columns, where it uses other names than `LOG_COLUMNS`.
+
+    Args:
+        header: The names of its columns.
+        columns: Those that the user says.
+    """
+    found = dict(columns or {})
+    for column, others in _ALSO.items():
+        for name in others:
+            if column not in found and not any(belongs(own, column, "number") for own in header):
+                found.update((column, own) for own in header if belongs(own, name, "number"))
+    return found
+
+
+def is_log(header: Sequence[str], columns: Mapping[str, str] | None = None) -> bool:
+    """Whether a header is that of a log: it has task, model and ok, and no attempts.
+
+    Args:
+        header: The names of the columns.
+        columns: As of `log_columns`.
+    """
+    known_as = log_columns(header, columns)
+
+    def has(column: str) -> bool:
+        return (
+            known_as[column] in header if column in known_as else any(belongs(own, column, "number") for own in header)
+        )
+
+    return all(has(column) for column in _LAYOUT.required) and not has("attempts")
+
+
+def read_log(
+    content: bytes,
+    label: str,
+    columns: Mapping[str, str],
+    units: Mapping[str, str] | None = None,
+    decimal: str | None = None,
+    prices: Prices | None = None,
+) -> Outcomes:
+    """Sum up the requests of a log by task and model.
+
+    Args:
+        content: Of the file.
+        label: What errors call it.
+        columns: As of `log_columns`.
+        units: As of `stackroute.configs.read_outcomes`.
+        decimal: As there.
+        prices: Of tokens: what requests cost whose cost the log does not say.
+
+    Returns:
+        The outcomes: attempts are requests, successes those that are ok, cost and seconds the means where they are
+        known.
+
+    Raises:
+        ConfigError: It is no CSV with the required columns, a column can be read in two ways, no row can be used, or
+            prices are given that are not needed, lack a model or are in another currency.
+    """
+    table = read_columns(content, label, _LAYOUT, columns, units, decimal)
+    reasons = _problems(table)
+    rejected = tuple(
+        Rejected(table.lines[row], named(table.written["task"][row], table.written["model"][row]), one_line(reason))
+        for row, reason in sorted(reasons.items())
+    )
+    usable = np.ones(len(table.lines), dtype=np.bool_)
+    usable[list(reasons)] = False
+    rows = np.flatnonzero(usable)
+    if not len(rows):
+        example = f"; the first: {rejected[0]}" if rejected else ""
+        raise ConfigError(f"{label}: no row can be used{example}")
+    task, tasks, model, models = tasks_and_models(table, rows, label)
+    unknown = np.full(len(table.lines), np.nan)
+    cost = table.numbers.get("cost", unknown)[rows]
+    priced, money, note = np.zeros(len(rows), dtype=np.bool_), table.money, ""
+    if prices is not None:
+        used = _tokens(table, label)[rows]
+        priced = np.isnan(cost) & np.isfinite(used).all(axis=1)
+        each = np.zeros((len(models), 2))
+        needed = np.unique(model[priced])
+        each[needed] = prices.of([models[k] for k in needed])
+        cost = np.where(priced, (used * each[model]).sum(axis=1), cost)
+        if priced.any() and money not in (None, "USD"):
+            raise ConfigError(f"{label}: costs are in {money} and prices in USD; expected one currency")
+        money = "USD" if priced.any() else money
+        note = f"; {priced.sum():,} costs are prices of {prices.label} x tokens"
+    cells = task * len(models) + model
+
+    def mean(amounts: FloatArray) -> FloatArray:
+        known = np.isfinite(amounts)
+        total, count = (_sums(cells[known], weights, tasks, models) for weights in (amounts[known], None))
+        return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
+
+    return Outcomes(
+        label,
+        label,
+        tasks,
+        models,
+        _sums(cells, None, tasks, models).astype(np.int64),
+        _sums(cells, _solved(table)[rows], tasks, models).astype(np.int64),
+        mean(cost),
+        mean(table.numbers.get("latency", unknown)[rows]),
+        None,
+        rejected,
+        money,
+        one_line(f"{table.understood}: {len(rows):,} requests{note}"),
+    )
+
+
+def _sums(cells: IntArray, weights: FloatArray | None, tasks: Sequence[str], models: Sequence[str]) -> FloatArray:
+    """The sum of weights, or the number of rows, by task and model."""
+    shape = len(tasks), len(models)
+    return np.bincount(cells, weights, shape[0] * shape[1]).reshape(shape).astype(np.float64)
+
+
+def _solved(table: Columns) -> FloatArray:
+    """1 for each row that is ok, 0 for one that is not, NaN where it cannot be told."""
+    solved: FloatArray = np.array([_OK.get(cell.lower(), np.nan) for cell in table.written["ok"]], dtype=np.float64)
+    return solved
+
+
+def _tokens(table: Columns, label: str) -> FloatArray:
+    """The tokens of each row, in and out, NaN where they are not known, shape (rows, 2)."""
+    missing = [column for column in _TOKENS if column not in table.numbers]
+    if missing:
+        raise ConfigError(f"prices: {label} has no column {', '.join(missing)}; it has {', '.join(table.header)}")
+    return np.stack([table.numbers[column] for column in _TOKENS], axis=1)
+
+
+def _problems(table: Columns) -> dict[int, str]:
+    """Why rows cannot be used, by their number."""
+    reasons = dict(table.too_long)
+    checks = [(name, np.array(table.written[name], dtype=np.str_) != "", "a name") for name in ("task", "model")]
+    checks.append(("ok", np.isfinite(_solved(table)), "1 or 0, true or false, yes or no"))
+    for column, numbers in table.numbers.items():
+        known = np.array(table.written[column], dtype=np.str_) != ""
+        valid = ~known | ((numbers >= 0) & np.isfinite(numbers))
+        checks.append((column, valid, "a number of at least 0, or nothing"))
+    for column, valid, allowed in checks:
+        for row in np.flatnonzero(~valid):
+            written = table.written[column][row]
+            problem = f"{written} is not allowed" if written else "is empty"
+            reasons.setdefault(int(row), f"{column}: {problem}; expected {allowed}")
+    return reasons
