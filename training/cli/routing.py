@@ -13,6 +13,7 @@ from stackroute.training.cli.console import (
     CorrelationOption,
     HorizonOption,
     JsonOption,
+    PricesOption,
     SeedOption,
     app,
     console,
@@ -41,8 +42,8 @@ def route_command(
         str,
         typer.Argument(
             metavar="OUTCOMES",
-            help="Measured outcomes by task: bfcl, metr, evalperf, a folder or a CSV file. With --apply a CSV file of "
-            "new tasks: a column 'task' and those of the features.",
+            help="Measured outcomes by task: bfcl, metr, evalperf, a folder or a CSV file; or a log of requests as "
+            "CSV. With --apply a CSV file of new tasks: a column 'task' and those of the features.",
             show_default=False,
         ),
     ],
@@ -91,6 +92,7 @@ def route_command(
     decimal: market.DecimalOption = None,
     horizon: HorizonOption = None,
     correlation: CorrelationOption = None,
+    prices: PricesOption = None,
     seed: SeedOption = 0,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Save the best router, fitted, as .npz.")] = None,
     apply: Annotated[
@@ -136,6 +138,7 @@ def route_command(
         decimal=decimal,
         horizon=horizon,
         correlation=correlation,
+        prices=prices,
         out=out,
     )
     if apply is not None:
@@ -151,9 +154,8 @@ def route_command(
     from stackroute.training.routers.advice import advise
 
     chosen = _routers(routers)
-    found = read_outcomes(
-        outcomes, market.mapping("columns", [columns or ""]), market.mapping("unit", unit or ()), decimal
-    )
+    names_of, units = market.mapping("columns", [columns or ""]), market.mapping("unit", unit or ())
+    found = read_outcomes(outcomes, names_of, units, decimal, prices)
     if features is not None:
         from dataclasses import replace
 

@@ -162,6 +162,8 @@ def test_packaged_features_are_used(stackroute: Stackroute) -> None:
         ("log.csv --json --csv", "json, csv: expected one of them"),
         ("log.csv --out known.csv/router.npz", "known.csv: not a folder that can be written to"),
         ("none.csv", "none.csv: no such file"),
+        ("log.csv --prices none.json", "prices: is for logs of requests with tokens; 'log.csv' holds outcomes by task"),
+        ("requests.csv --prices prices.json", "prices: prices.json has no 'quick'; expected an entry"),
         ("--apply none.npz new.csv", "none.npz: cannot be used (No such file"),
         ("--apply log.csv new.csv", "log.csv: not a saved router"),
         ("--apply none.npz new.csv --value 2 --out x", "value, out: is for fitting routers"),
@@ -172,6 +174,8 @@ def test_packaged_features_are_used(stackroute: Stackroute) -> None:
     ],
 )
 def test_bad_input_is_one_clear_error(log: Path, stackroute: Stackroute, words: str, message: str) -> None:
+    (log / "requests.csv").write_text("task,model,ok,tokens_in,tokens_out\nt0,quick,1,10,10\n")
+    (log / "prices.json").write_text("{}")
     (log / "few.csv").write_text("task,size\nt0,1\n")
     (log / "empty.csv").write_text("task,kind,level,served_by\n")
     (log / "long.csv").write_text("task,kind,level,served_by\nn,sum,1,quick,2\n")
