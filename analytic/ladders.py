@@ -14,7 +14,7 @@ from stackroute.analytic.traffic import Ladders
 from stackroute.analytic.traffic_response import economics
 
 if TYPE_CHECKING:
-    from stackroute.analytic.game import FloatArray, IntArray
+    from stackroute.analytic.game import BoolArray, FloatArray, IntArray
     from stackroute.analytic.populations import Population
     from stackroute.analytic.traffic import Traffic
 
@@ -194,6 +194,8 @@ class _Group:
                 if bound > (_CONVERGED if lacking else most):
                     return None
                 better = reduced < -2.0 * _FEASIBLE
+                # The duals of the master are not exact: what it has already is no better.
+                better[better] = ~_among(np.c_[np.flatnonzero(better), ladders[better]], columns)
                 if not better.any() or (lacking and least <= _CONVERGED):
                     break
                 new = self._worth(np.flatnonzero(better), ladders[better])
@@ -205,6 +207,16 @@ class _Group:
                     np.r_[columns.reached, new.reached],
                 )
         return _Program(least, stop, solution[: len(cost)], solution[len(cost) : len(cost) + delays], multipliers)
+
+
+def _among(priced: IntArray, columns: _Columns) -> BoolArray:
+    """Which contexts with ladders, rows of shape (k, 1 + N), are among columns."""
+    have = np.c_[columns.context, columns.models]
+    mine = np.isin(have[:, 0], priced[:, 0])
+    _, number = np.unique(np.concatenate([have[mine], priced]), axis=0, return_inverse=True)
+    number = number.reshape(-1)
+    found: BoolArray = np.isin(number[mine.sum() :], number[: mine.sum()])
+    return found
 
 
 class Pricing:

@@ -354,3 +354,21 @@ def test_hopeless_and_certain_types_are_defined() -> None:
 def test_bad_input_is_named(make: Any, message: str) -> None:
     with pytest.raises(InvalidGameError, match=message):
         make(Game([[0.9, 0.95], [0.1, 0.6]], [0.1, 0.8], [0.5, 1], value=4, churn_penalty=5))
+
+
+def test_inexact_duals_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    traffic = draw_traffic(np.random.default_rng(3), 12, 2, contexts=3)
+    exact = solve_traffic(traffic, 5)
+    calls = []
+
+    def inexact(*arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        assert len(calls) < 500, "columns that are there already are added for ever"
+        found = linprog(*arguments, **options)
+        found.eqlin.marginals = found.eqlin.marginals + 1e-8
+        return found
+
+    monkeypatch.setattr("scipy.optimize.linprog", inexact)
+    found = solve_traffic(traffic, 5)
+    np.testing.assert_allclose(found.provider_cost, exact.provider_cost)
+    np.testing.assert_array_equal(found.stop, exact.stop)
