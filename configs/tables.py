@@ -1,4 +1,4 @@
-"""Tables of measured models as CSV: each row is a model, and a row that cannot be used is listed with the reason."""
+"""Tables of measured models as CSV or runs of a leaderboard: a row that cannot be used is listed with the reason."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from pydantic.dataclasses import dataclass as validated_dataclass
 
 from stackroute.configs.columns import Columns, Layout, Rejected, read_columns
 from stackroute.configs.games import Amount
-from stackroute.configs.loading import ConfigError, read_bytes
+from stackroute.configs.leaderboards import is_leaderboard, read_leaderboard
+from stackroute.configs.loading import ConfigError, read_bytes, read_text
 from stackroute.configs.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _LAYOUT = Layout(
     required={"model": None, "success": "share", "cost": "money", "latency": "time"},
@@ -32,6 +33,7 @@ _LAYOUT = Layout(
 COLUMNS = tuple(_LAYOUT.columns)
 """The columns of a table; the optional ones may be missing, and their cells empty."""
 
+_TABLES = (".csv", ".tsv", ".txt")
 _FREE = "free"
 
 _SOURCES = {
@@ -107,7 +109,8 @@ def read_models(
     """Read a table of models.
 
     Args:
-        name: A packaged name, or the path of a CSV file in UTF-8, UTF-16 or cp1252, with commas, semicolons or tabs.
+        name: A packaged name, or the path of a CSV file in UTF-8, UTF-16 or cp1252, with commas, semicolons or tabs; or
+            of aider's polyglot_leaderboard.yml or a file like it, of which each model's latest run is used.
         columns: What the file calls the columns of `COLUMNS`, where it uses other names.
         units: The units of columns, as in `{"success": "percent", "cost": "usd/1k", "latency": "ms"}`, where neither
             their headers nor the signs in their cells say them.
@@ -124,6 +127,10 @@ def read_models(
     label = str(name)
     path = Path(__file__).parent / "models" / f"{label}.csv" if label in _SOURCES else Path(name)
     content = read_bytes(path, label, f"; expected a CSV file, or one of {', '.join(_SOURCES)}")
+    if is_leaderboard(content):
+        if columns or units or decimal:
+            raise ConfigError(f"columns, units, decimal: are for CSV; {label!r} holds runs of a leaderboard")
+        return _of_leaderboard(read_text(path, label), label)
     table = read_columns(content, label, _LAYOUT, columns, units, decimal)
     models: dict[str, MeasuredModel] = {}
     rejected = []
@@ -139,6 +146,40 @@ def read_models(
             rejected.append(
                 Rejected(line, one_line(table.written["model"][number] or "(no name)"), one_line(str(error)))
             )
+    return _table(label, models, rejected, table.money, table.understood)
+
+
+def is_table(name: str) -> bool:
+    """Whether it is a packaged table, or a file that is no game by its content: a leaderboard or other than YAML."""
+    path = Path(name)
+    if name in _SOURCES or path.suffix.lower() in _TABLES:
+        return True
+    return path.is_file() and is_leaderboard(read_bytes(path, name))
+
+
+def _of_leaderboard(text: str, label: str) -> ModelTable:
+    """The models of a leaderboard's runs."""
+    runs, rejected = read_leaderboard(text, label)
+    models = {
+        run.model: MeasuredModel(
+            one_line(run.model),
+            run.success,
+            run.cost,
+            run.latency,
+            run.success_error,
+            count=run.test_cases,
+            second_success=run.second_success,
+        )
+        for run in runs
+    }
+    understood = "runs of a leaderboard, two attempts a task: success in percent, cost in USD and latency of an attempt"
+    return _table(label, models, rejected, "USD", understood)
+
+
+def _table(
+    label: str, models: Mapping[str, MeasuredModel], rejected: Sequence[Rejected], money: str | None, understood: str
+) -> ModelTable:
+    """The table of the models that can be used."""
     if not models:
         first = f"; the first: {rejected[0]}" if rejected else ""
         raise ConfigError(f"{label}: no row can be used{first}")
@@ -149,8 +190,8 @@ def read_models(
         _SOURCES.get(label, label),
         tuple(models.values()),
         tuple(rejected),
-        table.money,
-        one_line(f"{table.understood}: {example}"),
+        money,
+        one_line(f"{understood}: {example}"),
     )
 
 

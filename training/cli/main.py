@@ -77,8 +77,8 @@ def figures_command(
         str | None,
         typer.Option(
             metavar="GAME",
-            help="Your game: a packaged name, a .yaml file, or a table of models as CSV, or 'aider'; or measured "
-            "outcomes by task.",
+            help="Your game: a packaged name, a .yaml file, or a table of models as CSV, aider's leaderboard "
+            "as YAML, or 'aider'; or measured outcomes by task, or a log of requests.",
         ),
     ] = None,
     changes: ChangesOption = None,

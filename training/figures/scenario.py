@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stackroute.configs import ConfigError, load_game
 from stackroute.configs.games import DisplayUnits
-from stackroute.configs.tables import read_models, table_names
+from stackroute.configs.tables import is_table, read_models
 from stackroute.training.figures.style import foreign
 from stackroute.training.market.market import Scenario, config_of
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from stackroute.analytic.game import FloatArray
     from stackroute.configs import GameConfig
 
-_TABLES = (".csv", ".tsv", ".txt")
 _LETTERS = 28
 
 
@@ -46,7 +44,7 @@ def read_game(
     Raises:
         ConfigError: There is no such game or table, or it cannot be used.
     """
-    if name not in table_names() and Path(name).suffix.lower() not in _TABLES:
+    if not is_table(name):
         if columns or units or decimal:
             raise ConfigError(f"columns, units, decimal: are for tables; {name!r} is a game")
         return load_game(name)
