@@ -115,15 +115,16 @@ class UserAware:
         self.aim_, self.price_ = self.stop_, np.array(0.0)
         return self
 
-    def tune(self, expected: FloatArray, traffic: Traffic) -> Self:
+    def tune(self, expected: FloatArray, traffic: Traffic, types_known: bool = False) -> Self:
         """Choose the n that is aimed at and the price of patience that cost least on other tasks, users reacting.
 
         Args:
             expected: The success that the predictor expects of each model on each of these tasks, shape (C, M).
             traffic: The tasks, of which the types of context i are those of row i.
+            types_known: Whether new tasks will be served by their own types, as `policy` may.
         """
         if self.rule == "ladders":
-            pricing, least = self._pricing(expected), np.inf
+            pricing, least = self._pricing(expected, traffic if types_known else None), np.inf
             stops = dict.fromkeys([int(self.stop_), *(n for n in _STOPS if n <= self.horizon)])
             best = self.aim_, self.price_
             for self.aim_, self.price_ in product(map(np.array, stops), map(np.array, _PRICES)):
@@ -133,14 +134,16 @@ class UserAware:
             self.aim_, self.price_ = best
         return self
 
-    def policy(self, expected: FloatArray) -> Ladders | Commitment:
+    def policy(self, expected: FloatArray, types: Traffic | None = None) -> Ladders | Commitment:
         """What to serve on new tasks: a mixture of ladders, or a commitment, by context.
 
         Args:
             expected: The success that the predictor expects of each model, shape (C, M).
+            types: The new tasks' own types, in place of those of similar tasks of the log: for comparison, as nobody
+                knows them beforehand. The lottery does without.
         """
         if self.rule == "ladders":
-            return self._ladders(self._pricing(expected))
+            return self._ladders(self._pricing(expected, types))
         beliefs = self._beliefs(expected)
         share = beliefs / beliefs.sum(axis=1, keepdims=True)
         games = self.success_, self.cost_, self.latency_, self.value_, self.churn_penalty_
@@ -156,8 +159,13 @@ class UserAware:
         beliefs: FloatArray = belongs[:, self.context_] * self.weight_
         return beliefs
 
-    def _pricing(self, expected: FloatArray) -> Pricing:
-        return Pricing(Traffic(self._games()), self.horizon, self._beliefs(expected))
+    def _pricing(self, expected: FloatArray, types: Traffic | None) -> Pricing:
+        if types is None:
+            return Pricing(Traffic(self._games()), self.horizon, self._beliefs(expected))
+        games = types.games
+        success, cost, latency = (array[:, self.models_] for array in (games.success, games.cost, games.latency))
+        used = Game(success, cost, latency, games.value, games.churn_penalty)
+        return Pricing(Traffic(used, types.weight, types.context), self.horizon)
 
     def _ladders(self, pricing: Pricing) -> Ladders:
         aim, attempts = int(self.aim_), np.arange(1, self.horizon + 1)

@@ -170,8 +170,8 @@ def with_economics(parts: Parts, value: float, churn_penalty: float) -> Parts:
 def judge(fitted: Fitted, parts: Parts, seed: int, horizon: int = 12, for_use: bool = False) -> list[Judged]:
     """All ways to route by a router: its own rule with either knob, and where it predicts the user-aware ones.
 
-    Where it predicts, its own rule is also given the true success of every task in place of what it expects; what the
-    user-aware rule would make of that is what the oracle makes.
+    Where it predicts, its own rule is also given the true success of every task in place of what it expects. What the
+    user-aware rule makes of the truth, of the types of every task, is what the oracle makes.
 
     Args:
         fitted: The router.
@@ -218,9 +218,14 @@ def judge(fitted: Fitted, parts: Parts, seed: int, horizon: int = 12, for_use: b
 
     def aware(rule: Rule, knows: Knows, expected: list[Prediction]) -> Judged:
         made = UserAware(horizon=horizon, rule="lottery" if rule == "user-aware lottery" else "ladders")
-        made.fit(expected[0].success, train, np.random.default_rng(seed)).tune(expected[1].success, validation)
+        made.fit(expected[0].success, train, np.random.default_rng(seed))
+        made.tune(expected[1].success, validation, types_known=oracle)
         price = float(made.price_)
-        return judged(rule, knows, "cost", price, None, lambda part: made.policy(expected[part].success), made)
+
+        def policy(part: int) -> Policy:
+            return made.policy(expected[part].success, extended[part].traffic if oracle else None)
+
+        return judged(rule, knows, "cost", price, None, policy, made)
 
     if oracle:
         return [own("true", by_truth), aware("user-aware", "true", true)]

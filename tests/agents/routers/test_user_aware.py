@@ -114,3 +114,13 @@ def test_degenerate_logs_are_defined(tasks: int, models: int) -> None:
 def test_a_traffic_of_other_tasks_is_named() -> None:
     with pytest.raises(ValueError, match="traffic: 4 contexts are not allowed; expected 3"):
         UserAware().fit(np.ones((3, 3)), draw(4), RNG(0))
+
+
+def test_where_types_are_known_it_is_the_optimum_of_every_task() -> None:
+    traffic = draw(30, seed=4)
+    known = expected(traffic)
+    fitted = UserAware(neighbours=15).fit(known, traffic, RNG(0)).tune(known, traffic, types_known=True)
+    best = solve_traffic(traffic)
+    (stop,), found = counting_response(traffic, fitted.policy(known, traffic))
+    cost = found.provider_cost[0, stop - 1]
+    assert best.provider_cost[0] - 1e-9 <= cost <= 1.02 * best.provider_cost[0]
