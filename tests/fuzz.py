@@ -58,8 +58,8 @@ OPTIONS: dict[str, str] = {
     "solve": "--throttling|--routing free|--set value=5|--set models.0.latency=1e3|--json|--csv"
     "|g5|--price 0.01|--price optimal|--outside-option 0.1|--false-accept 0.1,0.2|--false-reject 0.1|--floor 0.1"
     "|--rival g4b",
-    "calibrate": "--columns model=model|--unit success=percent|--unit latency=ms,cost=usd/1k|--decimal comma|--pair a:b"
-    "|--waiting-cost 12:64:3|--value 1,5|--churn-penalty 0.05:1|--money EUR|--limit 3|--seed 1|--json",
+    "advise": "--columns model=model|--unit success=percent|--unit latency=ms,cost=usd/1k|--decimal comma|--pair a:b"
+    "|--waiting-cost 12|--value 0.5|--churn-penalty 0|--money EUR|--users x=.3:value=2,churn-penalty=1|--json",
     "train": "--throttling|--seed 3|--set provider=provider_sac|--set user.steps=64|--set scheme=x|--settings t.yaml",
     "evaluate": "--provider run/provider.npz|--user run/user.npz|--user run/provider.npz|--user x.zip|--json",
     "report": "",
@@ -178,8 +178,8 @@ def case(kept: dict[str, bytes], random: np.random.Generator) -> tuple[list[str]
             subject = ["bench" if command == "report" else "run"]
             name = pick(random, [name for name in kept if name.startswith(subject[0])])
             files[name] = changed(name, kept[name], random)
-        case "calibrate":
-            subject = [pick(random, ["m.csv"] * 19 + ["aider"]), "--draws", "20"]
+        case "advise":
+            subject = [pick(random, ["m.csv"] * 19 + ["aider"])]
         case "benchmark":
             subject = [pick(random, ["suite.yaml"] * 9 + ["quick"])]
         case "solve" | "train":

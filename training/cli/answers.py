@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -168,7 +169,12 @@ class Slowing:
 
 
 def slowing(found: Equilibrium) -> Slowing:
-    """What delays would change; the churn penalties are known for cascades in the paper's orders."""
+    """What delays would change; the churn penalties are known over all commitments, and for cascades in the orders.
+
+    Over all commitments (beyond the paper) users can be made to leave without delays where a model is not worth a pass;
+    where all are, delays pay exactly below C*, the least cost of a solution that users stay for: see
+    `stackroute.analytic.solve`.
+    """
     game, routing = found.game, found.routing
     if routing == "cascade":
         with contextlib.suppress(InvalidGameError):
@@ -177,8 +183,16 @@ def slowing(found: Equilibrium) -> Slowing:
     quick, slow = (solve(game, routing, throttling) for throttling in (False, True))
     pays = bool(slow.commitment.delay.any())
     worst = slow.user_utility_worst if pays else slow.user_utility
-    losses = (float(quick.user_utility - one) for one in (slow.user_utility, worst))
-    return Slowing(pays, max(float(quick.provider_cost - slow.provider_cost), 0.0), *losses)
+    kindest, cruellest = (float(quick.user_utility - one) for one in (slow.user_utility, worst))
+    saved = max(float(quick.provider_cost - slow.provider_cost), 0.0)
+    if routing == "cascade":
+        return Slowing(pays, saved, kindest, cruellest)
+    if not (game.net_value > 0.0).all():
+        return Slowing(pays, saved, kindest, cruellest, math.nan, math.nan)
+    lottery = quick.commitment.transition[quick.commitment.first_model]
+    high = float(lottery @ game.cost / (lottery @ game.success))
+    low, high = (-math.inf, high) if high > 0.0 else (math.nan, math.nan)
+    return Slowing(pays, saved, kindest, cruellest, low, high)
 
 
 def answer(config: GameConfig, question: Question) -> Answer:

@@ -98,8 +98,9 @@ def figures_command(
 ) -> None:
     """Draw the theory as PNG and SVG.
 
-    Of a game of your own: frontier (cost over waiting of all models, and who serves retries), discipline (prices, a
-    rival and a regulator), population (which types of users are kept); of two models, the second
+    Of a game of your own: frontier (cost over waiting of all models, and who serves retries), plane (what is best over
+    value and churn penalty), discipline (prices, a rival and a regulator), population (which types of users are kept);
+    of two models, the second
     better, dearer and slower, also response (when users stay), policy_plane (what the provider serves) and
     free_routing (what free routing saves). Only of their own games: misalignment and throttling. Of measured outcomes
     by task: attempts (how far from independent they are) and ladder (who serves which attempt, and when users stop).

@@ -1,25 +1,42 @@
-"""The command that turns measured models into games and a report on their market."""
+"""The command that turns a table of models, or measured outcomes, into advice."""
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from stackroute.training.cli.console import FolderOption, JsonOption, SeedOption, app, console, print_json, to_errors
+from stackroute.training.cli.console import (
+    CostOption,
+    HorizonOption,
+    JsonOption,
+    LatencyOption,
+    ModelsOption,
+    PricesOption,
+    app,
+    console,
+    number,
+    outcome_options,
+    print_json,
+    print_written,
+    to_errors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from stackroute.training.market.report import Market
+    from stackroute.configs.tables import ModelTable
+    from stackroute.training.cli.table_advice import UserType
+    from stackroute.training.market.market import Scenario
+    from stackroute.training.market.report import Report
 
-_STEPS, _MOST_STEPS = 5, 1_000
-_MOST_LISTED = 200
+_MOST_MODELS = 5_000
 _MOST_MONEY = 1e12
+_HOUR = 3600.0
 _EXAMPLES = {"columns": "success=p", "unit": "success=percent"}
+_OF_USERS = {"value": "value", "waiting-cost": "waiting_cost", "churn-penalty": "churn_penalty"}
 ColumnsOption = Annotated[
     str | None,
     typer.Option(metavar="NAMES", help="What your table calls the columns, as in success=p,cost=usd,latency=s."),
@@ -32,119 +49,223 @@ DecimalOption = Annotated[
     Literal["point", "comma"] | None, typer.Option(help="What decimals follow, where the numbers do not show it.")
 ]
 
-_SHOWN = ("the provider serves", "users would choose", "share misaligned", "throttling pays", "share throttling")
 
-
-@app.command("calibrate")
-def calibrate_command(
-    models: Annotated[
-        str, typer.Argument(metavar="MODELS", help="A CSV file, or the packaged table 'aider' of 51 models.")
+@app.command("advise")
+def advise_command(
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE",
+            help="A CSV file with a row for each model, aider's leaderboard as YAML, or the packaged table 'aider' of 51 "
+            "models; or outcomes by "
+            "task: bfcl, metr, evalperf, a folder or a CSV file.",
+            show_default=False,
+        ),
     ],
+    value: Annotated[str, typer.Option(metavar="MONEY", help="What a solved task is worth to the user.")] = "5",
+    waiting_cost: Annotated[str, typer.Option(metavar="MONEY", help="What an hour of waiting costs the user.")] = "64",
+    churn_penalty: Annotated[str, typer.Option(metavar="MONEY", help="What an abandoned task costs you.")] = "0.1",
+    users: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=SHARE[:...]",
+            help="A type of users that you cannot tell from others, as in hurried=.3:waiting-cost=120,value=4; "
+            "repeatable.",
+        ),
+    ] = None,
+    pair: Annotated[
+        str | None,
+        typer.Option(metavar="STANDARD:REASONING", help="Only these two models, and the paper's cascades of them."),
+    ] = None,
     columns: ColumnsOption = None,
     unit: UnitOption = None,
     decimal: DecimalOption = None,
-    pair: Annotated[
-        list[str] | None, typer.Option(metavar="STANDARD:REASONING", help="Only this pair; repeatable.")
-    ] = None,
-    waiting_cost: Annotated[
-        str, typer.Option(metavar="MONEY", help="What an hour of waiting costs the user: 64, 12,24,64 or 12:64:3.")
-    ] = "64",
-    value: Annotated[
-        str, typer.Option(metavar="MONEY", help="What a solved task is worth to the user, one or several.")
-    ] = "5",
-    churn_penalty: Annotated[
-        str, typer.Option(metavar="MONEY", help="What an abandoned task costs the provider, one or several.")
-    ] = "0.1",
     money: Annotated[
         str | None, typer.Option(help="USD, EUR, GBP or abstract; by default what the table says, or USD.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=_MOST_LISTED, help="Pairs that are reported one by one.")] = 12,
-    draws: Annotated[int, typer.Option(min=1, help="Draws of the numbers from their measurement errors.")] = 1_000,
-    seed: SeedOption = 0,
-    out: FolderOption = Path("market"),
+    segment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="A column of the features that you and users see of a task: the answer for each of its values.",
+            rich_help_panel="Of measured outcomes by task",
+        ),
+    ] = None,
+    models: ModelsOption = None,
+    cost: CostOption = None,
+    latency: LatencyOption = None,
+    horizon: HorizonOption = None,
+    prices: PricesOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the report (HTML and Markdown), the numbers, the games and pictures."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Turn measured models into games, and report on their market.
+    """Say which model to serve: one answer in words and money, what would change it, and how sure it is.
 
-    MODELS has a row for each model and the columns model, success (of a pass, 0 to 1), cost (money of a pass) and
+    TABLE has a row for each model and the columns model, success (of a pass, 0 to 1), cost (money of a pass) and
     latency (seconds of a pass); if known also success_error, cost_error, latency_error (standard errors), count (tasks
     measured) and second_success (of a second pass after a failed first). Units may be others: those that --unit, the
     header ("Success %", "$/1k", "p50 latency (ms)") or all cells of a column say.
 
-    Every two models of which one is better, dearer and slower are a game. For each: which model theory lets the
-    provider serve, whether users would choose it, when slowing down pays, how sure that is given the measurement
-    errors, and what changes if later passes succeed more or less often.
+    The answer: which model answers first, which serve retries, what a task costs you and is worth to users, who leaves,
+    what the second best would cost, and which models are dominated. What would change it: at which value, waiting cost,
+    churn penalty and success of second tries another answer is best. Then what users would choose, whether slowing
+    down pays, and how sure all of that is.
+
+    Of outcomes by task attempts are not taken for independent: --models names up to 4 models, --latency is in seconds.
 
     Examples:
-    stackroute calibrate aider --pair gpt-4.1:o3 --value 1:15 --churn-penalty 0.05,0.1,1
+    stackroute advise aider
 
-    stackroute calibrate mine.csv --columns success=accuracy --unit success=percent,cost=usd/1k --waiting-cost 12
+    stackroute advise mine.csv --value 0.5 --waiting-cost 24 --out advice
+
+    stackroute advise mine.csv --columns success=accuracy --unit success=percent --unit cost=usd/1k --json
+
+    stackroute advise aider --pair gpt-4.1:o3
+
+    stackroute advise mine.csv --users patient=.7:waiting-cost=12 --users hurried=.3:waiting-cost=120,churn-penalty=1
+
+    stackroute advise bfcl --value 0.05 --churn-penalty 0.02 --segment category
     """
     from stackroute.configs import ConfigError
-    from stackroute.configs.games import Units
-    from stackroute.configs.loading import validated
-    from stackroute.configs.tables import read_models
-    from stackroute.training.market import report
-    from stackroute.training.market.market import Scenario, pairs_of
+    from stackroute.configs.outcome_files import is_outcomes
 
-    table = read_models(models, mapping("columns", [columns or ""]), mapping("unit", unit or ()), decimal)
-    if money and table.money and money != table.money:
-        raise ConfigError(f"money: {money!r} is not allowed; the costs of {table.name} are in {table.money}")
-    scenario = Scenario(
-        _several("waiting-cost", waiting_cost, zero=False),
-        _several("value", value, zero=False),
-        _several("churn-penalty", churn_penalty, zero=True),
-        validated({"money": money or table.money or "USD", "latency": "seconds"}, "calibrate", Units).money,
+    names, units = mapping("columns", [columns or ""]), mapping("unit", unit or ())
+    asked = _scenario(value, waiting_cost, churn_penalty, money or "USD")
+    of_outcomes = outcome_options(
+        segment=segment, models=models, cost=cost, latency=latency, horizon=horizon, prices=prices
     )
-    pairs = pairs_of(table, pair or ())
-    market = report.market_of(table, pairs, scenario, limit=max(limit, len(pair or ())), draws=draws, seed=seed)
-    written = _write(market, out)
-    for line in market.warnings:
-        to_errors(f"warning: {line}")
+    if is_outcomes(table, names):
+        from stackroute.training.cli.outcomes_advice import advise_on_outcomes
+
+        for option, given in {"users": users, "pair": pair}.items():
+            if given:
+                raise ConfigError(f"{option}: is for tables of models; {table!r} holds measured outcomes")
+        reading = {"columns": names, "units": units, "decimal": decimal}
+        report = advise_on_outcomes(table, asked, of_outcomes, reading, money)
+    else:
+        for option in of_outcomes:
+            raise ConfigError(f"{option}: is for measured outcomes; {table!r} is a table of models")
+        report = _on_table(table, asked, users or [], pair, money, (names, units, decimal))
+    written = _write(report, out)
     if as_json:
-        print_json(report.as_json(market))
+        print_json(report.contents)
         return
-    _show(market)
-    console.print(f"Wrote {written}")
+    _show(report)
+    print_written(written)
 
 
-def _write(market: Market, folder: Path) -> str:
-    """Write the report, the picture and the games; gives what was written, in words."""
-    from stackroute.configs.loading import as_yaml
-    from stackroute.training.market import report
-    from stackroute.training.output import output_folder, write_json, write_text
+def _on_table(
+    name: str,
+    asked: Scenario,
+    users: list[str],
+    pair: str | None,
+    money: str | None,
+    reading: tuple[dict[str, str], dict[str, str], str | None],
+) -> Report:
+    """Advice on a table of models."""
+    from stackroute.configs import ConfigError
+    from stackroute.configs.tables import read_models
+    from stackroute.training.cli.table_advice import TableAdvice
+    from stackroute.training.cli.table_advice_in_words import report_on
+    from stackroute.training.market.market import currency, file_name, pair_of
 
-    games, picture = output_folder(output_folder(folder) / "games"), None
-    if importlib.util.find_spec("matplotlib"):
-        from stackroute.training.market.picture import draw_market
+    table = read_models(name, *reading)
+    scenario = asked._replace(money=currency(table.name, money, table.money))
+    if len(table.models) > _MOST_MODELS:
+        raise ConfigError(
+            f"{table.name}: {len(table.models):,} models are not allowed; expected at most {_MOST_MODELS:,}"
+        )
+    types = tuple(_user_type(text, scenario) for text in users)
+    whole = sum(one.share for one in types)
+    types = tuple(one._replace(share=one.share / whole) for one in types)
+    names = {file_name(one.name).lower() for one in types}
+    if len(names) < len(types) or "" in names:
+        raise ConfigError("users: expected a name of its own for each type, in letters and digits")
+    if pair and types:
+        raise ConfigError("users: not allowed with pair, as the paper's cascades are for one type of users")
+    for line in _odd_units(table, scenario):
+        to_errors(f"warning: {line}")
+    if pair:
+        return report_on(TableAdvice(pair_of(table, pair), scenario, "cascade"))
+    return report_on(TableAdvice(table, scenario, users=types))
 
-        picture = "market.png"
-        draw_market(market, folder / picture)
-    write_text(folder / "report.md", report.as_markdown(market, picture))
-    write_json(folder / "report.json", report.as_json(market))
-    for config in report.game_configs(market):
-        write_text(games / f"{config.name}.yaml", as_yaml(config))
-    return f"{folder / 'report.md'}, {picture or 'no picture (needs matplotlib)'}, report.json and {games}"
+
+def _write(report: Report, out: Path | None) -> list[Path]:
+    if out is None:
+        return []
+    from stackroute.training.market.report import write_report
+
+    return write_report(report, out)
 
 
-def _show(market: Market) -> None:
-    """Print how the table was read, the listed pairs, the whole market in words, and the rows that were not used."""
-    from stackroute.training.cli.display import table_of
-    from stackroute.training.market import report
+def _show(report: Report) -> None:
+    """Print the answer first, then all else."""
+    console.print(report.title, style="bold")
+    for text in report.introduction[1:]:
+        console.print(text, highlight=False)
+    for heading, sentences in report.sections:
+        console.print(f"\n{heading}", style="bold")
+        for sentence in sentences:
+            console.print(f"- {sentence}", highlight=False)
 
-    cells = market.pair_table[list(_SHOWN)].itertuples(index=False)
-    rows = [(pair.label, *row) for pair, row in zip(market.listed, cells, strict=True)]
-    title = f"{market.table.name}: {len(market.table.models)} models, {len(market.pairs)} pairs"
-    shown = table_of(("standard / reasoning", *_SHOWN), rows, title)
-    shown.caption = market.origin_of_shares
-    console.print(f"Understood: {market.table.understood}.")
-    console.print(shown)
-    for line in report.in_words(market):
-        console.print(f"- {line}")
-    if market.table.rejected:
-        console.print(f"{len(market.table.rejected)} rows were not used:")
-    for row in market.table.rejected:
-        console.print(f"- {row}")
+
+def _odd_units(table: ModelTable, scenario: Scenario) -> list[str]:
+    """What looks like numbers in other units."""
+    import numpy as np
+
+    found = []
+    median = float(np.median([model.latency for model in table.models]))
+    if median > _HOUR:
+        found.append(f"latency: the median is {median:g} seconds; if it is in another unit, say --unit latency=ms")
+    dear = [model for model in table.models if model.cost > scenario.value]
+    if dear:
+        one = max(dear, key=lambda model: model.cost)
+        found.append(
+            f"cost: a pass of {one.label} costs {one.cost:g}, and a solved task is worth only {scenario.value:g} "
+            f"({len(dear)} such models); if it is in another unit, say --unit cost=usd/1k"
+        )
+    return found
+
+
+def _scenario(value: str, waiting_cost: str, churn_penalty: str, money: str) -> Scenario:
+    from stackroute.training.market.market import Scenario
+
+    return Scenario(
+        _amount("waiting-cost", waiting_cost), _amount("value", value), _amount("churn-penalty", churn_penalty), money
+    )
+
+
+def _amount(option: str, text: str) -> float:
+    """The amount of money that an option gives; only a churn penalty may be 0."""
+    from stackroute.configs import ConfigError
+
+    zero = option == "churn-penalty"
+    found = number(option, text) or 0.0
+    if not (0.0 <= found <= _MOST_MONEY and (zero or found)):
+        raise ConfigError(f"{option}: {text!r} is not allowed; expected a number {'>=' if zero else '>'} 0")
+    return found
+
+
+def _user_type(text: str, scenario: Scenario) -> UserType:
+    """A type of users from NAME=SHARE:value=..,waiting-cost=..,churn-penalty=..; the scenario has what is missing."""
+    from stackroute.configs import ConfigError
+    from stackroute.training.cli.table_advice import UserType
+
+    head, _, rest = text.partition(":")
+    name, equals, share = (part.strip() for part in head.partition("="))
+    expected = "expected NAME=SHARE, perhaps with :value=,waiting-cost=,churn-penalty="
+    if not equals or not name or not (number("users", share) or 0.0) > 0.0:
+        raise ConfigError(f"users: {text!r} is not allowed; {expected} and a share > 0")
+    changed: dict[str, Any] = {}
+    for part in filter(None, rest.split(",")):
+        key, _, amount = (word.strip() for word in part.partition("="))
+        if key not in _OF_USERS:
+            raise ConfigError(f"users: {part!r} is not allowed; {expected}")
+        changed[_OF_USERS[key]] = _amount(key, amount)
+    return UserType(name, number("users", share) or 0.0, scenario._replace(**changed))
 
 
 def mapping(option: str, texts: Iterable[str]) -> dict[str, str]:
@@ -160,34 +281,3 @@ def mapping(option: str, texts: Iterable[str]) -> dict[str, str]:
         if found.setdefault(column, name) != name:
             raise ConfigError(f"{option}: {column} is both {found[column]!r} and {name!r}; expected one of them")
     return found
-
-
-def _several(option: str, text: str, *, zero: bool) -> tuple[float, ...]:
-    """The values that an option lists: a number, several with commas, or LOW:HIGH and perhaps how many."""
-    import numpy as np
-
-    from stackroute.configs import ConfigError
-
-    try:
-        if re.fullmatch(r"\d+,\d+", text):
-            raise ValueError
-        low, *more = text.split(":")
-        steps = int(more[1]) if more[1:] else _STEPS
-        if steps > _MOST_STEPS:
-            raise ValueError
-        if len(more) in (1, 2) and "," not in text:
-            found = np.linspace(float(low), float(more[0]), steps)
-        else:
-            found = np.array([float(part) for part in text.split(",")])
-        allowed = (found <= _MOST_MONEY) & ((found >= 0) if zero else (found > 0))
-        if not len(found) or not allowed.all() or (np.diff(found) < 0).any():
-            raise ValueError
-    except ValueError:
-        if re.fullmatch(r"\d+,\d+", text):
-            decimals, several = text.replace(",", "."), text.replace(",", ", ")
-            raise ConfigError(
-                f"{option}: {text!r} may be {decimals} or two numbers; say {decimals} or '{several}'"
-            ) from None
-        numbers = f"a number {'>=' if zero else '>'} 0, several as in 1,5,15, or a range as in 1:15 or 1:15:3"
-        raise ConfigError(f"{option}: {text!r} is not allowed; expected {numbers}") from None
-    return tuple(found.tolist())

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from stackroute.analytic import Ladders
     from stackroute.analytic.game import IntArray
     from stackroute.analytic.simple_policies import SimplePolicy
+    from stackroute.configs.games import DisplayUnits
+    from stackroute.configs.outcomes import Outcomes
     from stackroute.training.cli.quantities import Record
 
 _PRICED = 1e-9
@@ -57,8 +59,7 @@ class MeasuredAnswer:
     @property
     def ladders(self) -> list[tuple[IntArray, float]]:
         """The models of all attempts on each ladder, shape (N,), and how likely it is; the likeliest first."""
-        chances, found = self.best.policy.probability.reshape(-1), self.best.policy.until(self.game.horizon)
-        return [(found[k], float(chances[k])) for k in np.argsort(-chances, kind="stable") if chances[k] > 0]
+        return ladders_of(self.best)
 
     @property
     def delays(self) -> dict[str, float]:
@@ -75,6 +76,12 @@ class MeasuredAnswer:
         return max(policy.provider_cost / self.compared.optimum - 1.0, 0.0) if self.compared.optimum else 0.0
 
 
+def ladders_of(best: TrafficEquilibrium, group: int = 0) -> list[tuple[IntArray, float]]:
+    """The ladders that are drawn for tasks of a group, where the provider sees nothing else; the likeliest first."""
+    chances, found = best.policy.probability[group, 0], best.policy.until(best.multipliers.shape[-1])
+    return [(found[k], float(chances[k])) for k in np.argsort(-chances, kind="stable") if chances[k] > 0]
+
+
 def read_measured(name: str, given: Mapping[str, Any], changes: Sequence[str] = (), **reading: Any) -> MeasuredGame:
     """A game of measured outcomes from the options of a command that are given, by what they are called.
 
@@ -89,7 +96,11 @@ def read_measured(name: str, given: Mapping[str, Any], changes: Sequence[str] = 
     """
     if changes:
         raise ConfigError(f"set: is for games; {name!r} holds measured outcomes")
-    outcomes = read_outcomes(name, prices=given.get("prices"), **reading)
+    return measured_game(read_outcomes(name, prices=given.get("prices"), **reading), name, given)
+
+
+def measured_game(outcomes: Outcomes, name: str, given: Mapping[str, Any]) -> MeasuredGame:
+    """As `read_measured`, of outcomes that were read."""
     for option, example in {"models": "A,B", "value": "X", "churn-penalty": "X"}.items():
         if option not in given:
             among = f", some of {some_of(outcomes.models)}" if option == "models" else ""
@@ -177,9 +188,9 @@ def explain_measured(found: MeasuredAnswer) -> list[str]:
     cost, worth = unit.in_money(float(best.provider_cost[0])), unit.in_utility(float(best.user_utility[0]))
     solved = found.solved(best.policy, found.stop)
     return [
-        f"{_serving(found)} A task then costs you {cost} on average.",
-        f"Users {_stops(found, found.stop)}; {percent(solved, 0)} of the tasks are solved, and a task is worth {worth} "
-        "to them.",
+        f"{serving_of_ladders(best, found.game.labels, unit)} A task then costs you {cost} on average.",
+        f"Users {stops_in_words(found.stop, found.game.horizon)}; {percent(solved, 0)} of the tasks are solved, and a "
+        f"task is worth {worth} to them.",
         *_dependence(found.game),
         _simpler(found),
         _independent(found),
@@ -187,23 +198,26 @@ def explain_measured(found: MeasuredAnswer) -> list[str]:
     ]
 
 
-def _serving(found: MeasuredAnswer) -> str:
+def serving_of_ladders(
+    best: TrafficEquilibrium, labels: Sequence[str], unit: DisplayUnits, group: int = 0, most: int = 12
+) -> str:
     """Which attempts are served by which models, those that users do not make last, and what is slowed down."""
-    labels, unit, stop = found.game.labels, found.game.unit, found.stop
+    stop, drawn = int(best.stop[group]), ladders_of(best, group)
     made: dict[str, float] = {}
-    for models, chance in found.ladders:
+    for models, chance in drawn:
         words = _runs(labels, models[:stop])
         made[words] = made.get(words, 0.0) + chance
-    several = "; ".join(f"{100 * chance:.4g} % {words}" for words, chance in made.items())
+    several = "; ".join(f"{100 * chance:.4g} % {words}" for words, chance in list(made.items())[:most])
+    several += f"; {100 * sum(list(made.values())[most:]):.4g} % others" if len(made) > most else ""
     only = next(iter(made))
     text = f"Serve {only} to every prompt." if only in labels else f"Serve in turn {only}."
     if len(made) > 1:
         text = f"Draw for each task who serves in turn: {several}."
-    rest = [models[stop - 1 :] for models, _ in found.ladders]
+    rest = [models[stop - 1 :] for models, _ in drawn]
     later = dict.fromkeys(_runs(labels, models[1:]) for models in rest if (models != models[0]).any())
-    if later:
+    if later and len(made) <= most:
         text += f" Later attempts, which users do not make, would be by {' or '.join(later)}."
-    for attempt, by in enumerate(found.best.policy.delay[0].tolist(), 1):
+    for attempt, by in enumerate(best.policy.delay[group].tolist(), 1):
         text += f" Slow attempt {attempt} down by {unit.in_time(by)}." if by > 0 else ""
     return text
 
@@ -214,8 +228,9 @@ def _runs(labels: Sequence[str], models: IntArray) -> str:
     return labels[runs[0][0]] if len(runs) == 1 else ", ".join(f"{count} x {labels[k]}" for k, count in runs)
 
 
-def _stops(found: MeasuredAnswer, stop: int) -> str:
-    if stop == found.game.horizon > 1:
+def stops_in_words(stop: int, horizon: int) -> str:
+    """When users stop."""
+    if stop == horizon > 1:
         return f"go on for all {stop} attempts"
     return f"stop after {stop} failures" if stop > 1 else "give up after the first failed answer"
 
@@ -275,7 +290,8 @@ def _independent(found: MeasuredAnswer) -> str:
     lost = 1.0 - found.solved(policy.policy, stop)
     return (
         f'If attempts were independent: "{served} {expected}" In truth that costs {cost}, {_more(found.loss(policy))} '
-        f"as the optimum: users {_stops(found, stop)}, and {percent(lost, 0)} of the tasks are abandoned."
+        f"as the optimum: users {stops_in_words(stop, found.game.horizon)}, and {percent(lost, 0)} of the tasks are "
+        "abandoned."
     )
 
 

@@ -68,6 +68,15 @@ _QUANTITIES = {
     "first_model": _Quantity("", "model, counted from 0"),
     "cascade": _Quantity("", "probability"),
     "lottery": _Quantity("", "probability of serving a re-prompt"),
+    "first": _Quantity("", "probability"),
+    "cost": _Quantity("money", "per task"),
+    "leave": _Quantity("", "share of tasks abandoned"),
+    "share": _Quantity("", "share of users or tasks"),
+    "value": _Quantity("utility", "per solved task"),
+    "waiting_cost": _Quantity("utility", "per hour"),
+    "churn_penalty": _Quantity("money", "per abandoned task"),
+    "same": _Quantity("", "share of draws"),
+    "in_order": _Quantity("", "share of draws"),
     "routing_error": _Quantity("", "probability"),
     "provider_regret": _Quantity("", "share of the equilibrium's cost"),
     "provider_regret_pessimistic": _Quantity("", "share of the equilibrium's cost"),
@@ -91,7 +100,7 @@ def record(answer: Answer, without: Answer | None = None) -> Record:
         contents[name] = dict(zip(answer.config.labels, one, strict=True)) if isinstance(one, tuple) else one
     if question.rival is not None and answer.offers is not None:
         contents |= {"rival": question.rival.name, "serves": answer.serving.name}
-        contents["offers"] = {"own": _or_none(answer.offers[0]), "rival": _or_none(answer.offers[1])}
+        contents["offers"] = {"own": or_none(answer.offers[0]), "rival": or_none(answer.offers[1])}
     if answer.price is not None:
         contents["price"] = answer.price
     if found.game.models <= 2:
@@ -115,7 +124,7 @@ def record(answer: Answer, without: Answer | None = None) -> Record:
             "gap": float(misaligned.gap),
         }
         contents["throttling_gain"] = {
-            name: _or_none(value) if isinstance(value, float) else value for name, value in vars(slowing(found)).items()
+            name: or_none(value) if isinstance(value, float) else value for name, value in vars(slowing(found)).items()
         }
     if without:
         contents["without"] = {name: one for name, one in record(without).items() if name not in _ASKED}
@@ -181,7 +190,8 @@ def differ(one: float, other: float) -> bool:
     return not math.isclose(one, other, rel_tol=_ROUNDING, abs_tol=_ROUNDING * 1e-3)
 
 
-def _or_none(number: float) -> float | None:
+def or_none(number: float) -> float | None:
+    """The same number, None where it is not finite."""
     return number if math.isfinite(number) else None
 
 

@@ -12,6 +12,7 @@ from stackroute.configs.measured import MeasuredGame
 from stackroute.training.figures import discipline
 from stackroute.training.figures.frontier import frontier_picture
 from stackroute.training.figures.measured import attempts_picture, ladder_picture
+from stackroute.training.figures.plane import plane_picture
 from stackroute.training.figures.population import population_picture
 from stackroute.training.figures.routing import free_routing_picture
 from stackroute.training.figures.scenario import read_game
@@ -81,6 +82,7 @@ PICTURES = {
     "misalignment": Picture(misalignment_picture, _none),
     "throttling": Picture(throttling_picture, _none),
     "frontier": Picture(frontier_picture, _anything, partial(read_game, "aider")),
+    "plane": Picture(plane_picture, _anything, partial(read_game, "aider")),
     "free_routing": Picture(free_routing_picture, _two_models, _CASCADE),
     "discipline": Picture(discipline.discipline_picture, discipline.refuses, _CASCADE),
     "population": Picture(population_picture, _takes_time, _aider),

@@ -49,7 +49,7 @@ def read_game(
             raise ConfigError(f"columns, units, decimal: are for tables; {name!r} is a game")
         return load_game(name)
     table = read_models(name, columns, units, decimal)
-    return config_of(table.name, table.models, table, Scenario((64.0,), (1.0,), (0.1,), table.money or "USD"))
+    return config_of(table.name, table.models, table, Scenario(64.0, 1.0, 0.1, table.money or "USD"))
 
 
 def money_unit(config: GameConfig) -> str:

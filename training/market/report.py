@@ -1,280 +1,154 @@
-"""The report on a market: what theory says about pairs of measured models, how sure it is, and what would change it."""
+"""Advice as files: one page to read and print, the same as Markdown, numbers with units, games and pictures."""
 
 from __future__ import annotations
 
-import math
+import base64
+import html
+import importlib.util
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-
-from stackroute.configs import ConfigError
-from stackroute.training.market.market import (
-    OUTCOMES,
-    REASONS,
-    REGIMES,
-    Assessment,
-    assess,
-    config_of,
-    file_name,
-    games_of,
-    route_in_words,
-)
-from stackroute.training.market.robustness import RATIOS, routes, shares
-from stackroute.training.output import escaped, markdown
+from stackroute.configs.loading import as_yaml
+from stackroute.training.output import escaped, markdown, output_folder, write_json, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable
+    from pathlib import Path
 
-    from stackroute.analytic.game import BoolArray, IntArray
+    import pandas as pd
+    from matplotlib.figure import Figure
+
     from stackroute.configs import GameConfig
-    from stackroute.configs.tables import ModelTable
-    from stackroute.training.market.market import Pair, Scenario
-    from stackroute.training.market.robustness import Best
 
-_SIGNS = ("S", "R", "C", "S")
-"""The routes in the table over ranges."""
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 46rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+.answer { border-left: .3rem solid #0072B2; padding-left: 1rem; font-size: 1.1rem; }
+li { margin: .3rem 0; } figure { margin: 1.5rem 0; } img { max-width: 100%; background: #fff; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; overflow-wrap: normal; }
+th, td { border-bottom: 1px solid #8888; padding: .25rem .5rem; text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 9rem; }
+@media print { body { max-width: none; font-size: 10pt; } figure, table, li { break-inside: avoid; } }
+"""
 
-_MOST_GAMES = 2_000_000
-_HOUR = 3600.0
-
-_SHARES = ["share in order", "share in regime", "share misaligned", "share throttling"]
+_SHOWN = {
+    "frontier": "What a solved task costs over how long it takes",
+    "plane": "What is best over the value of a task and the churn penalty",
+    "attempts": "How often attempts after failures succeed",
+    "ladder": "Who serves which attempt, and when users stop",
+}
+"""What pictures show, by their names."""
 
 
 @dataclass(frozen=True, eq=False)
-class Market:
-    """A table of models as a market.
+class Report:
+    """Advice in words and numbers.
 
     Attributes:
-        pairs: All pairs, those first whose users lose most by the provider's choice.
-        found: What theory says about them in the middle scenario, arrays of shape (pairs,).
-        listed: The pairs that are reported one by one, the first of all.
-        draws: From how many draws of the measurements the shares are; the seed fixes them.
+        title: Of what.
+        introduction: Where the numbers come from, how they were read, and the scenario.
+        sections: Headings and sentences; the first one is the answer.
+        table: What each policy costs and gives, units in the names of the columns.
+        contents: All numbers for programs, with units.
+        configs: The games.
+        draw: Draws its pictures by their names; only where matplotlib is there.
     """
 
-    table: ModelTable
-    scenario: Scenario
-    pairs: tuple[Pair, ...]
-    found: Assessment
-    listed: tuple[Pair, ...]
-    draws: int
-    seed: int
-
-    @cached_property
-    def pair_table(self) -> pd.DataFrame:
-        """The listed pairs in the middle scenario, as text."""
-        sure = shares(
-            self.listed, self.scenario.middle, self.found.regime[: len(self.listed)], draws=self.draws, seed=self.seed
-        )
-        percent = sure.map(lambda share: "" if math.isnan(share) else f"{share:.0%}")
-        rows = [
-            {
-                "standard": pair.standard.label,
-                "reasoning": pair.reasoning.label,
-                "worth": REGIMES[regime],
-                "the provider serves": route_in_words(route, cascade, stays),
-                "users would choose": ("standard", "reasoning")[preferred] if misaligned else "the same",
-                "gap": f"{gap:.3g}" if misaligned else "0",
-                "P*": "never" if math.isnan(threshold) else f"{threshold:.3g}",
-                "throttling pays": "yes" if throttles else "no",
-            }
-            for pair, regime, route, cascade, stays, preferred, gap, misaligned, threshold, throttles in zip(
-                self.listed, *self.found, strict=False
-            )
-        ]
-        return pd.DataFrame(rows).join(percent.set_axis(_SHARES, axis="columns"))
-
-    @cached_property
-    def over_ranges(self) -> Assessment:
-        """The listed pairs over the whole scenario, shape (listed, waiting costs, values, churn penalties)."""
-        return assess(games_of(self.listed, self.scenario))
-
-    @property
-    def range_table(self) -> pd.DataFrame:
-        """What is served to the listed pairs' users over the whole scenario, in signs."""
-        found = self.over_ranges
-        signs = np.array(_SIGNS)[found.route]
-        for holds, sign in ((~found.stays, "-"), (found.misaligned, "!"), (found.throttles, "t")):
-            signs = np.char.add(signs, np.where(holds, sign, ""))
-        numbers = (self.scenario.waiting_costs, self.scenario.churn_penalties)
-        rows = pd.MultiIndex.from_product(
-            [[pair.label for pair in self.listed], *([f"{number:g}" for number in one] for one in numbers)],
-            names=["pair", "an hour", "P"],
-        )
-        columns = [f"V = {value:g}" for value in self.scenario.values]
-        cells = np.moveaxis(signs, 2, -1).reshape(len(rows), len(columns))
-        table = pd.DataFrame(cells, rows, columns).reset_index()
-        return table if len(self.scenario.waiting_costs) > 1 else table.drop(columns="an hour")
-
-    @property
-    def origin_of_shares(self) -> str:
-        """What the shares are of."""
-        blank = (self.pair_table[_SHARES] == "").all(axis=1)
-        if blank.all():
-            return "No shares: the table has neither counts nor standard errors."
-        without = " Pairs without counts and standard errors have none." if blank.any() else ""
-        return f"The shares are of {self.draws:,} draws from what the measurements allow.{without}"
-
-    @property
-    def warnings(self) -> list[str]:
-        """What looks like numbers in other units."""
-        models, value = self.table.models, self.scenario.middle.values[0]
-        found = []
-        median = float(np.median([model.latency for model in models]))
-        if median > _HOUR:
-            found.append(f"latency: the median is {median:g} seconds; if it is in another unit, say --unit latency=ms")
-        dear = [model for model in models if model.cost > value]
-        if dear:
-            one = max(dear, key=lambda model: model.cost)
-            found.append(
-                f"cost: a pass of {one.label} costs {one.cost:g}, and a solved task is worth only {value:g} "
-                f"({len(dear)} such models); if it is in another unit, say --unit cost=usd/1k"
-            )
-        return found
-
-    @property
-    def robustness_table(self) -> pd.DataFrame:
-        """What is served to the listed pairs' users where later passes succeed more or less often."""
-        games = games_of(self.listed, self.scenario.middle)[:, 0, 0, 0]
-        rows = []
-        for k, pair in enumerate(self.listed):
-            measured = [m.second_success / m.success for m in pair if m.second_success]
-            ratios = [(ratio, ratio) for ratio in RATIOS] + ([tuple(measured)] if len(measured) == 2 else [])
-            rows.append((pair.label, *_compared(routes(games[k], ratios))))
-        return pd.DataFrame(rows, columns=["pair", *(f"ratio {ratio:g}" for ratio in RATIOS), "measured"])
+    title: str
+    introduction: list[str]
+    sections: list[tuple[str, list[str]]]
+    table: pd.DataFrame
+    contents: dict[str, Any]
+    configs: list[GameConfig]
+    draw: Callable[[], dict[str, Figure]]
 
 
-def market_of(
-    table: ModelTable, pairs: Sequence[Pair], scenario: Scenario, *, limit: int, draws: int, seed: int
-) -> Market:
-    """A market that lists the pairs, `limit` at most, whose users lose most by the provider's choice."""
-    listed = min(limit, len(pairs))
-    combinations = len(scenario.waiting_costs) * len(scenario.values) * len(scenario.churn_penalties)
-    for name, number in (("draws", draws), ("waiting-cost, value and churn-penalty: combinations", combinations)):
-        if number * listed > _MOST_GAMES:
-            raise ConfigError(
-                f"{name}: {number:,} are not allowed with {listed} pairs; expected at most {_MOST_GAMES // listed:,}"
-            )
-    found = assess(games_of(pairs, scenario.middle)[:, 0, 0, 0])
-    order = np.argsort(-found.gap, kind="stable")
-    by_loss = tuple(pairs[k] for k in order.tolist())
-    found = Assessment._make(values[order] for values in found)
-    return Market(table, scenario, by_loss, found, by_loss[:limit], draws, seed)
+def write_report(report: Report, folder: Path) -> list[Path]:
+    """Write a report, each file atomically.
 
+    Args:
+        report: What to write.
+        folder: Where to; it is made.
 
-def as_markdown(market: Market, picture: str | None = None) -> str:
-    """The report as Markdown, with the name of the picture beside it."""
-    middle, money, everything = market.scenario.middle, market.scenario.money, len(market.listed) == len(market.pairs)
-    parts: list[str | pd.DataFrame] = [
-        f"# Market report: {escaped(market.table.name)}",
-        f"{len(market.table.models)} models, {len(market.pairs)} pairs in which the reasoning model is better, dearer "
-        f"and slower. Source: {escaped(market.table.source)}.",
-        f"Understood: {escaped(market.table.understood)}." if market.table.understood else "",
-        "\n".join(f"- Warning: {escaped(line)}" for line in market.warnings),
-        f"Scenario: an hour of waiting costs the user {middle.waiting_costs[0]:g} {money}, a solved task is worth "
-        f"{middle.values[0]:g} {money} to the user, and an abandoned task costs the provider "
-        f"{middle.churn_penalties[0]:g} {money}. These are assumptions, not measurements.",
-        "\n".join(f"- {line}" for line in in_words(market)),
-        f"![What the provider serves]({picture})" if picture else "",
-        "## The pairs, by what users lose"
-        if everything
-        else f"## The {len(market.listed)} pairs whose users lose most",
-        market.pair_table,
-        "Worth: the models that are worth a pass to the user. P*: throttling pays only below this churn penalty. "
-        f"{market.origin_of_shares} In order: the reasoning model is better, dearer and slower. Of these draws: the "
-        "regime is the one given, the user would choose otherwise, throttling pays.",
-        *_ranges(market),
-        "## If later passes succeed more or less often",
-        market.robustness_table,
-        "The theory takes attempts for independent. Here a later pass succeeds with the given ratio of the first one's "
-        "probability; ≠ marks what differs from ratio 1. Measured: with the success of the second try in the table, "
-        "where it has one.",
-    ]
-    if market.table.rejected:
-        parts += ["## Rows that were not used", "\n".join(f"- {escaped(str(row))}" for row in market.table.rejected)]
-    return markdown(parts)
+    Returns:
+        The files. There are no pictures without matplotlib.
 
-
-def in_words(market: Market) -> list[str]:
-    """The whole market in a few lines."""
-    found, middle, money = market.found, market.scenario.middle, market.scenario.money
-    at = f"an hour {middle.waiting_costs[0]:g}, V = {middle.values[0]:g}, P = {middle.churn_penalties[0]:g} {money}"
-    left = found.route[~found.stays]
-    reasons = {why: int((np.array(REASONS)[left] == why).sum()) for why in dict.fromkeys(REASONS)}
-    lines = [
-        f"What comes of it: {_counts(found.outcome, enumerate(OUTCOMES))}.",
-        *(f"Users leave after one pass in {pairs} pairs, because {why}." for why, pairs in reasons.items() if pairs),
-        f"Worth a pass to the user: {_counts(found.regime, REGIMES.items())}.",
-    ]
-    for name, holds in (("misaligned", "users would choose otherwise"), ("throttles", "throttling pays")):
-        here: BoolArray = getattr(found, name)
-        line = f"In {here.sum()} pairs ({here.mean():.0%}) {holds}"
-        if market.scenario != middle:
-            share = getattr(market.over_ranges, name).mean()
-            line += f" in the middle of the ranges ({at}); over the ranges, in {share:.0%} of the listed pairs' games"
-        lines.append(f"{line}.")
-    return lines
-
-
-def as_json(market: Market) -> dict[str, Any]:
-    """The listed pairs for programs, in the words of the report."""
-    return {
-        "table": market.table.name,
-        "models": len(market.table.models),
-        "pairs": len(market.pairs),
-        "understood": market.table.understood,
-        "warnings": market.warnings,
-        "summary": in_words(market),
-        "listed": market.pair_table.to_dict("records"),
-        "rejected": [vars(row) for row in market.table.rejected],
+    Raises:
+        OutputError: The folder cannot be made, or a file not be written.
+    """
+    games = output_folder(output_folder(folder) / "games")
+    pictures = _draw(report, folder)
+    texts = {
+        folder / "report.html": as_html(report, pictures),
+        folder / "report.md": as_markdown(report, [path.name for path in pictures.values()]),
+        folder / "results.csv": str(report.table.to_csv(index=False)),
+        **{games / f"{config.name}.yaml": as_yaml(config) for config in report.configs},
     }
+    for path, text in texts.items():
+        write_text(path, text)
+    write_json(folder / "results.json", report.contents)
+    return [*texts, folder / "results.json", *pictures.values()]
 
 
-def game_configs(market: Market) -> list[GameConfig]:
-    """The listed pairs as games in the middle scenario."""
-    middle = market.scenario.middle
-    configs = []
-    names: set[str] = set()
-    for pair in market.listed:
-        stem = "-".join(filter(None, (file_name(model.label) for model in pair))) or "pair"
-        # Some file systems take A for a.
-        name = next(name for name in chain([stem], (f"{stem}-{k}" for k in count(2))) if name.lower() not in names)
-        names.add(name.lower())
-        configs.append(config_of(name, pair, market.table, middle))
-    return configs
+def _draw(report: Report, folder: Path) -> dict[str, Path]:
+    """The pictures, by what they show."""
+    if not importlib.util.find_spec("matplotlib"):
+        return {}
+    from stackroute.training.figures.style import save, style
+
+    drawn = {}
+    with style():
+        for name, figure in report.draw().items():
+            drawn[_SHOWN[name]] = folder / f"{name}.png"
+            save(figure, folder / f"{name}.png")
+    return drawn
 
 
-def _ranges(market: Market) -> list[str | pd.DataFrame]:
-    found = market.over_ranges
-    if found.route[0].size == 1:
-        return []
-    table = market.range_table
-    return [
-        "## Over ranges",
-        table,
-        ("An hour: what one of waiting costs the user. " if "an hour" in table else "")
-        + "S: the standard model; R: the reasoning model; C: a cascade. "
-        "-: users leave after one pass. !: users would choose otherwise. t: throttling pays. Over all "
-        f"{found.route[0].size} combinations of waiting cost, value and churn penalty, users of these pairs would "
-        f"choose otherwise in {found.misaligned.mean():.0%} of the games, and throttling pays in "
-        f"{found.throttles.mean():.0%}.",
+def as_markdown(report: Report, pictures: list[str]) -> str:
+    """A report as Markdown, with the names of the pictures beside it."""
+    answer, *others = ((f"## {heading}", _bullets(sentences)) for heading, sentences in report.sections)
+    shown = [f"![{name.partition('.')[0]}]({name})" for name in pictures]
+    parts: list[str | pd.DataFrame] = [
+        f"# {escaped(report.title)}",
+        *map(escaped, report.introduction),
+        *answer,
+        *shown,
     ]
+    parts += [part for section in others for part in section]
+    return markdown([*parts, "## Numbers", _as_text(report.table)])
 
 
-def _compared(found: list[Best]) -> list[str]:
-    """Routes in words, with a sign where one differs from ratio 1; empty where nothing was measured."""
-    usual = found[RATIOS.index(1.0)]
-    cells = []
-    for one in found:
-        text = route_in_words(one.route, one.cascade, one.stays)
-        cells.append(text if (one.route, one.stays) == (usual.route, usual.stays) else f"≠ {text}")
-    return [*cells, *[""] * (len(RATIOS) + 1 - len(cells))]
+def _bullets(sentences: list[str]) -> str:
+    return "\n".join(f"- {escaped(sentence)}" for sentence in sentences)
 
 
-def _counts(indices: IntArray, names: Iterable[tuple[int, str]]) -> str:
-    """How often each index is there, by name."""
-    numbers = ((name, int((indices == index).sum())) for index, name in names)
-    return ", ".join(f"{name} in {number} ({number / len(indices):.0%})" for name, number in numbers if number)
+def _as_text(table: pd.DataFrame) -> pd.DataFrame:
+    return table.map(lambda cell: f"{cell:.4g}" if isinstance(cell, float) else str(cell)).replace("nan", "")
+
+
+def as_html(report: Report, pictures: dict[str, Path]) -> str:
+    """A report as one page of HTML that needs nothing else."""
+    (heading, answer), *others = report.sections
+    parts = [f"<h1>{_safe(report.title)}</h1>", *(f"<p>{_safe(text)}</p>" for text in report.introduction)]
+    parts += [f"<h2>{_safe(heading)}</h2>", f'<div class="answer">{_listed(answer)}</div>']
+    for words, path in pictures.items():
+        data = base64.b64encode(path.read_bytes()).decode()
+        parts.append(f'<figure><img alt="{_safe(words)}" src="data:image/png;base64,{data}"></figure>')
+    for heading, sentences in others:
+        parts += [f"<h2>{_safe(heading)}</h2>", _listed(sentences)]
+    table = _as_text(report.table).to_html(index=False, border=0)
+    parts += ["<h2>Numbers</h2>", f'<div class="wide">{table}</div>']
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{_safe(report.title)}</title><style>{_STYLE}</style>"
+    )
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
+
+
+def _listed(sentences: list[str]) -> str:
+    return "<ul>" + "".join(f"<li>{_safe(sentence)}</li>" for sentence in sentences) + "</ul>"
+
+
+def _safe(text: str) -> str:
+    return html.escape(text)

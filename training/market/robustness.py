@@ -1,34 +1,25 @@
-"""How sure the market is: measurement errors, and later passes that succeed more or less often than the first.
-
-The paper's attempts are independent. Real second attempts are not (beyond the paper): they succeed more often where the
-model sees why it failed, and less often where only hard tasks are left.
-"""
+"""How sure an answer is, given the errors with which models were measured."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from stackroute.analytic import Commitment, Game, best_response, provider_cost
-from stackroute.training.market.market import ANNOUNCED, CASCADE, REASONING, STANDARD, assess, games_from
+from stackroute.analytic import Game
+from stackroute.training.market.thresholds import answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
-
-    from stackroute.analytic.game import FloatArray, IntArray
+    from stackroute.analytic import Population
+    from stackroute.analytic.equilibrium import Routing
+    from stackroute.analytic.game import BoolArray, FloatArray
+    from stackroute.configs import GameConfig
     from stackroute.configs.tables import MeasuredModel
-    from stackroute.training.market.market import Pair, Scenario
 
-RATIOS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.8)
-"""Success of a later pass relative to that of the first; between these lie the benchmarks that we know of."""
-
-_CASCADES = np.linspace(0.0, 1.0, 51)
-_MOST = 0.999
-_SAME = 1e-9
+DRAWS = 1_000
+_MOST_NUMBERS = 2_000_000
 _EDGE = 1e-9
 
 
@@ -70,80 +61,64 @@ def _positive(mean: float, error: float | None, draws: int, generator: np.random
     return generator.lognormal(np.log(mean) - spread / 2, np.sqrt(spread), size=draws)
 
 
-def shares(pairs: Sequence[Pair], scenario: Scenario, regime: IntArray, *, draws: int, seed: int) -> pd.DataFrame:
-    """Assess pairs in many draws of their models' numbers; a model has the same numbers in all its pairs.
+class Certainty(NamedTuple):
+    """In which share of draws of the measured numbers an answer holds.
+
+    Attributes:
+        draws: How many draws.
+        in_order: The share in which the models are in the order that the routing needs.
+        same: The share of these in which the same models serve and users do the same.
+        first: The share with the same first answer.
+        stays: The share in which users stay or leave as they do.
+        cost: The 5 % and the 95 % quantile of the provider's cost of a task, money.
+    """
+
+    draws: int
+    in_order: float
+    same: float
+    first: float
+    stays: float
+    cost: tuple[float, float]
+
+
+def certainty(
+    models: Sequence[MeasuredModel],
+    config: GameConfig,
+    routing: Routing = "free",
+    users: Population | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Certainty | None:
+    """How sure the answer to a game is; None where nothing is known of the errors of its numbers.
 
     Args:
-        pairs: The pairs.
-        scenario: One value of each kind.
-        regime: The regime of each pair by its measured numbers, shape (pairs,).
-        draws: How many draws.
+        models: The models as they were measured.
+        config: Their game in a scenario.
+        routing: What the provider may commit to.
+        users: Types of users, in the place of the game's own.
+        draws: How many draws at most.
         seed: Fixes them.
-
-    Returns:
-        A row for each pair: `in_order`, the share of the draws in which the reasoning model is better, dearer and
-        slower; and, of these draws, `in_regime`, `misaligned` and `throttles`; NaN where no draw is in order, and all
-        NaN where the draws are all the same, as nothing is known of the measurement errors.
     """
-    models = list(dict.fromkeys(model for pair in pairs for model in pair))
-    places = [[models.index(model) for model in pair] for pair in pairs]
-    drawn = np.stack([values[:, places] for values in draw_models(models, draws, seed).values()])
-    ordered = (drawn[..., 0] < drawn[..., 1]).all(axis=0)
-    success, cost, latency = drawn[:, ordered]
-    found = assess(games_from(success, cost, latency, scenario))
-    pair = np.nonzero(ordered)[1]
-    holds = pd.DataFrame(
-        {
-            "in_regime": found.regime.ravel() == regime[pair],
-            "misaligned": found.misaligned.ravel(),
-            "throttles": found.throttles.ravel(),
-        },
-        dtype=float,
+    drawn = draw_models(models, min(draws, max(_MOST_NUMBERS // len(models), 1)), seed)
+    if all((values == values[0]).all() for values in drawn.values()):
+        return None
+    several, game = len(drawn["success"]), config.game
+    numbers = np.stack(list(drawn.values()))
+    ordered: BoolArray = np.ones(several, dtype=np.bool_)
+    if routing == "cascade":
+        ordered = np.all(np.diff(numbers, axis=-1) > 0.0, axis=(0, 2))
+    success, cost, seconds = numbers[:, ordered]
+    if not len(success):
+        return Certainty(several, 0.0, 0.0, 0.0, 0.0, (0.0, 0.0))
+    games = Game(success, cost, seconds * config.utility_per_latency, game.value, game.churn_penalty)
+    served, costs = answers(games, routing, users)
+    (mine,), _ = answers(game[None], routing, users)
+    low, high = np.quantile(costs, [0.05, 0.95]).tolist()
+    return Certainty(
+        several,
+        float(ordered.mean()),
+        sum(one == mine for one in served) / len(served),
+        sum(one.first == mine.first for one in served) / len(served),
+        sum(one.stays == mine.stays for one in served) / len(served),
+        (low, high),
     )
-    table = holds.groupby(pair).mean().reindex(range(len(pairs)))
-    table.insert(0, "in_order", ordered.mean(axis=0))
-    table.loc[(drawn == drawn[:, :1]).all(axis=(0, 1, 3))] = np.nan
-    return table
-
-
-class Best(NamedTuple):
-    """The best route, an index of `ROUTES`, the cascade probability, if the user re-prompts, and the cost of a task."""
-
-    route: int
-    cascade: float
-    stays: bool
-    cost: float
-
-
-def routes(game: Game, ratios: npt.ArrayLike = RATIOS) -> list[Best]:
-    """The provider's best route without delays in a game where later passes succeed more or less often.
-
-    A game of four models, of which two serve first passes and two the later ones; the best of 51 cascade
-    probabilities and of a start on the reasoning model, each against the user's exact best response.
-
-    The ratios, shape (k,), or (k, 2) with one for each model, are of the success of later passes to that of first
-    passes, which is the game's; a success is cut off at 0.999.
-    """
-    first, s = game.success, _CASCADES
-    asked = np.asarray(ratios, dtype=np.float64)
-    later = np.minimum(first * (asked if asked.ndim == 2 else asked[:, None]), _MOST)
-    both = np.concatenate([np.broadcast_to(first, later.shape), later], axis=1)
-    cost, latency = np.tile(game.cost, 2), np.tile(game.latency, 2)
-    four = Game(both[:, None], cost, latency, game.value, game.churn_penalty)
-    two = Commitment.cascade([0] * len(s) + [1], np.append(s, 0.0))
-    # From the two models of first passes and from those of later ones alike, to those of later ones.
-    moves = np.concatenate([np.zeros_like(two.transition), two.transition], axis=-1)
-    commitment = Commitment(np.pad(two.start, ((0, 0), (0, 2))), np.concatenate([moves, moves], axis=-2))
-    patience = best_response(four, commitment)
-    paid = provider_cost(four, commitment, patience)
-    return [_best(one, answer) for one, answer in zip(paid, patience, strict=True)]
-
-
-def _best(cost: FloatArray, patience: FloatArray) -> Best:
-    # Where no re-prompt is made several commitments cost the same: a model alone counts before a threat.
-    last = len(_CASCADES)
-    same = np.flatnonzero(cost <= cost.min() * (1 + _SAME)).tolist()
-    best = next((k for k in (0, last, last - 1) if k in same), same[0])
-    route = {0: STANDARD, last: REASONING, last - 1: ANNOUNCED}.get(best, CASCADE)
-    cascade = 0.0 if best == last else float(_CASCADES[best])
-    return Best(route, cascade, bool(patience[best] > 0), float(cost[best]))

@@ -141,7 +141,7 @@ def test_games_lists_every_packaged_game(stackroute: Stackroute) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["solve", "games", "figures", "calibrate", "train", "evaluate", "plot", "quickstart", "benchmark", "report"],
+    ["solve", "games", "figures", "advise", "train", "evaluate", "plot", "quickstart", "benchmark", "report"],
 )
 def test_every_command_has_help(stackroute: Stackroute, command: str) -> None:
     code, shown, _ = stackroute(command, "--help")

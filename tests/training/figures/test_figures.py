@@ -27,7 +27,7 @@ from stackroute.analytic import (
 )
 from stackroute.configs import ConfigError, GameConfig, load_game, read_outcomes
 from stackroute.configs.measured import MeasuredGame
-from stackroute.training.figures import discipline, planes, style
+from stackroute.training.figures import discipline, plane, planes, style
 from stackroute.training.figures.discipline import under_floor, under_price, under_rival
 from stackroute.training.figures.measured import attempts_picture, ladder_picture
 from stackroute.training.figures.pictures import PICTURES, draw_figures, undrawable
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-OF_A_GAME = ("response", "policy_plane", "frontier", "free_routing", "discipline", "population")
+OF_A_GAME = ("response", "policy_plane", "frontier", "plane", "free_routing", "discipline", "population")
 FILES = [f"{name}{ending}" for name in PICTURES for ending in (".png", ".svg")]
 TABLE = "model,success,cost,latency\nfast,0.2,0.02,5\nmid,0.41,0.04,60\nslow,0.6,0.2,200\n"
 
@@ -56,6 +56,8 @@ def _coarse() -> Iterator[None]:
         patch.setattr(planes, "ROWS", 30)
         patch.setattr(planes, "COLUMNS", 40)
         patch.setattr(discipline, "_RIVALS", 25)
+        patch.setattr(plane, "_COLUMNS", 40)
+        patch.setattr(plane, "_ROWS", 30)
         yield
 
 
@@ -273,7 +275,7 @@ def test_a_game_of_ones_own_is_drawn_where_it_can_be(tmp_path: Path) -> None:
     )
     assert waiting_unit(config) == (pytest.approx(64 / 60), "minutes")
     refused = undrawable([], config)
-    assert [name for name in PICTURES if name not in refused] == ["frontier", "discipline", "population"]
+    assert [name for name in PICTURES if name not in refused] == ["frontier", "plane", "discipline", "population"]
     drawn = list(draw_figures(tmp_path / "drawn", ["frontier"], config))
     assert [path.name for path in drawn] == ["frontier.png", "frontier.svg"]
     for name in ("discipline", "population"):

@@ -1,114 +1,246 @@
-"""The market against single games, the posterior against its distribution, and the robustness against the theory."""
+"""Advice against brute force: domination, alternatives, thresholds, second tries, and how sure it is."""
 
-import dataclasses
-import html
 import math
-import re
-import warnings
-from pathlib import Path
 
-import markdown_it
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
-from stackroute import Game, load_game, misalignment, solve, throttling_gain
-from stackroute.analytic import Commitment, Regime, best_response, provider_cost, random_games
+from stackroute import Commitment, Game, load_game, solve
+from stackroute.analytic import Population, best_response, provider_cost, random_games, solve_population, user_utility
 from stackroute.configs import ConfigError
-from stackroute.configs.loading import as_yaml
 from stackroute.configs.tables import MeasuredModel, ModelTable, read_models
-from stackroute.training.market.market import (
-    ANNOUNCED,
-    CASCADE,
-    LEAVES,
-    REASONING,
-    STANDARD,
-    Pair,
-    Scenario,
-    assess,
-    games_of,
-    pairs_of,
+from stackroute.training.cli.answers import slowing
+from stackroute.training.market.alternatives import best_cascade, dominated, never_needed, single_models
+from stackroute.training.market.market import Scenario, config_of, pair_of
+from stackroute.training.market.robustness import certainty, draw_models
+from stackroute.training.market.second_tries import beta_types, correlated, retries_differ
+from stackroute.training.market.thresholds import (
+    Change,
+    Serving,
+    answers,
+    nearest_change,
+    serving_in_words,
+    thresholds,
 )
-from stackroute.training.market.picture import draw_market
-from stackroute.training.market.report import as_json, as_markdown, game_configs, in_words, market_of
-from stackroute.training.market.robustness import RATIOS, draw_models, routes, shares
 
-DEV = Scenario((64.0,), (5.0,), (0.1,), "USD")
-RANGES = Scenario((12.0, 64.0), (1.0, 5.0, 15.0), (0.05, 0.1), "USD")
+DEV = Scenario(64.0, 5.0, 0.1, "USD")
+SEEDS = range(6)
 
 
-@pytest.fixture(scope="module")
-def aider() -> ModelTable:
-    return read_models("aider")
+def game_of(seed: int, models: int = 4) -> Game:
+    """A game of models in any order, two of which may be equal."""
+    random = np.random.default_rng(seed)
+    p, c, t = random.uniform(0.1, 0.9, models), random.uniform(0.1, 1, models), random.uniform(0.1, 1, models)
+    if seed % 3 == 0:
+        p[-1], c[-1], t[-1] = p[0], c[0], t[0]
+    return Game(p, c, t, value=random.uniform(0.8, 3), churn_penalty=random.uniform(0.1, 4))
 
 
-def test_pairs_are_those_in_the_three_orders(aider: ModelTable) -> None:
-    pairs = pairs_of(aider)
-    assert len(pairs) == 682
-    games = games_of(pairs, DEV)
-    for values in (games.success, games.cost, games.latency):
-        assert (values[..., 0] < values[..., 1]).all()
-    (named,) = pairs_of(aider, ["gpt-4.1:o3"])
-    assert named.label == "gpt-4.1 / o3"
-    assert named in pairs
+def served(game: Game) -> tuple[Serving, float]:
+    (serving,), cost = answers(game[None])
+    return serving, float(cost[0])
 
 
-def test_pairs_that_are_not_are_named(aider: ModelTable) -> None:
+def test_a_pair_is_in_the_three_orders() -> None:
+    aider = read_models("aider")
+    assert [model.label for model in pair_of(aider, "gpt-4.1:o3").models] == ["gpt-4.1", "o3"]
     with pytest.raises(
         ConfigError, match=r"pair: 'o3:gpt-4.1' is not allowed; success: gpt-4.1 has 0.2; expected more"
     ):
-        pairs_of(aider, ["o3:gpt-4.1"])
+        pair_of(aider, "o3:gpt-4.1")
     with pytest.raises(ConfigError, match=r"pair: 'gpt-4.1-o3' is not allowed; expected STANDARD:REASONING"):
-        pairs_of(aider, ["gpt-4.1-o3"])
+        pair_of(aider, "gpt-4.1-o3")
     cuts = tuple(
         MeasuredModel(name, 0.2 + 0.1 * k, 1.0 + k, 1.0 + k) for k, name in enumerate(["a", "a:b", "b:c", "c"])
     )
     with pytest.raises(ConfigError, match="it may mean 'a' with 'b:c' or 'a:b' with 'c'"):
-        pairs_of(ModelTable("cuts", "me", cuts, ()), ["a:b:c"])
-    assert len(pairs_of(aider, ["gpt-4.1:o3", "gpt-4.1:o3"])) == 1
-    alone = ModelTable("alone", "me", (MeasuredModel("one", 0.5, 1, 1),), ())
-    with pytest.raises(ConfigError, match="alone: no two of its 1 models are better, dearer and slower than another"):
-        pairs_of(alone)
+        pair_of(ModelTable("cuts", "me", cuts, ()), "a:b:c")
     colons = tuple(MeasuredModel(f"v:{k}", 0.2 + 0.1 * k, 1.0 + k, 1.0 + k) for k in range(2))
-    assert pairs_of(ModelTable("colons", "me", colons, ()), ["v:0:v:1"]) == [Pair(*colons)]
+    assert pair_of(ModelTable("colons", "me", colons, ()), "v:0:v:1").models == colons
 
 
-def test_every_game_of_the_grid_is_assessed_as_by_itself(aider: ModelTable) -> None:
-    pairs = pairs_of(aider)[::40]
-    games = games_of(pairs, RANGES)
-    assert games.shape == (len(pairs), 2, 3, 2)
-    found = assess(games)
-    for index in np.ndindex(games.shape):
-        pair, w = pairs[index[0]], RANGES.waiting_costs[index[1]]
-        models = (pair.standard, pair.reasoning)
-        one = Game(
-            [model.success for model in models],
-            [model.cost for model in models],
-            [model.latency * w / 3600 for model in models],
-            RANGES.values[index[2]],
-            RANGES.churn_penalties[index[3]],
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_dominated_model_is_worse_than_another(seed: int) -> None:
+    game = game_of(seed, 8)
+    numbers = list(zip(game.success.tolist(), game.cost.tolist(), game.latency.tolist(), strict=True))
+
+    def better(one: tuple[float, float, float], other: tuple[float, float, float]) -> bool:
+        return one[0] >= other[0] and one[1] <= other[1] and one[2] <= other[2] and one != other
+
+    found = dominated(game)
+    for k, mine in enumerate(numbers):
+        assert (k in found) == any(better(other, mine) for other in numbers)
+    assert all(better(numbers[by], numbers[k]) and by not in found for k, by in found.items())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_who_serves_at_some_optimum_is_needed_and_who_is_needed_first_serves(seed: int) -> None:
+    game = game_of(seed, 7)
+    values, penalties = (each.ravel() for each in np.meshgrid(np.geomspace(0.1, 30, 60), np.geomspace(0.01, 30, 60)))
+    found, _ = answers(game.broadcast_to(values.shape).with_valid(value=values, churn_penalty=penalties))
+    serving = {k for one in found for k in (*one.first, *one.retries)}
+    never = never_needed(game)
+    assert not {k for k in serving if never[k]}
+    assert never[list(dominated(game))].all()
+    numbers = np.stack([game.success, game.cost, game.latency])
+    alike = [(numbers == numbers[:, [k]]).all(axis=0) for k in range(7)]
+    # Each of the others serves somewhere, or one that is equal to it does.
+    assert all(any(same[k] for k in serving) for same, off in zip(alike, never, strict=True) if not off)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 13, 16, 50])
+def test_the_second_best_is_the_best_of_each_kind(seed: int) -> None:
+    game = game_of(seed)
+    alone = single_models(game[None], np.ones(1))
+    for k in range(4):
+        static = Commitment.static(k, models=4)
+        stays = best_response(game, static)
+        assert alone.provider_cost[k] == pytest.approx(float(provider_cost(game, static, stays)))
+        assert alone.user_utility[k] == pytest.approx(float(user_utility(game, static, stays)))
+        assert alone.stays[k] == stays
+    least = float(alone.provider_cost.min())
+    for i in range(4):
+        for j in range(4):
+            p, c = game.success, game.cost
+            if i != j and not (p[i] > p[j] and c[i] > c[j]):
+                pair = Game(p[[i, j]], c[[i, j]], game.latency[[i, j]], game.value, game.churn_penalty)
+                least = min(least, float(solve(pair).provider_cost))
+    found = best_cascade(game)
+    assert (found is not None) == (seed > 10)
+    if found is None:
+        assert least == pytest.approx(alone.provider_cost.min())
+    else:
+        assert found.provider_cost == pytest.approx(least)
+        moves = np.eye(4)
+        moves[found.first, [found.first, found.then]] = 1 - found.probability, found.probability
+        played = Commitment(np.eye(4)[found.first], moves)
+        cost = provider_cost(game, played, best_response(game, played))
+        assert float(cost) == pytest.approx(found.provider_cost)
+
+
+def test_a_change_is_found_where_it_is() -> None:
+    def step(at: np.ndarray) -> list[Serving]:
+        return [Serving((int(number > math.pi),), (), (True,)) for number in at]
+
+    found = nearest_change(step, 1.0, np.array([2.0, 3.0, 4.0, 5.0]), each_round=1)
+    assert found == Change(pytest.approx(math.pi, rel=1e-8), Serving((1,), (), (True,)))
+    assert found.at > math.pi
+    assert nearest_change(step, 1.0, np.array([2.0, 3.0])) is None
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_answer_is_the_same_within_its_limits_and_another_beyond(seed: int) -> None:
+    game = game_of(seed)
+    usual, _ = served(game)
+    for one in thresholds(game):
+        if one.name == "retry_ratio":
+            continue
+        for change, end in ((one.low, one.least), (one.high, one.most)):
+            towards = end if change is None else change.at
+            for share in (0.3, 0.7, 0.999) if change else (0.5, 1.0):
+                assert served(changed(game, one.name, one.now + share * (towards - one.now)))[0] == usual
+            if change is not None:
+                assert served(changed(game, one.name, change.at))[0] == change.serving != usual
+
+
+def changed(game: Game, name: str, at: float) -> Game:
+    numbers = {"value": game.value, "churn_penalty": game.churn_penalty, "latency": game.latency}
+    numbers |= {"latency": game.latency * at} if name == "waiting_cost" else {name: at}
+    return Game(game.success, game.cost, **numbers)
+
+
+def test_the_thresholds_of_one_model_are_closed_forms() -> None:
+    game = Game([0.4], [0.2], [1.0], value=5, churn_penalty=0.3)
+    value, waiting, penalty, ratio = thresholds(game)
+    # The model is worth a pass while V p > t, and its latency does not change what leaving costs.
+    assert (value.low.at, waiting.high.at) == (pytest.approx(2.5, rel=1e-6), pytest.approx(2.0, rel=1e-6))
+    assert ratio.low.at == pytest.approx(0.5, rel=1e-6)
+    assert (value.high, waiting.low, penalty.low, penalty.high, ratio.high) == (None,) * 5
+    assert serving_in_words(value.low.serving, ["one"]) == "one once, then users leave"
+
+
+def test_types_of_users_have_thresholds() -> None:
+    game = game_of(1)
+    users = Population([3.0, 1.5], [1.0, 2.0], [0.5, 2.0], [0.6, 0.4])
+
+    def stays(value: float = 1.0, waiting: float = 1.0, penalty: float = 1.0) -> tuple[int, list[bool]]:
+        types = Population(
+            users.value * value, users.waiting_cost * waiting, users.churn_penalty * penalty, users.share
         )
-        best = solve(one)
-        assert found.regime[index] == best.regime
-        assert (found.route[index] == REASONING) == (best.commitment.first_model == 1)
-        if found.route[index] == CASCADE:
-            assert 0 < found.cascade[index] < 1
-            assert found.cascade[index] == best.commitment.cascade_probability[0]
-        assert found.stays[index] == (float(best.patience) > 0)
-        gap = misalignment(one)
-        assert found.gap[index] == pytest.approx(float(gap.gap), abs=1e-12)
-        assert found.preferred[index] == gap.preferred_model
-        assert found.throttles[index] == throttling_gain(one).pays
+        found = solve_population(game, types)
+        return int(found.commitment.first_model), found.stays.tolist()
+
+    seen = 0
+    for one, name in zip(thresholds(game, users=users), ("value", "waiting", "penalty"), strict=True):
+        for change in (one.low, one.high):
+            if change is not None:
+                seen += 1
+                there = (change.serving.first[0], list(change.serving.stays))
+                assert stays(**{name: change.at}) == there
+                assert stays(**{name: 1 + 0.99 * (change.at - 1)}) == stays()
+    assert seen >= 3
 
 
-def test_a_known_pair_reads_as_in_its_packaged_game(aider: ModelTable) -> None:
-    found = assess(games_of(pairs_of(aider, ["gpt-4.1:o3"]), DEV))
-    game = load_game("gpt-4.1-o3-dev").game
-    assert Regime(int(found.regime.item())) == Regime(int(solve(game).regime))
-    assert (found.route.item(), bool(found.misaligned.item()), found.preferred.item()) == (REASONING, True, 0)
-    assert found.threshold.item() == pytest.approx(float(throttling_gain(game).churn_penalty_high))
-    assert not found.throttles.item()
+@pytest.mark.parametrize("seed", SEEDS)
+def test_second_tries_as_good_as_first_ones_change_nothing(seed: int) -> None:
+    game = game_of(seed, 3)
+    found, best = retries_differ(game, np.ones((1, 1))), solve(game, "free")
+    assert found.provider_cost[0] == pytest.approx(float(best.provider_cost), rel=1e-9)
+    assert found.stays[0] == (best.patience > 0)
+    assert (found.commitment.start[0] == best.commitment.start).all()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_lottery_does_better_where_second_tries_differ(seed: int) -> None:
+    game, ratio = game_of(seed, 2), np.random.default_rng(seed).uniform(0.4, 1.8, 2)
+    found = retries_differ(game, ratio[None])
+    later = np.minimum(game.success * ratio, 0.999)
+    # First passes are by two models, later ones by two others that succeed otherwise.
+    cost, latency = np.tile(game.cost, 2), np.tile(game.latency, 2)
+    four = Game(np.r_[game.success, later], cost, latency, game.value, game.churn_penalty)
+    share = np.linspace(0, 1, 2001)
+    costs = []
+    for first in np.eye(4)[:2]:
+        lottery = np.stack([0 * share, 0 * share, share, 1 - share], axis=1)
+        played = Commitment.lottery(np.broadcast_to(first, lottery.shape), lottery)
+        costs.append(provider_cost(four, played, best_response(four, played)).min())
+    assert found.provider_cost[0] <= min(costs) + 1e-12
+    assert found.provider_cost[0] == pytest.approx(min(costs), rel=2e-3)
+
+
+def test_types_of_a_beta_distribution_have_its_mean_and_correlation() -> None:
+    game = Game([0.2, 0.7], [0.1, 0.2], [0.1, 0.2], value=2, churn_penalty=1)
+    types = beta_types(game, 0.5, types=400)
+    assert types.mean.success[0] == pytest.approx(game.success, rel=1e-9)
+    success = types.games.success
+    after = (success * (1 - success)).mean(axis=0) / (1 - success).mean(axis=0)
+    assert after / game.success == pytest.approx(0.5, abs=0.01)
+
+
+def test_dependent_attempts_cost_more_than_the_answer_expects() -> None:
+    config = load_game("gpt-4.1-o3-dev")
+    best = solve(config.game, "free")
+    found = correlated(config.game, best.commitment)
+    assert set(found.models) == {0, 1}
+    assert float(best.provider_cost) < found.best.provider_cost[0] <= found.cost_of_independent + 1e-9
+    assert 0 < found.abandoned <= found.abandoned_by_independent < 1
+
+
+@pytest.mark.parametrize("game", random_games(40, np.random.default_rng(5))[:40])
+def test_slowing_down_pays_exactly_below_its_churn_penalty(game: Game) -> None:
+    found = slowing(solve(game, "free"))
+    high = found.churn_penalty_high
+
+    def saves(penalty: float) -> float:
+        there = game.with_valid(churn_penalty=np.asarray(penalty))
+        return float(solve(there, "free").provider_cost - solve(there, "free", throttling=True).provider_cost)
+
+    if math.isnan(high):
+        assert max(saves(penalty) for penalty in np.geomspace(1e-3, 1e3, 50)) <= 1e-9
+    else:
+        assert saves(high * 0.999) > 0 >= saves(high * 1.001) - 1e-12
+        assert found.pays == (float(game.churn_penalty) < high)
 
 
 def test_draws_follow_the_posterior() -> None:
@@ -132,181 +264,36 @@ def test_draws_follow_the_posterior() -> None:
     assert all((drawn[name] == again[name]).all() for name in drawn)
 
 
-def shares_of(pair: Pair, scenario: Scenario, draws: int, seed: int = 0) -> pd.Series:
-    regime = assess(games_of([pair], scenario)[:, 0, 0, 0]).regime
-    return shares([pair], scenario, regime, draws=draws, seed=seed).loc[0]
-
-
-def test_shares_say_how_sure_a_regime_is() -> None:
-    # xi1 = 5 p1 - t1: with p1 = .2 and t1 = 1 exactly at the border, so that half of the draws lie on either side.
-    standard = MeasuredModel("border", 0.2, 0.02, 3600.0, success_error=0.01)
-    reasoning = MeasuredModel("good", 0.6, 0.03, 3601.0)
-    found = shares_of(Pair(standard, reasoning), Scenario((1.0,), (5.0,), (0.1,), "USD"), draws=4_000, seed=1)
-    assert found.in_order == 1
-    # Four standard errors of a share of one half.
-    assert found.in_regime == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(4_000))
-    certain = shares_of(Pair(MeasuredModel("one", 0.2, 0.02, 10.0, count=1e6), reasoning), DEV, draws=10)
-    assert certain.in_regime == 1
-    hopeless = Pair(MeasuredModel("same", 0.6, 0.02, 1.0, count=10), MeasuredModel("close", 0.61, 0.03, 2.0, count=10))
-    assert 0.4 < shares_of(hopeless, DEV, draws=2_000).in_order < 0.65
-
-
-def test_a_pair_that_is_never_in_order_has_no_shares(aider: ModelTable) -> None:
-    pair = Pair(MeasuredModel("one", 0.6, 0.02, 10.0), MeasuredModel("other", 0.5, 0.03, 11.0, 1e-6))
-    known = pairs_of(aider, ["gpt-4.1:o3"])[0]
-    for others in ([], [known]):
-        found = shares([pair, *others], DEV, np.zeros(1 + len(others), dtype=int), draws=20, seed=0)
-        assert found.in_order[0] == 0
-        assert found.loc[0, ["in_regime", "misaligned", "throttles"]].isna().all()
-        assert not found.loc[1:].isna().any(axis=None)
-
-
-def test_draws_that_are_all_the_same_have_no_shares(aider: ModelTable) -> None:
-    pairs = [
-        Pair(MeasuredModel("one", 0.4, 0.02, 10.0, *([0.01] * k)), MeasuredModel("other", 0.5, 0.03, 11.0))
-        for k in (0, 1)
-    ]
-    found = shares(pairs, DEV, np.zeros(2, dtype=int), draws=50, seed=0)
-    assert found.loc[0].isna().all()
-    assert found.in_order[1] == 1
-    table = ModelTable("bare", "me", tuple(pairs[0]), ())
-    market = market_of(table, pairs[:1], DEV, limit=1, draws=50, seed=0)
-    assert not set(market.pair_table.loc[0]) & {"100%", "0%"}
-    assert "No shares: the table has neither counts nor standard errors." in as_markdown(market)
-
-
 def test_an_enormous_error_gives_numbers() -> None:
     model = MeasuredModel("wide", 0.4, 1e-300, 10.0, cost_error=1e12, latency_error=1e12)
     drawn = draw_models([model], 500, seed=0)
     assert all(np.isfinite(values).all() and (values >= 0).all() for values in drawn.values())
 
 
-def test_where_users_leave_it_is_said_why(aider: ModelTable) -> None:
-    pairs = pairs_of(aider)
-    market = market_of(aider, pairs, DEV, limit=len(pairs), draws=1, seed=0)
-    threatened = market.found.route == ANNOUNCED
-    assert threatened.sum() == 104
-    assert not market.found.stays[threatened].any()
-    assert (market.found.outcome[~market.found.stays] == LEAVES).all()
-    assert (market.found.outcome[market.found.stays] == market.found.route[market.found.stays]).all()
-    said = market.pair_table["the provider serves"][threatened].unique().tolist()
-    assert said == [
-        "standard; users leave after one pass, because every re-prompt would go to reasoning, "
-        "which is not worth the wait"
-    ]
-    assert f"users leave after one pass in {(~market.found.stays).sum()} " in in_words(market)[0]
-    signs = market.range_table["V = 5"][threatened]
-    assert signs.str.startswith("S-").all()
+def config_of_models(*models: MeasuredModel, scenario: Scenario = DEV) -> tuple[tuple[MeasuredModel, ...], ModelTable]:
+    return models, ModelTable("mine", "me", models, ())
 
 
-def test_a_share_over_the_ranges_stands_beside_that_in_their_middle(aider: ModelTable) -> None:
-    scenario = Scenario((64.0,), (5.0,), (0.01, 0.2), "USD")
-    market = market_of(aider, pairs_of(aider, ["gpt-4.1:o3"]), scenario, limit=1, draws=10, seed=0)
-    assert in_words(market)[-1] == (
-        "In 0 pairs (0%) throttling pays in the middle of the ranges (an hour 64, V = 5, P = 0.2 USD); over the "
-        "ranges, in 50% of the listed pairs' games."
-    )
+def test_the_share_of_draws_says_how_sure_an_answer_is() -> None:
+    # V p - t = 5 p - 1: with p = .2 exactly at the border, so that users leave in half of the draws.
+    border, table = config_of_models(MeasuredModel("border", 0.2, 0.02, 3600.0, success_error=0.01))
+    config = config_of("mine", border, table, Scenario(1.0, 5.0, 0.1, "USD"))
+    found = certainty(border, config, draws=4_000)
+    # Four standard errors of a share of one half.
+    assert found.same == found.stays == pytest.approx(0.5, abs=4 * 0.5 / math.sqrt(4_000))
+    assert (found.first, found.in_order) == (1, 1)
+    assert found.cost[0] < found.cost[1]
+    sure, table = config_of_models(MeasuredModel("sure", 0.2, 0.02, 10.0, count=1e6))
+    assert certainty(sure, config_of("mine", sure, table, DEV), draws=50).same == 1
+    bare, table = config_of_models(MeasuredModel("bare", 0.2, 0.02, 10.0))
+    assert certainty(bare, config_of("mine", bare, table, DEV)) is None
 
 
-@pytest.mark.parametrize(
-    ("latency", "cost", "named"), [(14_800.0, 0.01, "latency: the median"), (14.8, 21.7, "cost: a pass of big costs")]
-)
-def test_numbers_that_look_like_other_units_draw_a_warning(latency: float, cost: float, named: str) -> None:
-    models = (MeasuredModel("small", 0.3, 0.001, latency), MeasuredModel("big", 0.4, cost, latency + 1))
-    market = market_of(ModelTable("mine", "me", models, ()), [Pair(*models)], DEV, limit=1, draws=1, seed=0)
-    (warning,) = market.warnings
-    assert warning.startswith(named)
-    assert f"- Warning: {named}" in as_markdown(market)
-
-
-def test_too_much_work_is_refused_before_it_begins(aider: ModelTable) -> None:
-    pairs = pairs_of(aider)
-    with pytest.raises(ConfigError, match=r"draws: 10,000,000,000 are not allowed with 12 pairs; expected at most"):
-        market_of(aider, pairs, DEV, limit=12, draws=10**10, seed=0)
-    wide = Scenario(tuple(range(1, 1001)), tuple(range(1, 1001)), (0.1,), "USD")
-    with pytest.raises(ConfigError, match="combinations: 1,000,000 are not allowed"):
-        market_of(aider, pairs, wide, limit=12, draws=10, seed=0)
-    many = tuple(MeasuredModel(str(k), 0.5, 1.0, 1.0) for k in range(5001))
-    with pytest.raises(ConfigError, match="5,001 models are not allowed, as all pairs are compared"):
-        pairs_of(ModelTable("many", "me", many, ()))
-
-
-NAMES = (
-    "通义千问", "αβγ 🦙", "gpt $3%", "o3 $4%", "a|b", "GPT", "gpt", "<script>alert(1)</script>", "![x](http://e.x/a.png)",
-    "x" * 130 + "1", "x" * 130 + "2", "010", "1:30", "*a* `b` \\ &amp;",
-)  # fmt: skip
-
-
-def test_any_name_of_a_model_goes_everywhere(tmp_path: Path) -> None:
-    models = tuple(MeasuredModel(name, 0.3 + 0.04 * k, 0.01 + 0.01 * k, 5.0 + k) for k, name in enumerate(NAMES))
-    table = ModelTable("names", "me", models, ())
-    market = market_of(table, pairs_of(table), DEV, limit=100, draws=1, seed=0)
-    configs = game_configs(market)
-    assert len({config.name.lower() for config in configs}) == len(configs) == 91
-    assert max(len(config.name) for config in configs) < 100
-    for config, pair in zip(configs, market.listed, strict=True):
-        path = tmp_path / f"{config.name}.yaml"
-        path.write_text(as_yaml(config), encoding="utf-8")
-        assert load_game(path).labels == (pair.standard.label, pair.reasoning.label)
-    text = markdown_it.MarkdownIt("commonmark").enable("table").render(as_markdown(market))
-    assert {tag for tag in ("<script", "<img", "<em>", "<code>") if tag in text} == set()
-    cells = {html.unescape(cell) for cell in re.findall("<td[^>]*>(.*?)</td>", text)}
-    assert set(NAMES) <= cells
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        draw_market(dataclasses.replace(market, listed=market.listed[:14]), tmp_path / "market.png")
-
-
-def test_at_ratio_1_the_route_is_that_of_the_theory() -> None:
-    games = random_games(60, seed=2)
-    for k in range(60):
-        game = games[k]
-        (found,) = routes(game, [1.0])
-        best = solve(game)
-        grid = Commitment.cascade([0] * 51 + [1], [*np.linspace(0, 1, 51), 0.0])
-        least = float(provider_cost(game, grid, best_response(game, grid)).min())
-        assert found.cost == pytest.approx(least, rel=1e-9)
-        assert found.cost >= float(best.provider_cost) * (1 - 1e-9)
-
-
-def test_later_passes_are_played_as_they_say() -> None:
-    # By hand: the standard model solves .4 at first, then .2 on each pass, and the user stays: 1 + .6 / .2 passes.
-    game = Game([0.4, 0.5], [0.1, 10.0], [0.1, 0.2], value=5, churn_penalty=50)
-    (found,) = routes(game, [0.5])
-    assert (found.route, found.stays) == (STANDARD, True)
-    assert found.cost == pytest.approx(0.1 * (1 + 0.6 / 0.2))
-    # A later success of nearly 1 for both models, one ratio each.
-    (quick,) = routes(game, [(2.49, 1.99)])
-    assert quick.cost == pytest.approx(0.1 * (1 + 0.6 / 0.996), rel=1e-9)
-
-
-def test_a_threat_is_no_cascade(aider: ModelTable) -> None:
-    (pair,) = pairs_of(aider, ["Grok 3 Beta:grok-4 (high)"])
-    game = games_of([pair], DEV)[0, 0, 0, 0]
-    found = assess(games_of([pair], DEV))
-    (one,) = routes(game, [1.0])
-    assert (one.route, one.stays) == (found.route.item(), bool(found.stays.item())) == (ANNOUNCED, False)
-
-
-def test_the_report_and_the_games(aider: ModelTable, tmp_path: Path) -> None:
-    market = market_of(
-        aider, pairs_of(aider, ["gpt-4.1:o3", "gpt-4.1-nano:gpt-4.1"]), RANGES, limit=12, draws=200, seed=0
-    )
-    text = as_markdown(market, "market.png")
-    for words in (
-        "51 models, 2 pairs",
-        "an hour of waiting costs the user 64 USD, a solved task is worth 5 USD",
-        "![What the provider serves](market.png)",
-        "## If later passes succeed more or less often",
-    ):
-        assert words in text
-    assert "nan" not in text.replace("nano", "")
-    assert list(market.range_table) == ["pair", "an hour", "P", "V = 1", "V = 5", "V = 15"]
-    assert len(market.range_table) == 2 * 2 * 2
-    assert market.robustness_table.shape == (2, 1 + len(RATIOS) + 1)
-    content = as_json(market)
-    assert {row["standard"] for row in content["listed"]} == {"gpt-4.1", "gpt-4.1-nano"}
-    names = [config.name for config in game_configs(market)]
-    assert sorted(names) == ["gpt-4.1-nano-gpt-4.1", "gpt-4.1-o3"]
-    config = game_configs(market)[names.index("gpt-4.1-o3")]
-    np.testing.assert_allclose(config.game.latency, np.array([11.39, 63.92]) * 64 / 3600)
+def test_draws_out_of_order_are_no_pairs() -> None:
+    close = (MeasuredModel("one", 0.6, 0.02, 1.0, count=10), MeasuredModel("other", 0.61, 0.03, 2.0, count=10))
+    _, table = config_of_models(*close)
+    found = certainty(close, config_of("mine", close, table, DEV), "cascade", draws=2_000)
+    assert 0.4 < found.in_order < 0.65
+    never = (MeasuredModel("one", 0.6, 0.02, 1.0), MeasuredModel("other", 0.5, 0.03, 2.0, success_error=1e-6))
+    _, table = config_of_models(*never)
+    assert certainty(never, config_of("mine", never, table, DEV), "cascade", draws=20).in_order == 0
