@@ -56,9 +56,8 @@ def advise_command(
         str,
         typer.Argument(
             metavar="TABLE",
-            help="A CSV file with a row for each model, aider's leaderboard as YAML, or the packaged table 'aider' of 51 "
-            "models; or outcomes by "
-            "task: bfcl, metr, evalperf, a folder or a CSV file.",
+            help="A CSV file with a row for each model, aider's leaderboard as YAML, or the packaged table 'aider' of "
+            "51 models; or outcomes by task: bfcl, metr, evalperf, a folder or a CSV file; or a log of requests as CSV.",
             show_default=False,
         ),
     ],
