@@ -57,7 +57,7 @@ def advise_command(
         typer.Argument(
             metavar="TABLE",
             help="A CSV file with a row for each model, aider's leaderboard as YAML, or the packaged table 'aider' of "
-            "51 models; or outcomes by task: bfcl, metr, evalperf, a folder or a CSV file; or a log of requests as CSV.",
+            "51 models; or outcomes by task: bfcl, metr, evalperf, a folder or a CSV file; or a log of requests.",
             show_default=False,
         ),
     ],
