@@ -39,6 +39,7 @@ _BY_COST, _AWARE, _OWN_TRUE, _AWARE_TRUE = (
     "user-aware rule, true success",
 )
 _SHOWN = [*WAYS.values()][:4]
+_OF_USERS = {"leave": "leave, %", "worth": "utility, %", "stationary": "loss if stationary, %"}
 _LITERATURE = {
     "improvement": "AIQ",
     "deferral_area": "area under the deferral curve",
@@ -106,7 +107,8 @@ def as_markdown(plan: Plan, results: list[Result], pictures: Iterable[str] = ())
         "the knob by cost is that of the least cost with users who react. The user-aware rule goes by what the router "
         f"predicts, where it does. The optimum knows all types of a task. {_extending(order)}",
         _users(plan, table, order),
-        "Means over workloads, economies and seeds. Utility in percent of the value of a solved task.",
+        "Means over workloads, economies and seeds. Utility in percent of the value of a solved task. Stationary: the "
+        "median loss where users re-prompt with the same probability after every failure, the best for them.",
         "## Wrong estimates, and users' reaction ignored",
         _two_by_two(ranked, order),
         "Loss as above, in percent: the rule that is used, and whether success is what the router predicts or true of "
@@ -191,13 +193,15 @@ def _users(plan: Plan, table: pd.DataFrame, order: list[str]) -> pd.DataFrame:
         for economy in workload.economics
     }
     worth = table["user_utility"] / [values[cell] for cell in zip(table["task"], table["economy"], strict=True)]
-    means = table.assign(worth=worth).groupby(["algorithm", "way"])[["leave", "worth"]].mean()
+    stationary = table["stationary_cost"] / table["optimum"] - 1.0
+    runs = table.assign(worth=worth, stationary=stationary).groupby(["algorithm", "way"])
+    means = runs[["leave", "worth"]].mean().assign(stationary=runs["stationary"].median())
     rows = [
         {
             "router": name,
             **{
                 f"{title}: {way}": _percent(means[metric].get((name, way), math.nan))
-                for metric, title in (("leave", "leave, %"), ("worth", "utility, %"))
+                for metric, title in _OF_USERS.items()
                 for way in _SHOWN[:3]
             },
         }
@@ -207,8 +211,7 @@ def _users(plan: Plan, table: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     rows.append(
         {
             "router": OPTIMUM,
-            f"leave, %: {_SHOWN[2]}": _percent(best["leave"]),
-            f"utility, %: {_SHOWN[2]}": _percent(best["worth"]),
+            **{f"{title}: {_SHOWN[2]}": _percent(best[metric]) for metric, title in _OF_USERS.items()},
         }
     )
     return pd.DataFrame(rows).fillna("")
