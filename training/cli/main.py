@@ -6,7 +6,7 @@ Commands import what they need when they are called, so that help is there at on
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -48,25 +48,37 @@ if TYPE_CHECKING:
 
 
 @app.command("games")
-def games_command() -> None:
-    """List the packaged games: which models are worth a pass to the user, and what each game shows."""
-    from rich.text import Text
+def games_command(
+    regime: Annotated[
+        Literal["both", "only-standard", "only-reasoning", "neither"] | None,
+        typer.Option(help="Only games of two models, of which those are worth a pass to the user."),
+    ] = None,
+    models: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only games of so many models.")] = None,
+) -> None:
+    """List the packaged games: how many models, and which of them are worth a pass to the user.
 
-    from stackroute.analytic import Game, Regime, regime
+    'stackroute solve GAME' says what a game shows, and solves it.
+
+    Example: stackroute games --regime only-reasoning
+    """
+    from stackroute.analytic import Regime
+    from stackroute.analytic import regime as regime_of
     from stackroute.configs import game_names, load_game
     from stackroute.training.cli.display import table_of
     from stackroute.training.market.market import REGIMES
 
-    def worth(game: Game) -> str:
-        if game.models > 2:
-            return f"{(game.net_value > 0).sum()} of {game.models}"
-        return REGIMES[Regime(int(regime(game)))]
-
-    configs = [load_game(name) for name in game_names()]
-    rows = [(Text.assemble((config.name, "bold"), "\n", config.description), worth(config.game)) for config in configs]
-    table = table_of(("game, and what it shows", "worth a pass"), rows)
-    table.show_lines = True
-    table.columns[1].no_wrap = True
+    rows = []
+    for config in map(load_game, game_names()):
+        game = config.game
+        two = game.models == 2
+        worth = REGIMES[Regime(int(regime_of(game)))] if two else f"{(game.net_value > 0).sum()} of {game.models}"
+        if models in (None, game.models) and (regime is None or (two and worth == regime.replace("-", " "))):
+            rows.append((config.name, str(game.models), worth))
+    if not rows:
+        fail("no packaged game is so; 'stackroute games' lists all")
+    table = table_of(("game", "models", "worth a pass"), rows)
+    for column in table.columns:
+        column.no_wrap = True
     console.print(table)
 
 
