@@ -28,6 +28,7 @@ from stackroute.configs.benchmarks import load_suite
 from stackroute.configs.training import load_training_settings
 from stackroute.training.benchmark import algorithms
 from stackroute.training.benchmark.algorithms import find_algorithm
+from stackroute.training.own_code import is_own_code
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -64,7 +65,7 @@ def shortened(words: list[str]) -> list[str]:
     if command == "benchmark" and "--list" not in words:
         load_suite(words[1])
         for name in ",".join(option(words, "--algorithms")).split(","):
-            assert not name or find_algorithm(name)
+            assert not name or is_own_code(name) or find_algorithm(name)
         assert all(int(jobs) > 0 for jobs in option(words, "--jobs"))
         assert set(option(words, "--backend")) <= {"loky", "ray"}
         kept = without(words[2:], "--jobs", "--backend", "--algorithms", "--seeds", "--out")

@@ -20,6 +20,7 @@ from stackroute.training.benchmark import search, tabular
 from stackroute.training.benchmark.problem import Solution
 from stackroute.training.learn.evaluation import provider_regret
 from stackroute.training.learn.session import Session, derived_seed
+from stackroute.training.own_code import OwnCode, is_own_code
 
 if TYPE_CHECKING:
     from stackroute.configs.training import TrainingSettings
@@ -41,12 +42,21 @@ _RANDOM = 1_000
 
 @dataclass(frozen=True)
 class Entrant:
-    """An algorithm, what it is in a line (else its docstring says so), and the settings of a scheme of training."""
+    """An algorithm that takes part.
+
+    Attributes:
+        name: Its name.
+        algorithm: What is called.
+        summary: What it is, in a line; else its docstring says so.
+        settings: Those of a scheme of training.
+        source: The text of the file that it is from, where the user gave one.
+    """
 
     name: str
     algorithm: Algorithm
     summary: str = ""
     settings: dict[str, Any] | None = None
+    source: str | None = None
 
     def __post_init__(self) -> None:
         if not self.summary:
@@ -100,6 +110,21 @@ def register_algorithm(name: str, algorithm: Algorithm, summary: str = "") -> No
     _REGISTERED[name] = Entrant(name, algorithm, summary)
 
 
+def enter_file(place: str) -> None:
+    """Enter an algorithm of a Python file, FILE.py:NAME, under that name. It runs the file, which its user has to name.
+
+    Raises:
+        ConfigError: There is no such file, it cannot be run, or has no such function.
+    """
+    code = OwnCode.read(place)
+    algorithm = code.load()
+    if not callable(algorithm):
+        raise ConfigError(f"algorithms: {place}: {algorithm!r} is not allowed; expected a function of a problem")
+    # What is pickled for other processes is the text.
+    summary = (algorithm.__doc__ or "").strip().split("\n")[0] or place
+    _REGISTERED[place] = Entrant(place, code, summary, source=code.source)
+
+
 def algorithm_names() -> list[str]:
     """The names of all algorithms, in order."""
     outside = metadata.entry_points(group=ENTRY_POINTS).names
@@ -127,6 +152,8 @@ def find_algorithm(name: str) -> Entrant:
             reason = f"{type(error).__name__}: {error}"
             raise ConfigError(f"algorithms: {name!r}: {entry_point.value} cannot be loaded ({reason})") from None
         return Entrant(name, algorithm)
+    if is_own_code(name):
+        raise ConfigError(f"algorithms: {name!r} is only run where the command names it: --algorithms {name}")
     raise ConfigError(f"algorithms: {name!r} is not allowed; expected one of {', '.join(algorithm_names())}")
 
 

@@ -147,7 +147,8 @@ class GameUnit(Unit):
         """Game and settings."""
         task, entrant = self.task, self.entrant
         game = {field: getattr(task.game, field).tolist() for field in _GAME}
-        return game, task.name, task.groups, task.routing, task.throttling, entrant.name, entrant.settings
+        own = [] if entrant.source is None else [entrant.source]
+        return game, task.name, task.groups, task.routing, task.throttling, entrant.name, entrant.settings, *own
 
     @property
     def preload(self) -> tuple[str, ...]:

@@ -16,7 +16,12 @@ def benchmark_command(
         str | None, typer.Argument(metavar="SUITE", help="A packaged suite or the path of a .yaml file.")
     ] = None,
     algorithms: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="Only these algorithms, separated by commas.")
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Only these algorithms, separated by commas: names, or FILE.py:FUNCTION for your own. It runs that "
+            "file, which can do whatever you can.",
+        ),
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Only so many of the suite's seeds.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
@@ -48,11 +53,13 @@ def benchmark_command(
 
     stackroute benchmark threshold --algorithms follower_first,ppo --seeds 2 --out mine
 
+    stackroute benchmark quick --algorithms mine.py:hill_climber,exact,random --jobs 2
+
     stackroute benchmark full --backend ray --jobs 64 --resume
     """
     from stackroute.configs.benchmarks import Suite, load_suite, suite_names
     from stackroute.configs.loading import ConfigError, validated
-    from stackroute.training.benchmark.algorithms import algorithm_names, find_algorithm
+    from stackroute.training.benchmark.algorithms import algorithm_names, enter_file, find_algorithm
 
     if names:
         for name in suite_names():
@@ -72,10 +79,14 @@ def benchmark_command(
     from stackroute.training.benchmark.report import write_report
     from stackroute.training.benchmark.running import run_suite
     from stackroute.training.cli.display import benchmark_progress
+    from stackroute.training.own_code import is_own_code
 
     chosen = plan.model_dump()
     if algorithms is not None:
         chosen["algorithms"] = [name.strip() for name in algorithms.split(",")]
+        for name in chosen["algorithms"]:
+            if is_own_code(name):
+                enter_file(name)
     if seeds is not None:
         if seeds > len(plan.seeds):
             fail(f"seeds: {seeds} is not allowed; {suite} has {len(plan.seeds)}")

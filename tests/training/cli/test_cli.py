@@ -10,6 +10,7 @@ from typing import IO, Any
 import pytest
 
 from stackroute import __version__
+from stackroute.configs import game_names
 from stackroute.training.cli.console import console, to_errors
 from stackroute.training.cli.display import table_of
 
@@ -137,6 +138,20 @@ def test_games_lists_every_packaged_game(stackroute: Stackroute) -> None:
     _, shown, _ = stackroute("games")
     for name in ("g1", "g4b", "gpt-4.1-o3-cascade", "claude-3.7-sonnet-thinking-dev", "gpt-4.1-nano-gpt-4.1-cascade"):
         assert name in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "listed"),
+    [
+        (["--models", "4"], {"gpt-4.1-family-o3"}),
+        (["--regime", "only-reasoning"], {"g4", "g4b", "gpt-4.1-nano-gpt-4.1-cascade"}),
+    ],
+)
+def test_games_are_filtered(stackroute: Stackroute, options: list[str], listed: set[str]) -> None:
+    code, shown, _ = stackroute("games", *options)
+    assert code == 0
+    assert listed == {*game_names()} & {*shown.split()}
+    assert stackroute("games", "--models", "4", "--regime", "both")[0] == 2
 
 
 @pytest.mark.parametrize(
