@@ -13,7 +13,7 @@ from stackroute.configs.games import DisplayUnits
 from stackroute.training.learn.evaluation import provider_regret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from rich.console import Console, RenderableType
     from rich.progress import ProgressColumn, TaskID
@@ -89,6 +89,24 @@ def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str) -> 
     if against > _SAME_COST:
         notes.append("It leaves the user exactly indifferent: a hair more makes the answer certain.")
     table.caption = " ".join(notes) or None
+    return table
+
+
+def comparison_table(config: GameConfig, evaluations: Mapping[str, Evaluation], title: str) -> Table:
+    """What several players are worth in the same game, a row for each, with the equilibrium below them."""
+    unit = DisplayUnits.of(config)
+
+    def worth(outcome: Outcome) -> tuple[str, str]:
+        return unit.in_money(outcome.provider_cost), unit.in_utility(outcome.user_utility)
+
+    rows = [
+        (name, percent(one.provider_regret), percent(one.user_regret), *worth(one.learned))
+        for name, one in evaluations.items()
+    ]
+    columns = ("", "provider's regret", "user's regret", "cost of a task", "user's utility")
+    table = table_of(columns, rows, title, numbers=True)
+    table.add_section()
+    table.add_row("equilibrium", "0", "0", *worth(next(iter(evaluations.values())).equilibrium))
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -110,13 +110,32 @@ def _name(spec: RunSpec, settings: str, changes: list[str]) -> str:
 
 @app.command("evaluate")
 def evaluate_command(
-    run: RunArgument,
+    players: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Folders of runs of 'stackroute train'; or saved players (.npz, or .zip of SB3), or FILE.py:NAME for "
+            "your own. The last runs that file, which can do whatever you can.",
+            show_default=False,
+        ),
+    ],
     provider: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Evaluate this provider instead: .npz, or .zip of SB3.")
+        Path | None, typer.Option(metavar="FILE", help="Of runs: this provider instead, .npz or .zip of SB3.")
     ] = None,
     user: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Evaluate this user instead: .npz, or .zip of SB3.")
+        Path | None, typer.Option(metavar="FILE", help="Of runs: this user instead, .npz or .zip of SB3.")
     ] = None,
+    games: Annotated[
+        list[str] | None,
+        typer.Option("--game", metavar="GAME", help="Judge on this game; repeatable. Not given: the runs' games."),
+    ] = None,
+    throttling: Annotated[
+        bool | None,
+        typer.Option(
+            "--throttling/--no-throttling", help="Allow delays. Not given: where a run does; with one run, as it does."
+        ),
+    ] = None,
+    routing: RoutingOption = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Load .zip files, which can run code of their author.")
     ] = False,
@@ -124,12 +143,36 @@ def evaluate_command(
 ) -> None:
     """Evaluate the players of a run exactly, on the run's game: regrets for both tie-breakings, and what they chose.
 
+    Several runs or players are compared on the same games, side by side with the equilibrium. A provider without a
+    user is answered by the exact best response, a user without a provider answers the equilibrium's commitment.
+
+    NAME in a file of yours is a provider, with commit(game, random_numbers), or a user, with
+    patience(game, commitment, random_numbers), or a class or function that makes one.
+
     Examples:
     stackroute evaluate runs/mine
 
     stackroute evaluate runs/mine --provider model.zip --trust
+
+    stackroute evaluate runs/mine runs/other mine.py:Halves --game gpt-4.1-o3-dev --game g4b
     """
     require("train")
+    single = len(players) == 1 and _is_run(players[0])
+    if single and not games and throttling is None and routing is None:
+        _evaluate_one(Path(players[0]), provider, user, trust, as_json)
+    else:
+        _compare(players, provider, user, games or [], throttling, routing, trust, as_json)
+
+
+def _is_run(name: str) -> bool:
+    """Whether a player is named by the folder of a run."""
+    from stackroute.training.own_code import is_own_code
+
+    return not is_own_code(name) and Path(name).suffix not in (".npz", ".zip")
+
+
+def _evaluate_one(run: Path, provider: Path | None, user: Path | None, trust: bool, as_json: bool) -> None:
+    """Evaluate one run on its own game."""
     from stackroute.configs.games import DisplayUnits
     from stackroute.training.cli.display import evaluation_table
     from stackroute.training.cli.quantities import with_units
@@ -141,12 +184,67 @@ def evaluate_command(
         print_json(with_units(DisplayUnits.of(spec.config), asdict(evaluation)))
         return
     console.print(evaluation_table(spec.config, evaluation, f"{spec.config.name}, {run}"))
-    model, throttling = (
+    model, throttles = (
         "right" if right else "wrong" for right in (evaluation.start_model_right, evaluation.throttling_right)
     )
     distance, routed = evaluation.routing_error, "cascade" if spec.routing == "cascade" else "lottery"
     error = "" if distance is None else f"; distance from the optimal {routed} {distance:.4f}"
-    console.print(f"Start model {model}, throttling {throttling}{error}.")
+    console.print(f"Start model {model}, throttling {throttles}{error}.")
+
+
+def _compare(
+    players: list[str],
+    provider: Path | None,
+    user: Path | None,
+    games: list[str],
+    throttling: bool | None,
+    routing: Literal["cascade", "free"] | None,
+    trust: bool,
+    as_json: bool,
+) -> None:
+    """Judge several players on the same games."""
+    from stackroute.analytic import default_routing
+    from stackroute.configs import load_game
+    from stackroute.configs.games import DisplayUnits
+    from stackroute.training.cli.display import comparison_table
+    from stackroute.training.cli.quantities import with_units
+    from stackroute.training.learn.judging import Contestant, compare, contestant
+    from stackroute.training.learn.runs import players_of_run, read_spec
+
+    if len(set(players)) < len(players):
+        fail(f"RUN: {' '.join(players)}: expected different ones")
+    specs = {name: read_spec(Path(name)) for name in players if _is_run(name)}
+    if not specs and (provider or user):
+        fail("provider, user: are for runs; name the players themselves")
+    if not specs and not games:
+        fail("game: missing; expected --game GAME, as none of these is a run with a game")
+    contestants = [
+        Contestant(name, *players_of_run(Path(name), provider=provider, user=user, trust=trust))
+        if name in specs
+        else contestant(name, trust=trust)
+        for name in players
+    ]
+    configs = [load_game(name) for name in games] or [spec.config for spec in specs.values()]
+    unique = list({config.name: config for config in configs}.values())
+    if len(unique) < len({config.model_dump_json() for config in configs}):
+        fail("game: several games have one name; expected different names")
+    delays = any(spec.throttling for spec in specs.values()) if throttling is None else throttling
+    of_runs = {str(spec.routing) for spec in specs.values()}
+    records = []
+    for config in unique:
+        usual = default_routing(config.game)
+        # What one of them may commit to, all may.
+        routed = routing or ("free" if "free" in of_runs else usual)
+        found = compare(config, contestants, throttling=delays, routing=routed)
+        if as_json:
+            unit = DisplayUnits.of(config)
+            judged = [with_units(unit, {"player": name, **asdict(one)}) for name, one in found.items()]
+            records.append({"game": config.name, "routing": routed, "throttling": delays, "players": judged})
+        else:
+            title = f"{config.name}: {'with' if delays else 'without'} delays, routing {routed}"
+            console.print(comparison_table(config, found, title))
+    if as_json:
+        print_json(records)
 
 
 @app.command("plot")

@@ -7,7 +7,6 @@ import shutil
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from pydantic import Field, TypeAdapter
 
 from stackroute._version import __version__
@@ -17,9 +16,8 @@ from stackroute.analytic.equilibrium import Routing
 from stackroute.configs import ConfigError, GameConfig
 from stackroute.configs.loading import validated
 from stackroute.configs.training import TrainingSettings
-from stackroute.envs.policies import UserPolicy
-from stackroute.training.learn.evaluation import evaluate
-from stackroute.training.learn.learning import no_random_numbers
+from stackroute.envs.policies import ProviderPolicy, UserPolicy
+from stackroute.training.learn.judging import judge
 from stackroute.training.learn.schemes import train
 from stackroute.training.learn.session import Session
 from stackroute.training.output import (
@@ -218,7 +216,18 @@ def evaluate_run(
         UntrustedFileError: A file can run code, and `trust` is not given.
     """
     spec = read_spec(folder)
-    game = spec.config.game
+    leader, follower = players_of_run(folder, provider=provider, user=user, trust=trust)
+    assert spec.routing is not None, "it is kept"
+    try:
+        return judge(spec.config.game, leader, follower, throttling=spec.throttling, routing=spec.routing)
+    except ValueError as error:
+        raise RunError(f"{folder}: {error}") from None
+
+
+def players_of_run(
+    folder: Path, *, provider: Path | None = None, user: Path | None = None, trust: bool = False
+) -> tuple[ProviderPolicy, UserPolicy]:
+    """The players of a run, or others in their place: as of `evaluate_run`."""
     try:
         leader = load_provider(provider or folder / PROVIDER, trust=trust)
         follower = load_user(user or folder / USER, trust=trust)
@@ -226,10 +235,4 @@ def evaluate_run(
         raise RunError(str(error) if error.filename is None else f"{error.filename}: no such file") from None
     if not isinstance(follower, UserPolicy):
         raise RunError(f"user: {type(follower).__name__} is not allowed; expected one with one patience for a task")
-    commitment = leader.commit(game, no_random_numbers(game))
-    if not spec.throttling and commitment.delay.any():
-        raise RunError(f"provider: it delays by {commitment.delay}, but {folder} is a run without throttling")
-    if spec.routing == "cascade" and not commitment.is_cascade:
-        raise RunError(f"provider: it commits to no cascade, but {folder} is a run with routing: cascade")
-    patience = follower.patience(game, commitment, np.zeros(()))
-    return evaluate(game, commitment, patience, throttling=spec.throttling, routing=spec.routing)
+    return leader, follower

@@ -76,7 +76,7 @@ def test_a_model_of_stable_baselines3_is_loaded_only_if_trusted(
 def test_a_provider_that_delays_is_refused_in_a_run_without_delays(tmp_path: Path, tiny_settings: TinySettings) -> None:
     run_game(RunSpec(load_game("g7"), tiny_settings(), throttling=False, seed=1), tmp_path / "run")
     save_policy(StaticProvider(Commitment.static(1, [0.0, 0.5])), tmp_path / "slow.npz")
-    with pytest.raises(RunError, match=r"provider: it delays by \[0\. +0\.5\], but .* is a run without throttling"):
+    with pytest.raises(RunError, match=r"run: commitment: delays \[0\. +0\.5\] are not allowed; .* without"):
         evaluate_run(tmp_path / "run", provider=tmp_path / "slow.npz")
 
 
