@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from stackroute.training.market.market import Scenario
     from stackroute.training.market.report import Report
 
-_MOST_MODELS = 5_000
+_MOST_MODELS = 1_000
 _MOST_MONEY = 1e12
 _HOUR = 3600.0
 _EXAMPLES = {"columns": "success=p", "unit": "success=percent"}

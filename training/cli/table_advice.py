@@ -22,7 +22,7 @@ from stackroute.training.market.alternatives import best_cascade, dominated, nev
 from stackroute.training.market.market import config_of
 from stackroute.training.market.robustness import certainty
 from stackroute.training.market.second_tries import CORRELATION, correlated
-from stackroute.training.market.thresholds import serving_in_words, servings, thresholds
+from stackroute.training.market.thresholds import retries_of, serving_in_words, servings, thresholds
 
 if TYPE_CHECKING:
     from stackroute.analytic import Game
@@ -122,10 +122,10 @@ class TableAdvice:
     @cached_property
     def serving(self) -> Serving:
         """Who serves and who stays."""
-        best = self.optimum
-        return servings(best.commitment[None], [(best.patience > 0.0).tolist()])[0]
+        made = self.optimum.commitment[None]
+        return servings(made.start, retries_of(made), self.optimum.patience[None] > 0.0)[0]
 
-    @property
+    @cached_property
     def leave(self) -> float:
         """The share of tasks that are abandoned."""
         games, share = self.by_type

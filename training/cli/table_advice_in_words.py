@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stackroute.training.market.thresholds import Thresholds
 
 _LISTED, _LADDERS = 6, 3
-_TWICE = 2.0
+_TWICE, _MANY = 2.0, 1_000_000
 _ALIKE = 1e-6
 _QUANTITIES = {
     "value": "Value of a solved task",
@@ -128,6 +128,8 @@ def more_than(cost: float, least: float) -> str:
     if least <= 0.0 or abs(cost / least - 1.0) <= _ALIKE:
         return "more" if least <= 0.0 < cost else "as much"
     factor = cost / least
+    if factor > _MANY:
+        return f"more than {_MANY:,} times as much"
     if factor > _TWICE:
         return f"{factor:.3g} times as much"
     return f"{100.0 * abs(factor - 1.0):.2g} % {'more' if factor > 1.0 else 'less'}"
@@ -248,7 +250,7 @@ def _second_tries(advice: TableAdvice) -> list[str]:
     if ratios is None or advice.users:
         return []
     found = retries_differ(advice.game, ratios[None])
-    (serving,) = servings(found.commitment, found.stays[:, None].tolist())
+    (serving,) = servings(found.start, found.lottery, found.stays[:, None])
     (usual,), _ = answers(advice.game[None])
     cost, words = advice.unit.in_money(float(found.provider_cost[0])), serving_in_words(serving, advice.labels)
     change = "the answer would stay the same" if serving == usual else f"the answer would be another, {words}"

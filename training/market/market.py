@@ -114,7 +114,7 @@ def config_of(name: str, models: Sequence[MeasuredModel], table: ModelTable, sce
         "waiting_cost_per_hour": scenario.waiting_cost,
         "sources": [table.source, "Waiting cost, value and churn penalty: a scenario, not a measurement."],
     }
-    return GameConfig.model_validate(content)
+    return validated(content, table.name, GameConfig)
 
 
 def has_gap(game: Game, aligned: Misalignment) -> BoolArray:

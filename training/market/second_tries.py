@@ -47,12 +47,14 @@ class Retried(NamedTuple):
     """The optimum where later passes differ from first ones, of shape (k,).
 
     Attributes:
-        commitment: The first answer, and the lottery of retries.
+        start: The model of the first answer, as shares, shape (k, n).
+        lottery: By whom retries are served, shape (k, n).
         stays: Whether users re-prompt.
         provider_cost: The provider's expected cost of a task, money.
     """
 
-    commitment: Commitment
+    start: FloatArray
+    lottery: FloatArray
     stays: BoolArray
     provider_cost: FloatArray
 
@@ -83,7 +85,8 @@ def retries_differ(game: Game, ratio: npt.ArrayLike) -> Retried:
     utility = game.net_value + (1.0 - p) * gained[:, None]
     first = np.where(near, utility, -np.inf).argmax(axis=1)
     moves = one.transition[np.arange(len(later)), starts[:, 0]]
-    return Retried(Commitment.lottery(np.eye(game.models)[first], moves), best.patience > 0.0, least)
+    start = (np.arange(game.models) == first[:, None]).astype(np.float64)
+    return Retried(start, moves, best.patience > 0.0, least)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from stackroute.analytic import Commitment, Game, Population
     from stackroute.analytic.equilibrium import Routing
-    from stackroute.analytic.game import FloatArray
+    from stackroute.analytic.game import BoolArray, FloatArray
 
 _SERVES = 1e-9
 _WIDEST, _POINTS = 100.0, 200
@@ -74,13 +74,18 @@ class Thresholds(NamedTuple):
     most: float
 
 
-def servings(commitment: Commitment, stays: Sequence[Sequence[bool]]) -> list[Serving]:
-    """Who serves under a batch of commitments of shape (k,), and which types of users stay in each."""
-    moves = np.take_along_axis(commitment.transition, commitment.first_model[:, None, None], axis=1)[:, 0]
+def servings(start: FloatArray, lottery: FloatArray, stays: BoolArray) -> list[Serving]:
+    """Who serves with shares of first answers and of retries, shape (k, n), and which types of users stay, (k, m)."""
     return [
-        Serving(_which(start), _which(lottery) if any(stay) else (), tuple(map(bool, stay)))
-        for start, lottery, stay in zip(commitment.start, moves, stays, strict=True)
+        Serving(_which(first), _which(retries) if any(stay) else (), tuple(stay))
+        for first, retries, stay in zip(start, lottery, stays.tolist(), strict=True)
     ]
+
+
+def retries_of(commitment: Commitment) -> FloatArray:
+    """By whom the first retry is served after the likeliest first model, shape (k, n)."""
+    moves: FloatArray = np.take_along_axis(commitment.transition, commitment.first_model[:, None, None], axis=1)[:, 0]
+    return moves
 
 
 def _which(shares: FloatArray) -> tuple[int, ...]:
@@ -140,10 +145,14 @@ def answers(
     """
     if users is None:
         best = solve(games, routing)
-        return servings(best.commitment, (best.patience > 0.0)[:, None].tolist()), best.provider_cost
+        made = best.commitment
+        return servings(made.start, retries_of(made), best.patience[:, None] > 0.0), best.provider_cost
     found = [solve_population(games[k], users) for k in range(len(games))]
-    served = [servings(one.commitment[None], [one.stays.tolist()])[0] for one in found]
-    return served, np.array([one.provider_cost for one in found])
+    start = np.array([one.commitment.start for one in found])
+    lottery = np.array([one.commitment.transition[0] for one in found])
+    return servings(start, lottery, np.array([one.stays for one in found])), np.array(
+        [one.provider_cost for one in found]
+    )
 
 
 def thresholds(game: Game, routing: Routing = "free", users: Population | None = None) -> list[Thresholds]:
@@ -177,7 +186,7 @@ def thresholds(game: Game, routing: Routing = "free", users: Population | None =
 
     def second_tries(at: FloatArray) -> list[Serving]:
         found = retries_differ(game, at[:, None])
-        return servings(found.commitment, found.stays[:, None].tolist())
+        return servings(found.start, found.lottery, found.stays[:, None])
 
     if users is not None:
         return [_limits(name, varied(name), 1.0) for name in ("value", "waiting_cost", "churn_penalty")]

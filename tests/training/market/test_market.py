@@ -188,7 +188,7 @@ def test_second_tries_as_good_as_first_ones_change_nothing(seed: int) -> None:
     found, best = retries_differ(game, np.ones((1, 1))), solve(game, "free")
     assert found.provider_cost[0] == pytest.approx(float(best.provider_cost), rel=1e-9)
     assert found.stays[0] == (best.patience > 0)
-    assert (found.commitment.start[0] == best.commitment.start).all()
+    assert (found.start[0] == best.commitment.start).all()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
