@@ -164,21 +164,21 @@ def test_types_of_users_have_thresholds() -> None:
     game = game_of(1)
     users = Population([3.0, 1.5], [1.0, 2.0], [0.5, 2.0], [0.6, 0.4])
 
-    def stays(value: float = 1.0, waiting: float = 1.0, penalty: float = 1.0) -> tuple[int, list[bool]]:
+    def served_at(value: float = 1.0, waiting: float = 1.0, penalty: float = 1.0) -> Serving:
         types = Population(
             users.value * value, users.waiting_cost * waiting, users.churn_penalty * penalty, users.share
         )
         found = solve_population(game, types)
-        return int(found.commitment.first_model), found.stays.tolist()
+        retries = np.flatnonzero(found.commitment.transition[0] > 1e-9).tolist() if found.stays.any() else ()
+        return Serving((int(found.commitment.first_model),), tuple(retries), tuple(found.stays.tolist()))
 
     seen = 0
     for one, name in zip(thresholds(game, users=users), ("value", "waiting", "penalty"), strict=True):
         for change in (one.low, one.high):
             if change is not None:
                 seen += 1
-                there = (change.serving.first[0], list(change.serving.stays))
-                assert stays(**{name: change.at}) == there
-                assert stays(**{name: 1 + 0.99 * (change.at - 1)}) == stays()
+                assert served_at(**{name: change.at}) == change.serving != served_at()
+                assert served_at(**{name: 1 + 0.99 * (change.at - 1)}) == served_at()
     assert seen >= 3
 
 
