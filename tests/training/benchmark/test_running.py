@@ -239,9 +239,8 @@ def test_workers_end_with_their_command_which_goes_on(
         text=True,
         start_new_session=True,
     )
-    while len(pids := [int(path.name) for path in (tmp_path / "pids").iterdir()]) < 2 or not [
-        *out.glob("units/*.json")
-    ]:
+    # Other names are those of files that are not finished.
+    while len(pids := [int(path.name) for path in (tmp_path / "pids").iterdir()]) < 2 or not [*out.glob(exact)]:
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.05)
     # Ctrl-C reaches all processes of a terminal.
