@@ -84,6 +84,8 @@ def never_needed(game: Game) -> BoolArray:
     needed |= lower_hull(game.success, game.cost)
     # Of equal models the hull has the first.
     _, kind = np.unique(np.stack([game.success, game.cost, game.latency]), axis=1, return_inverse=True)
+    # The inverse has a second axis in NumPy 2.0.
+    kind = kind.reshape(-1)
     never: BoolArray = ~np.isin(kind, kind[needed])
     return never
 
