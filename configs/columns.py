@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from stackroute.configs.loading import ConfigError
-from stackroute.configs.text import one_line
+from stackroute.configs.text import named, one_line
 from stackroute.configs.units import (
     Cell,
     Quantity,
@@ -33,13 +33,19 @@ from stackroute.configs.units import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import TypeAlias
 
-    from stackroute.analytic.game import FloatArray, IntArray
+    from stackroute.analytic.game import BoolArray, FloatArray, IntArray
+
+    Check: TypeAlias = tuple[str, BoolArray, str | Callable[[int], str]]
+    """A column, whether each of its cells can be used, and what is allowed, perhaps by the row."""
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _MOST_CELLS = 20_000_000
 """Pairs of a task and a model."""
+
+_NAMES = ("task", "model")
 
 _NOT_KNOWN = ("-", "\N{EN DASH}", "\N{EM DASH}", "?", "n/a", "na", "nan", "none", "null", "unknown")
 
@@ -223,12 +229,47 @@ def tasks_and_models(
     Raises:
         ConfigError: There are too many of both.
     """
-    (task, tasks), (model, models) = (_numbered(table.written[name], rows) for name in ("task", "model"))
+    (task, tasks), (model, models) = (_numbered(table.written[name], rows) for name in _NAMES)
     if len(tasks) * len(models) > _MOST_CELLS:
         raise ConfigError(
             f"{label}: {len(tasks)} tasks of {len(models)} models are not allowed; expected {_MOST_CELLS} pairs"
         )
     return task, tasks, model, models
+
+
+def amounts_known(table: Columns, columns: Sequence[str]) -> list[Check]:
+    """The checks that columns hold amounts or nothing; of those that the file has."""
+    checks: list[Check] = []
+    for column in columns:
+        if column in table.numbers:
+            unknown = np.array(table.written[column], dtype=np.str_) == ""
+            numbers = table.numbers[column]
+            checks.append(
+                (column, unknown | ((numbers >= 0) & np.isfinite(numbers)), "a number of at least 0, or nothing")
+            )
+    return checks
+
+
+def unusable_rows(table: Columns, checks: Sequence[Check]) -> dict[int, str]:
+    """Why rows of a file with tasks and models cannot be used, by their number: a name is missing, or a check fails."""
+    reasons = dict(table.too_long)
+    named_by: list[Check] = [(name, np.array(table.written[name], dtype=np.str_) != "", "a name") for name in _NAMES]
+    for column, valid, allowed in [*named_by, *checks]:
+        for row in np.flatnonzero(~valid):
+            written = table.written[column][row]
+            problem = f"{written} is not allowed" if written else "is empty"
+            reasons.setdefault(
+                int(row), f"{column}: {problem}; expected {allowed if isinstance(allowed, str) else allowed(int(row))}"
+            )
+    return reasons
+
+
+def rejected_rows(table: Columns, reasons: Mapping[int, str]) -> tuple[Rejected, ...]:
+    """The rows that cannot be used, as people see them, in the order of the file."""
+    return tuple(
+        Rejected(table.lines[row], named(*(table.written[name][row] for name in _NAMES)), one_line(reason))
+        for row, reason in sorted(reasons.items())
+    )
 
 
 def _numbered(names: Sequence[str], rows: IntArray) -> tuple[IntArray, tuple[str, ...]]:

@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.configs.columns import Columns, Layout, Rejected, read_columns, tasks_and_models
+from stackroute.configs.columns import (
+    Columns,
+    Layout,
+    amounts_known,
+    read_columns,
+    rejected_rows,
+    tasks_and_models,
+    unusable_rows,
+)
 from stackroute.configs.loading import ConfigError
 from stackroute.configs.outcomes import Outcomes
-from stackroute.configs.text import named, one_line
+from stackroute.configs.text import one_line
 from stackroute.configs.units import belongs
 
 if TYPE_CHECKING:
@@ -100,11 +108,10 @@ def read_log(
             prices are given that are not needed, lack a model or are in another currency.
     """
     table = read_columns(content, label, _LAYOUT, columns, units, decimal)
-    reasons = _problems(table)
-    rejected = tuple(
-        Rejected(table.lines[row], named(table.written["task"][row], table.written["model"][row]), one_line(reason))
-        for row, reason in sorted(reasons.items())
-    )
+    solved = np.array([_OK.get(cell.lower(), np.nan) for cell in table.written["ok"]], dtype=np.float64)
+    is_known = ("ok", np.isfinite(solved), "1 or 0, true or false, yes or no")
+    reasons = unusable_rows(table, [is_known, *amounts_known(table, list(table.numbers))])
+    rejected = rejected_rows(table, reasons)
     usable = np.ones(len(table.lines), dtype=np.bool_)
     usable[list(reasons)] = False
     rows = np.flatnonzero(usable)
@@ -139,7 +146,7 @@ def read_log(
         tasks,
         models,
         _sums(cells, None, tasks, models).astype(np.int64),
-        _sums(cells, _solved(table)[rows], tasks, models).astype(np.int64),
+        _sums(cells, solved[rows], tasks, models).astype(np.int64),
         mean(cost),
         mean(table.numbers.get("latency", unknown)[rows]),
         None,
@@ -155,32 +162,9 @@ def _sums(cells: IntArray, weights: FloatArray | None, tasks: Sequence[str], mod
     return np.bincount(cells, weights, shape[0] * shape[1]).reshape(shape).astype(np.float64)
 
 
-def _solved(table: Columns) -> FloatArray:
-    """1 for each row that is ok, 0 for one that is not, NaN where it cannot be told."""
-    solved: FloatArray = np.array([_OK.get(cell.lower(), np.nan) for cell in table.written["ok"]], dtype=np.float64)
-    return solved
-
-
 def _tokens(table: Columns, label: str) -> FloatArray:
     """The tokens of each row, in and out, NaN where they are not known, shape (rows, 2)."""
     missing = [column for column in _TOKENS if column not in table.numbers]
     if missing:
         raise ConfigError(f"prices: {label} has no column {', '.join(missing)}; it has {', '.join(table.header)}")
     return np.stack([table.numbers[column] for column in _TOKENS], axis=1)
-
-
-def _problems(table: Columns) -> dict[int, str]:
-    """Why rows cannot be used, by their number."""
-    reasons = dict(table.too_long)
-    checks = [(name, np.array(table.written[name], dtype=np.str_) != "", "a name") for name in ("task", "model")]
-    checks.append(("ok", np.isfinite(_solved(table)), "1 or 0, true or false, yes or no"))
-    for column, numbers in table.numbers.items():
-        known = np.array(table.written[column], dtype=np.str_) != ""
-        valid = ~known | ((numbers >= 0) & np.isfinite(numbers))
-        checks.append((column, valid, "a number of at least 0, or nothing"))
-    for column, valid, allowed in checks:
-        for row in np.flatnonzero(~valid):
-            written = table.written[column][row]
-            problem = f"{written} is not allowed" if written else "is empty"
-            reasons.setdefault(int(row), f"{column}: {problem}; expected {allowed}")
-    return reasons

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.configs.columns import Columns, Layout, Rejected, read_columns, tasks_and_models
+from stackroute.configs.columns import (
+    Columns,
+    Layout,
+    Rejected,
+    amounts_known,
+    read_columns,
+    rejected_rows,
+    tasks_and_models,
+    unusable_rows,
+)
 from stackroute.configs.loading import ConfigError, read_bytes
 from stackroute.configs.logs import is_log, log_columns, read_log
 from stackroute.configs.outcomes import Outcomes
@@ -24,6 +33,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from stackroute.configs.columns import Check
 
 _LAYOUT = Layout(
     required={"task": None, "model": None, "attempts": "number", "successes": "number"},
@@ -148,10 +158,7 @@ def _read_counts(
     _, first = np.unique(task * max(len(models), 1) + model, return_index=True)
     for row in np.delete(rows, first):
         reasons[int(row)] = "task and model: stand in the file twice; the first row is used"
-    rejected = [
-        Rejected(table.lines[row], named(table.written["task"][row], table.written["model"][row]), one_line(reason))
-        for row, reason in sorted(reasons.items())
-    ]
+    rejected = rejected_rows(table, reasons)
     if not len(rows):
         example = f"; the first: {rejected[0]}" if rejected else ""
         raise ConfigError(f"{label}: no row can be used{example}")
@@ -170,7 +177,7 @@ def _read_counts(
         arrays["cost"],
         arrays["seconds"],
         None,
-        tuple(rejected),
+        rejected,
         table.money,
         one_line(table.understood),
     )
@@ -243,31 +250,15 @@ def _content(path: Path, label: str, otherwise: str = "") -> bytes:
 
 def _problems(table: Columns) -> dict[int, str]:
     """Why rows cannot be used, by their number."""
-    reasons = dict(table.too_long)
-    numbers = {column: table.numbers.get(column, np.zeros(len(table.lines))) for column in OUTCOME_COLUMNS[2:]}
-    tried, solved = numbers["attempts"], numbers["successes"]
+    tried, solved = table.numbers["attempts"], table.numbers["successes"]
     whole = "a whole number from"
-    checks = [
-        ("task", np.array(table.written["task"], dtype=np.str_) != "", "a name"),
-        ("model", np.array(table.written["model"], dtype=np.str_) != "", "a name"),
-        ("attempts", (tried >= 1) & (tried <= _MOST_ATTEMPTS) & (tried == np.floor(tried)), f"{whole} 1 to 1e9"),
-        (
-            "successes",
-            (solved >= 0) & (solved <= tried) & (solved == np.floor(solved)),
-            f"{whole} 0 to the {{:.0f}} attempts",
-        ),
+    can_be_tried = (tried >= 1) & (tried <= _MOST_ATTEMPTS) & (tried == np.floor(tried))
+    can_be_solved = (solved >= 0) & (solved <= tried) & (solved == np.floor(solved))
+    checks: list[Check] = [
+        ("attempts", can_be_tried, f"{whole} 1 to 1e9"),
+        ("successes", can_be_solved, lambda row: f"{whole} 0 to the {tried[row]:.0f} attempts"),
     ]
-    for column in ("cost", "seconds"):
-        if column in table.numbers:
-            unknown = np.array(table.written[column], dtype=np.str_) == ""
-            valid = unknown | ((numbers[column] >= 0) & np.isfinite(numbers[column]))
-            checks.append((column, valid, "a number of at least 0, or nothing"))
-    for column, valid, allowed in checks:
-        for row in np.flatnonzero(~valid):
-            written = table.written[column][row]
-            problem = f"{written} is not allowed" if written else "is empty"
-            reasons.setdefault(int(row), f"{column}: {problem}; expected {allowed.format(tried[row])}")
-    return reasons
+    return unusable_rows(table, [*checks, *amounts_known(table, ("cost", "seconds"))])
 
 
 def _feature_table(content: bytes, label: str) -> Columns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+import math
 import os
 import platform
 import re
@@ -171,6 +172,11 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file atomically; OutputError where it cannot be written."""
     with replacing(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def number(value: float, form: str) -> str:
+    """A number in a table in a form, as in ".3g"; nothing where it is not known."""
+    return "" if math.isnan(value) else format(value, form)
 
 
 def markdown(parts: Iterable[str | pd.DataFrame]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stackroute.agents.routers.baselines import Standardising
-from stackroute.agents.routers.gradient import drawn, tensors, trained
+from stackroute.agents.routers.gradient import drawn, keep, parameters_of, trained
 from stackroute.agents.routers.protocol import best_of, checked
 
 if TYPE_CHECKING:
@@ -87,8 +87,7 @@ class BaRP(Standardising):
         }
         loss = self._loss(known, rng)
         found, _ = trained(start, loss, len(features), self.epochs, rng, rate=1e-2, decay=0.5, stop_early=False)
-        for name in _PARAMETERS:
-            setattr(self, f"{name}_", found[name])
+        keep(self, found)
         return self
 
     def _rewards(self, log: Outcomes) -> tuple[FloatArray, FloatArray]:
@@ -129,7 +128,7 @@ class BaRP(Standardising):
         """The model that the policy most likely draws, rows with a single 1."""
         import torch
 
-        parameters = tensors({name: getattr(self, f"{name}_") for name in _PARAMETERS})
+        parameters = parameters_of(self, _PARAMETERS)
         inputs = torch.from_numpy(self._standard(features))
         logits, _ = _policy(parameters, inputs, torch.full((len(features),), knob, dtype=torch.float64))
         return best_of(logits.numpy(), np.broadcast_to(self.cost_, logits.shape))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stackroute.agents.routers.baselines import Standardising
-from stackroute.agents.routers.gradient import drawn, tensors, trained
+from stackroute.agents.routers.gradient import drawn, keep, parameters_of, trained
 from stackroute.agents.routers.protocol import best_of, checked, filled
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ class CSCR(Standardising):
         }
         loss = self._loss(features, known.quality, rng)
         found, self.loss_ = trained(start, loss, len(features), self.epochs, rng)
-        for name in _PARAMETERS:
-            setattr(self, f"{name}_", found[name])
+        keep(self, found)
         return self
 
     def _loss(
@@ -118,7 +117,7 @@ class CSCR(Standardising):
         """The cosine of each task, shape (N, F), and each model's descriptor, shape (N, M)."""
         import torch
 
-        parameters = tensors({name: getattr(self, f"{name}_") for name in _PARAMETERS})
+        parameters = parameters_of(self, _PARAMETERS)
         place = _embedded(parameters, torch.from_numpy(self._standard(features))).numpy()
         near: FloatArray = place @ self.descriptors_.T
         return near

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stackroute.agents.routers.baselines import LinearCosts
-from stackroute.agents.routers.gradient import drawn, tensors, trained
+from stackroute.agents.routers.gradient import drawn, keep, parameters_of, trained
 from stackroute.agents.routers.protocol import best_of, checked
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ class EquiRouter(LinearCosts):
             "head_bias": np.zeros(1),
         }
         found, self.loss_ = trained(start, self._loss(features, known), len(features), self.epochs, rng)
-        for name in _PARAMETERS:
-            setattr(self, f"{name}_", found[name])
+        keep(self, found)
         return self
 
     def _loss(self, features: FloatArray, log: Outcomes) -> Callable[[Parameters, IntArray], torch.Tensor]:
@@ -105,7 +104,7 @@ class EquiRouter(LinearCosts):
         """The logistic function of the scores; costs and latencies of ridge regressions."""
         import torch
 
-        parameters = tensors({name: getattr(self, f"{name}_") for name in _PARAMETERS})
+        parameters = parameters_of(self, _PARAMETERS)
         scores = _scores(parameters, torch.from_numpy(self._standard(features)))
         return self._prediction(features, torch.sigmoid(scores).numpy())
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     import torch
@@ -24,6 +24,17 @@ _PATIENCE = 5
 def drawn(rng: np.random.Generator, *shape: int) -> FloatArray:
     """Weights that keep the variance of their inputs, which are on the last axis but one."""
     return rng.normal(0.0, max(shape[-2], 1) ** -0.5, shape)
+
+
+def keep(router: object, parameters: dict[str, FloatArray]) -> None:
+    """Keep what was trained as attributes of a router, whose names end in an underscore."""
+    for name, array in parameters.items():
+        setattr(router, f"{name}_", array)
+
+
+def parameters_of(router: object, names: Sequence[str]) -> Parameters:
+    """The parameters that `keep` has kept."""
+    return tensors({name: getattr(router, f"{name}_") for name in names})
 
 
 def tensors(arrays: dict[str, FloatArray]) -> Parameters:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +10,14 @@ import pandas as pd
 from stackroute.training.benchmark.algorithms import REGRET
 from stackroute.training.benchmark.results import as_table, read_plan, read_results, write_files, write_tables
 from stackroute.training.benchmark.statistics import LEAST_RUNS, by_group, ranking, regrets_of
-from stackroute.training.output import RunError, escaped, markdown, output_folder, write_text
+from stackroute.training.output import RunError, escaped, markdown, number, output_folder, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from stackroute.training.benchmark.results import Plan, Result
-    from stackroute.training.benchmark.statistics import Estimate, Ranked
+    from stackroute.training.benchmark.statistics import Ranked
 
 REPORT = "report.md"
 _MILLION = 1e6
@@ -124,14 +123,14 @@ def _by_algorithm(
             {
                 "tier": "" if one.tier is None else str(one.tier),
                 "algorithm": one.algorithm,
-                "regret, IQM [95 %]": _interval(one.regret, _percent),
+                "regret, IQM [95 %]": one.regret.written(_percent),
                 "median": _percent(float(np.median(regret))),
                 "worst": _percent(mine["provider_regret"].max()),
                 "within 1 %": f"{(regret <= _NEAR).mean():.0%}",
-                "P(better than next)": _interval(one.better_than_next, "{:.2f}".format),
-                "area": _number(mine["area"].mean(), ".3f"),
-                "tasks played, millions": _number(played, ".3g") if played else "none",
-                "processor seconds": _number(mine["seconds"].median(), ".0f"),
+                "P(better than next)": one.better_than_next.written("{:.2f}".format) if one.better_than_next else "",
+                "area": number(mine["area"].mean(), ".3f"),
+                "tasks played, millions": number(played, ".3g") if played else "none",
+                "processor seconds": number(mine["seconds"].median(), ".0f"),
             }
         )
         reached = {}
@@ -143,10 +142,10 @@ def _by_algorithm(
             {
                 "algorithm": one.algorithm,
                 **{title: _percent(mine[metric].mean()) for title, metric in means.items()},
-                "regime right": _number(mine["regime_right"].mean(), ".0%"),
-                "throttling right": _number(mine["throttling_right"].mean(), ".0%"),
+                "regime right": number(mine["regime_right"].mean(), ".0%"),
+                "throttling right": number(mine["throttling_right"].mean(), ".0%"),
                 **reached,
-                "seconds to 1 %": _number(mine["seconds_to_1%"].median(), ".0f") or "never",
+                "seconds to 1 %": number(mine["seconds_to_1%"].median(), ".0f") or "never",
             }
         )
     return pd.DataFrame(performance), pd.DataFrame(behaviour)
@@ -164,7 +163,7 @@ def _schemes(table: pd.DataFrame) -> list[str | pd.DataFrame]:
             "algorithm": name,
             "group": group,
             "game": game,
-            "P / P*": _number(ratio, "g"),
+            "P / P*": number(ratio, "g"),
             "s - s*": _distance(runs),
             **{stage.replace("_", " ") + ", %": _spread(runs[stage], _percent) for stage in stages},
             "user's regret, %": _spread(runs["user_regret"], _percent),
@@ -196,17 +195,6 @@ def _spread(values: pd.Series, text: Callable[[float], str]) -> str:
     return ", ".join(text(float(value)) for value in ends)
 
 
-def _number(value: float, form: str) -> str:
-    return "" if math.isnan(value) else format(value, form)
-
-
 def _percent(share: float) -> str:
     # What rounding leaves of an exact zero is none.
-    return "0" if abs(share) < 1e-8 else _number(100 * share, ".2f")
-
-
-def _interval(one: Estimate | None, text: Callable[[float], str]) -> str:
-    if one is None:
-        return ""
-    value, low, high = (text(float(number)) for number in (one.value, one.low, one.high))
-    return value if np.isnan(one.low) else f"{value} [{low}, {high}]"
+    return "0" if abs(share) < 1e-8 else number(100 * share, ".2f")

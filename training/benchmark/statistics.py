@@ -46,6 +46,11 @@ class Estimate:
     low: FloatArray
     high: FloatArray
 
+    def written(self, text: Callable[[float], str]) -> str:
+        """The numbers, each as a text, as "value [low, high]"; without ends that are not known. Shape () only."""
+        value, *ends = (text(float(number)) for number in (self.value, self.low, self.high))
+        return value if np.isnan(self.low) else f"{value} [{', '.join(ends)}]"
+
 
 @dataclass(frozen=True)
 class Ranked:

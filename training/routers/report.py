@@ -10,7 +10,7 @@ import pandas as pd
 from stackroute.agents.routers import ROUTERS, ExtendingRouter
 from stackroute.training.benchmark.results import CURVES, RESULTS, as_table
 from stackroute.training.benchmark.statistics import LEAST_RUNS, ranking
-from stackroute.training.output import RunError, escaped, markdown
+from stackroute.training.output import RunError, escaped, markdown, number
 from stackroute.training.routers.comparison import ORACLE
 from stackroute.training.routers.units import OPTIMUM, SINGLE_ANSWERS, Way
 
@@ -250,9 +250,9 @@ def _economies(plan: Plan, table: pd.DataFrame) -> pd.DataFrame:
             "value": f"{economy.value:g}",
             "churn penalty": f"{economy.churn_penalty:g}",
             "money": workload.money,
-            "least cost": _number(means["provider_cost"].get((workload.name, economy.name), math.nan), ".3g"),
-            "users' utility": _number(means["user_utility"].get((workload.name, economy.name), math.nan), ".3g"),
-            "stop after": _number(means["stop"].get((workload.name, economy.name), math.nan), ".2g"),
+            "least cost": number(means["provider_cost"].get((workload.name, economy.name), math.nan), ".3g"),
+            "users' utility": number(means["user_utility"].get((workload.name, economy.name), math.nan), ".3g"),
+            "stop after": number(means["stop"].get((workload.name, economy.name), math.nan), ".2g"),
             "leave, %": _percent(means["leave"].get((workload.name, economy.name), math.nan)),
         }
         for workload in plan.suite.workloads or ()
@@ -286,7 +286,7 @@ def _literature(table: pd.DataFrame, order: list[str]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "router": name,
-            **{title: _number(means.loc[name, metric], ".3f") for metric, title in _LITERATURE.items()},
+            **{title: number(means.loc[name, metric], ".3f") for metric, title in _LITERATURE.items()},
             "QNC reached, %": _percent(reached[name]),
         }
         for name in order
@@ -294,16 +294,9 @@ def _literature(table: pd.DataFrame, order: list[str]) -> pd.DataFrame:
 
 
 def _interval(one: Ranked | None) -> str:
-    if one is None:
-        return ""
-    value, low, high = (_percent(float(number)) for number in (one.regret.value, one.regret.low, one.regret.high))
-    return f"{value} [{low}, {high}]" if low else value
+    return one.regret.written(_percent) if one else ""
 
 
 def _percent(share: float) -> str:
     # Without the sign of what rounding makes zero.
-    return _number(round(100.0 * share, 1) + 0.0, ".1f")
-
-
-def _number(value: float, form: str) -> str:
-    return "" if math.isnan(value) else format(value, form)
+    return number(round(100.0 * share, 1) + 0.0, ".1f")
