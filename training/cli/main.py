@@ -110,12 +110,12 @@ def figures_command(
 ) -> None:
     """Draw the theory as PNG and SVG.
 
-    Of a game of your own: frontier (cost over waiting of all models, and who serves retries), plane (what is best over
-    value and churn penalty), discipline (prices, a rival and a regulator), population (which types of users are kept);
-    of two models, the second
-    better, dearer and slower, also response (when users stay), policy_plane (what the provider serves) and
-    free_routing (what free routing saves). Only of their own games: misalignment and throttling. Of measured outcomes
-    by task: attempts (how far from independent they are) and ladder (who serves which attempt, and when users stop).
+    Of a game of your own: frontier (cost over waiting of all models, who serves, what users want), plane (what is best
+    over value and churn penalty), discipline (prices, a rival and a regulator), population (which types of users are
+    kept); of two models, the second better, dearer and slower, also response (when users stay), policy_plane (what the
+    provider serves) and free_routing (what free routing saves). Only of their own games: idea (a frontier),
+    misalignment and throttling. Of measured outcomes by task: attempts (how far from independent they are) and ladder
+    (who serves which attempt, and when users stop).
 
     In a table's game a solved task is worth 1 to users, an hour of waiting costs them 64, and an abandoned task costs
     the provider 0.1; change it by --set value, waiting_cost_per_hour and churn_penalty.

@@ -77,6 +77,7 @@ class Picture(NamedTuple):
 _CASCADE = partial(read_game, "gpt-4.1-o3-cascade")
 
 PICTURES = {
+    "idea": Picture(frontier_picture, _none, partial(read_game, "gpt-4.1-family-o3")),
     "response": Picture(response_picture, _two_models),
     "policy_plane": Picture(policy_picture, _two_models),
     "misalignment": Picture(misalignment_picture, _none),

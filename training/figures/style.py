@@ -16,7 +16,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.transforms import Bbox
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
@@ -24,20 +26,21 @@ from stackroute.configs.text import drawable, font_families, shortened
 from stackroute.training.output import replacing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import FigureBase
-    from matplotlib.text import Text
+    from matplotlib.text import Annotation
 
     from stackroute.analytic.game import BoolArray, FloatArray
 
 WIDTH = 9.0
 """The width of a picture, inches."""
 
-NARROW = 6.5
+NARROW = 5.5
 """The width of one whose letters can be read on a phone."""
 
 LIGHT_TO_DARK = ListedColormap(matplotlib.colormaps["magma_r"](np.linspace(0, 0.85, 256)))
@@ -70,6 +73,13 @@ _RC = {
     "svg.hashsalt": "stackroute",
 }
 
+_BOX = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "black", "linewidth": 0.6}
+_AROUND = [
+    (away * across, away * up)
+    for away in (12.0, 24.0, 40.0, 60.0)
+    for across, up in ((1, 1), (1, -1), (-1, -1), (-1, 1), (1, 0), (0, 1), (0, -1), (-1, 0))
+]
+_FRAME, _WORSE = 3, 1000
 _HEADLINE = 0.32
 _LETTERS_PER_INCH = 14
 _LABEL_SHAPE = 2.5
@@ -194,10 +204,50 @@ def mark(axes: Axes, x: float, y: float, text: str, offset: tuple[float, float])
     """Mark a point and name it beside it, so many points away to the side that the offset points to."""
     axes.plot(x, y, "o", color="black", markeredgecolor="white", markersize=8, clip_on=False, zorder=5)
     side = "left" if offset[0] > 0 else "right" if offset[0] < 0 else "center"
-    box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "black", "linewidth": 0.6}
     axes.annotate(
-        text, (x, y), offset, textcoords="offset points", ha=side, va="center", fontsize=9, bbox=box, zorder=6
+        text, (x, y), offset, textcoords="offset points", ha=side, va="center", fontsize=9, bbox=_BOX, zorder=6
     )
+
+
+def name_points(axes: Axes, names: Mapping[tuple[float, float], str], taken: FloatArray, bold: int = 0) -> None:
+    """Name points (x, y), each where it hides the fewest of the places taken, (m, 2), and no other text.
+
+    To be called when all else has been drawn, so that its place is known; the first ones may be `bold`.
+    """
+    places, named = axes.transData.transform(taken), axes.transData.transform(np.array([*names]).reshape(-1, 2))
+    written = [text.get_window_extent() for text in axes.texts]
+    for count, (point, text) in enumerate(names.items()):
+        name = axes.annotate(
+            text, point, (0, 0), textcoords="offset points", bbox=_BOX, arrowprops={"arrowstyle": "-"}, zorder=8
+        )
+        name.set(in_layout=False, multialignment="left", fontweight="bold" if count < bold else "normal")
+        start, hidden = named[count], []
+        for place in _AROUND:
+            box = _put(name, place)
+            pointer = _between(start, box)
+            over = sum(box.overlaps(other) or other.count_contains(pointer) > 0 for other in written)
+            cut = sum(not axes.bbox.contains(*corner) for corner in box.corners())
+            hidden.append(box.count_contains(places) + _WORSE * (over + cut + box.count_contains(named)))
+        written.append(_put(name, _AROUND[int(np.argmin(hidden))]))
+        places = np.r_[places, _between(start, written[-1])]
+
+
+def _between(start: FloatArray, box: Bbox) -> FloatArray:
+    """Places on the way to the middle of a box."""
+    return np.linspace(start, (box.p0 + box.p1) / 2, 20)
+
+
+def _put(name: Annotation, place: tuple[float, float]) -> Bbox:
+    """Put a name so far from its point, and say what it covers with its frame."""
+    across, up = place
+    name.set(
+        position=place,
+        ha="left" if across > 0 else "right" if across < 0 else "center",
+        va="bottom" if up > 0 else "top" if up < 0 else "center",
+    )
+    # This moves it, and says where it is with its pointer.
+    name.get_window_extent()
+    return Text.get_window_extent(name).padded(_FRAME * name.figure.dpi / 72)
 
 
 def _crosses_zero(values: FloatArray) -> BoolArray:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from matplotlib.text import Annotation, Text
 
 from stackroute.analytic import (
     Commitment,
@@ -34,7 +35,7 @@ from stackroute.training.figures.pictures import PICTURES, draw_figures, undrawa
 from stackroute.training.figures.planes import DEVELOPER, PAIRS, market_plane, minutes, money, net_value_plane
 from stackroute.training.figures.population import kept_cost, users_of
 from stackroute.training.figures.routing import changes
-from stackroute.training.figures.scenario import read_game, scenario, waiting_unit
+from stackroute.training.figures.scenario import read_game, scenario, short_name, waiting_unit
 from stackroute.training.figures.style import widest_place
 from stackroute.training.figures.theory import LOOKS, NAMES, Policy, policies
 from stackroute.training.figures.throttling import how_it_pays
@@ -166,6 +167,28 @@ def test_the_market_of_the_frontier_serves_retries_by_two_models_of_the_hull() -
     served = best.commitment.transition[0] > 0
     assert served.sum() == 2
     assert best.hull[served].all()
+
+
+@pytest.mark.parametrize("name", ["aider", "gpt-4.1-family-o3", "gpt-4.1-o3-dev", "gpt-4.1-o3-cascade", "g5"])
+def test_the_frontier_says_who_serves_and_what_users_want_and_hides_nothing(name: str) -> None:
+    config = read_game(name)
+    with style.style():
+        figure = PICTURES["frontier"].draw(config)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    names = [text for text in axes.texts if isinstance(text, Annotation)]
+    said = " ".join(text.get_text() for text in names)
+    game, lottery = config.game, solve(config.game, "free").commitment.transition[0]
+    served = {short_name(config, k) for k in np.flatnonzero(lottery).tolist()}
+    wanted = short_name(config, int(np.argmin(game.latency / game.success)))
+    assert all(label in said.partition("the provider serves")[2] for label in served)
+    assert wanted in said.partition("users ")[2].partition("\n")[2] or {wanted} == served
+    boxes = [Text.get_window_extent(text) for text in axes.texts]
+    points = axes.transData.transform([text.xy for text in names])
+    for k, box in enumerate(boxes):
+        assert not box.count_overlaps(boxes[k + 1 :])
+        assert not box.count_contains(points)
+        assert all(axes.bbox.contains(*corner) for corner in box.corners())
 
 
 @pytest.mark.parametrize("name", ["g5", "gpt-4.1-o3-cascade", "gpt-4.1-o3-dev"])
@@ -307,7 +330,7 @@ def test_odd_games_are_drawn(numbers: dict[str, Any]) -> None:
     [
         ("free_routing", "aider", "free_routing: cannot be drawn for aider, of 51 models: it needs two models"),
         ("throttling", "g5", "throttling: cannot be drawn for g5, of 2 models: it shows games of its own"),
-        ("routing", "g5", "'routing' is not a picture; expected one of response, "),
+        ("routing", "g5", "'routing' is not a picture; expected one of idea, response, "),
     ],
 )
 def test_a_picture_that_cannot_be_drawn_is_an_error_and_nothing_is_written(
