@@ -259,6 +259,7 @@ class LearnedProvider(_Learned):
 
     Attributes:
         view: What the policy observes.
+        actions: The provider's actions.
 
     Raises:
         TypeError: It is no policy of stable-baselines3.
@@ -277,10 +278,10 @@ class LearnedProvider(_Learned):
     ) -> None:
         super().__init__(policy, normalisation, explores)
         self.commitments = None if commitments is None else _checked_commitments(commitments, policy)
-        self._actions = self._actions_of(policy.action_space)
+        self.actions = self._actions_of(policy.action_space)
         self._listed = self.commitments
         if self._listed is None and isinstance(policy.action_space, spaces.Discrete):
-            self._listed = self._actions.grid
+            self._listed = self.actions.grid
 
     def _actions_of(self, space: spaces.Space[Any]) -> ProviderActions:
         """The actions, by the width of the list, or by the policy's space."""
@@ -308,6 +309,6 @@ class LearnedProvider(_Learned):
         action = self._predicted(observation)
         if self._listed is not None:
             action = listed(action, self._listed)
-        elif self.policy.action_space == symmetric(self._actions.box):
-            action = from_symmetric(action)
-        return self._actions.decoded(game, action)
+        elif self.policy.action_space == symmetric(self.actions.box):
+            action = from_symmetric(action, self.actions.delays)
+        return self.actions.decoded(game, action)

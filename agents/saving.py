@@ -69,6 +69,7 @@ class _Actions(Settings):
     low: float = Field(0.0, ge=-1.0, le=0.0, multiple_of=1.0)
     shape: list[Annotated[int, Field(ge=1)]] = Field([1], min_length=1, max_length=1)
     dtype: Literal["float32", "float64"] = "float64"
+    delays: int = Field(0, ge=0)
 
 
 class _Statistics(Settings):
@@ -202,6 +203,8 @@ def _specified(player: Any) -> tuple[dict[str, Any], Weights]:
     else:
         raise TypeError(f"player: {player!r} is not allowed; expected a learned one, or one of {', '.join(_BY_RULE)}")
     actions = _space_as_json(player.policy.action_space)
+    if isinstance(player, LearnedProvider):
+        actions["delays"] = player.actions.delays
     network = {"view": asdict(player.view), "actions": actions, "network": describe(player.policy)}
     statistics = player.normalisation and asdict(player.normalisation)
     weights = {name: tensor.cpu().numpy() for name, tensor in player.policy.state_dict().items()}
@@ -225,7 +228,12 @@ def _built(content: _Static | _ByRule | _Learned, weights: Weights) -> ProviderP
         normalisation = Normalisation(tuple(kept.mean), tuple(kept.variance), kept.epsilon, kept.clip)
     if content.kind == "user":
         return LearnedUser(policy, normalisation=normalisation)
-    return LearnedProvider(policy, commitments=content.commitments, normalisation=normalisation)
+    provider = LearnedProvider(policy, commitments=content.commitments, normalisation=normalisation)
+    # Files without this number are of a version in which the centre of an action was half of the longest delay.
+    if content.actions.delays != provider.actions.delays:
+        found = content.actions.delays
+        raise ValueError(f"delays: {found} is not allowed; expected {provider.actions.delays}, as of this version")
+    return provider
 
 
 def _check_sizes(content: _Learned, view: View, weights: Weights) -> None:

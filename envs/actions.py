@@ -74,9 +74,12 @@ class ProviderActions:
     @cached_property
     def width(self) -> int:
         """How many numbers an action of the box has."""
-        n = self.models
-        routed, delays = {"cascade": (n, n), "lottery": (n + 1, n), "pass": (1, 1)}[self.routing]
-        return routed + delays * self.throttling
+        return {"cascade": self.models, "lottery": self.models + 1, "pass": 1}[self.routing] + self.delays
+
+    @property
+    def delays(self) -> int:
+        """How many of these are delays, the last ones."""
+        return (1 if self.routing == "pass" else self.models) * self.throttling
 
     @cached_property
     def box(self) -> spaces.Box:
@@ -307,10 +310,15 @@ def symmetric_space(box: spaces.Box) -> spaces.Box:
     return spaces.Box(-1.0, 1.0, box.shape, dtype=np.float32)
 
 
-def from_symmetric(action: npt.ArrayLike) -> FloatArray:
+def from_symmetric(action: npt.ArrayLike, delays: int = 0) -> FloatArray:
     """Map a learner's action in [-1, 1] to [0, 1], with dead zones so that exactly 0 and 1 can be reached.
 
-    Numbers beyond are clipped.
+    A delay is 0 up to a little above the centre and grows with the cube from there, so that a learner whose actions are
+    still centred does not delay. Numbers beyond are clipped.
+
+    Args:
+        action: Shape (..., width).
+        delays: How many of the numbers are delays, the last ones.
 
     Raises:
         ValueError: The action does not consist of numbers.
@@ -318,15 +326,25 @@ def from_symmetric(action: npt.ArrayLike) -> FloatArray:
     Examples:
         >>> from_symmetric([-1, -0.9, 0, 0.9, 1])
         array([0. , 0. , 0.5, 1. , 1. ])
+        >>> from_symmetric([-1, 0, 0.1, 0.5, 0.9], delays=5)
+        array([0.   , 0.   , 0.   , 0.125, 1.   ])
     """
     given = regular(action)
     if given.dtype.kind not in "fiu":
         raise ValueError(f"action: {action!r} is not allowed; expected numbers in [-1, 1]")
     symmetric: FloatArray = given.astype(np.float64)
-    return np.clip(0.5 + 0.5 * symmetric / (1 - DEAD_ZONE), 0.0, 1.0)
+    numbers = np.clip(0.5 + 0.5 * symmetric / (1 - DEAD_ZONE), 0.0, 1.0)
+    if delays:
+        above = (symmetric[..., -delays:] - DEAD_ZONE) / (1 - 2 * DEAD_ZONE)
+        numbers[..., -delays:] = np.clip(above, 0.0, 1.0) ** 3
+    return numbers
 
 
-def to_symmetric(numbers: npt.ArrayLike) -> FloatArray:
+def to_symmetric(numbers: npt.ArrayLike, delays: int = 0) -> FloatArray:
     """The learner's action that `from_symmetric` maps to numbers in [0, 1]: the one nearest to the middle."""
     given: FloatArray = np.asarray(numbers, dtype=np.float64)
-    return (2 * given - 1) * (1 - DEAD_ZONE)
+    symmetric = (2 * given - 1) * (1 - DEAD_ZONE)
+    if delays:
+        share = given[..., -delays:]
+        symmetric[..., -delays:] = np.where(share > 0, DEAD_ZONE + (1 - 2 * DEAD_ZONE) * np.cbrt(share), 0.0)
+    return symmetric

@@ -10,6 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv as _VecEnv
 
 from stackroute.envs.actions import from_symmetric, symmetric_space
+from stackroute.envs.provider_envs import ProviderVectorEnv
 from stackroute.envs.vector import TaskVectorEnv
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ class VecEnv(_VecEnv):
     """A vector environment of the provider or the user for stable-baselines3.
 
     Actions that are numbers in [0, 1] become numbers in [-1, 1], with dead zones at both ends that make exactly 0 and 1
-    reachable (`stackroute.envs.actions.from_symmetric`); discrete ones stay. Rewards are those of the environment: for
-    several games, choose `reward_unit="relative"`.
+    reachable, and no delay at the centre (`stackroute.envs.actions.from_symmetric`); discrete ones stay. Rewards are
+    those of the environment: for several games, choose `reward_unit="relative"`.
 
     Args:
         env: The environment.
@@ -46,6 +47,7 @@ class VecEnv(_VecEnv):
         self.render_mode = None
         space = env.single_action_space
         self._symmetric = isinstance(space, spaces.Box)
+        self._delays = env.variant.actions.delays if isinstance(env, ProviderVectorEnv) else 0
         shown = symmetric_space(space) if isinstance(space, spaces.Box) else space
         super().__init__(env.num_envs, env.single_observation_space, shown)
         if seed is not None:
@@ -69,7 +71,7 @@ class VecEnv(_VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Play the actions; the infos of episodes that end are those of stable-baselines3 and its Monitor."""
-        actions = from_symmetric(self._actions) if self._symmetric else self._actions
+        actions = from_symmetric(self._actions, self._delays) if self._symmetric else self._actions
         rewards, terminated, truncated = self.env.advance(actions)
         over = terminated | truncated
         self._returns += rewards

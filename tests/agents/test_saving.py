@@ -240,6 +240,15 @@ def test_a_file_that_describes_something_else_is_an_error(
         load_policy(path)
 
 
+def test_a_file_with_the_delays_of_another_encoding_is_refused(random_games: Game, tmp_path: Path) -> None:
+    path = tmp_path / "provider.npz"
+    save_policy(LearnedProvider(provider_model(random_games[0], "ppo").policy), path)
+    assert isinstance(load_policy(path), LearnedProvider)
+    rewritten(path, {"actions": {"low": -1.0, "shape": [4], "dtype": "float32"}})
+    with pytest.raises(PolicyFileError, match="delays: 0 is not allowed; expected 2, as of this version"):
+        load_policy(path)
+
+
 RULES: dict[str, Any] = {
     "fixed": FixedPatienceUser(0.1 + 0.2),
     "counting": CountingUser(3),

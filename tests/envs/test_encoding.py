@@ -112,6 +112,25 @@ def test_patiences_come_from_the_box_or_the_list() -> None:
 def test_symmetric_actions_and_back(numbers: list[float]) -> None:
     np.testing.assert_allclose(from_symmetric(to_symmetric(numbers)), numbers, atol=1e-15)
     assert from_symmetric([-7, -0.95, -0.9, 0, 0.9, 0.95, 7]).tolist() == [0, 0, 0, 0.5, 1, 1, 1]
+    for delays in range(1, len(numbers) + 1):
+        back = from_symmetric(to_symmetric(numbers, delays), delays)
+        np.testing.assert_allclose(back, numbers, atol=1e-15)
+        for exact in (0, 1):
+            assert (back[-delays:] == exact)[np.array(numbers[-delays:]) == exact].all()
+
+
+@pytest.mark.parametrize("routing", ["cascade", "lottery", "pass"])
+def test_a_learner_whose_action_is_centred_does_not_delay(routing: Any) -> None:
+    codec = ProviderActions(3, routing)
+    half, delays = codec.width - codec.delays, codec.delays
+    assert delays == (1 if routing == "pass" else 3)
+    assert from_symmetric(np.zeros(codec.width), delays).tolist() == [*[0.5] * half, *[0] * delays]
+    for action, share in ((-1, 0), (0.1, 0), (0.5, 1 / 8), (0.9, 1), (1, 1)):
+        found = from_symmetric(np.full((2, codec.width), action), delays)
+        np.testing.assert_allclose(found[:, half:], share, atol=1e-15)
+    # Numbers that are no delays are as without any.
+    actions = np.random.default_rng(0).uniform(-1, 1, (9, codec.width))
+    np.testing.assert_array_equal(from_symmetric(actions, delays)[:, :half], from_symmetric(actions)[:, :half])
 
 
 @settings(derandomize=True, deadline=None)

@@ -74,6 +74,7 @@ def sampled(env: Any) -> np.ndarray:
 @VARIANTS
 def test_it_plays_what_the_vector_environment_plays(kind: str, options: dict[str, Any]) -> None:
     env, plain = made_of(kind, **options), vector(kind, **options)
+    delays = plain.variant.actions.delays if isinstance(plain, ProviderVectorEnv) else 0
     env.seed(30)
     observation = env.reset()
     np.testing.assert_array_equal(observation, plain.reset(seed=30)[0])
@@ -82,7 +83,7 @@ def test_it_plays_what_the_vector_environment_plays(kind: str, options: dict[str
         actions = sampled(env)
         before, then = observation, observation.copy()
         observation, rewards, done, infos = env.step(actions)
-        expected = plain.step(from_symmetric(actions) if actions.dtype == np.float32 else actions)
+        expected = plain.step(from_symmetric(actions, delays) if actions.dtype == np.float32 else actions)
         np.testing.assert_array_equal(before, then)
         np.testing.assert_array_equal(observation, expected[0])
         np.testing.assert_array_equal(rewards, expected[1].astype(np.float32))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stackroute.analytic import solve
 from stackroute.configs import ConfigError
 from stackroute.configs.amortised import AmortisedSettings
 from stackroute.configs.benchmarks import TrainedAlgorithm
@@ -18,8 +17,7 @@ from stackroute.configs.loading import packaged, read_settings
 from stackroute.configs.training import load_training_settings
 from stackroute.training.benchmark import search, tabular
 from stackroute.training.benchmark.problem import Solution
-from stackroute.training.learn.evaluation import provider_regret
-from stackroute.training.learn.session import Session, derived_seed
+from stackroute.training.learn.session import Session
 from stackroute.training.own_code import OwnCode, is_own_code
 
 if TYPE_CHECKING:
@@ -33,11 +31,8 @@ REGRET = "regret_"
 """Begins the names of the regrets that a scheme of training records: before it begins, and after each of its stages."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_PROVIDER = "provider"
-_CHOOSING = (_PROVIDER, "both players")
+_CHOOSING = ("provider", "both players")
 """The stages whose regret is that of what the provider would choose if it were stopped."""
-
-_RANDOM = 1_000
 
 
 @dataclass(frozen=True)
@@ -183,19 +178,10 @@ def trained(settings: TrainingSettings) -> Algorithm:
         if many:
             return Solution(commitment, patience)
         regrets = {
-            "of_random_commitments": _random_regret(problem),
-            "before_learning": pair.curves[_PROVIDER].regret[0],
+            "before_learning": pair.untrained_regret,
             **{f"after_{name.replace(' ', '_')}": stage.provider_regret for name, stage in pair.stages.items()},
         }
         info = {REGRET + name: regret for name, regret in regrets.items()}
         return Solution(commitment, patience, {**info, "certified": pair.certified})
 
     return algorithm
-
-
-def _random_regret(problem: Problem) -> float:
-    """The median exact regret of commitments drawn uniformly from the provider's actions."""
-    numbers = np.random.default_rng(derived_seed(problem.seed, "random")).random((_RANDOM, problem.actions.width))
-    commitments = problem.commitment(numbers)
-    best = solve(problem.single, problem.routing, problem.throttling).provider_cost
-    return float(np.median(provider_regret(problem.single, commitments, best)))

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Table
 
 from stackroute.configs.games import DisplayUnits
-from stackroute.training.learn.evaluation import provider_regret
+from stackroute.training.learn.evaluation import NO_EVIDENCE, provider_regret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -80,6 +80,8 @@ def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str) -> 
         ("the same, user's ties against it", evaluation.provider_regret_pessimistic, percent(against)),
         ("the same, as the learned user answers", evaluation.on_path_regret, "0"),
         ("user's regret", evaluation.user_regret, "0"),
+        ("median regret of random commitments", evaluation.random_regret, ""),
+        ("random commitments within 1 %", evaluation.random_right, ""),
     ):
         table.add_row(name, percent(regret), of_equilibrium)
     notes = []
@@ -88,6 +90,8 @@ def evaluation_table(config: GameConfig, evaluation: Evaluation, title: str) -> 
         notes.append("Both commitments cost the provider the same; the equilibrium shown is the kindest to the user.")
     if against > _SAME_COST:
         notes.append("It leaves the user exactly indifferent: a hair more makes the answer certain.")
+    if evaluation.random_right > NO_EVIDENCE:
+        notes.append("So many random commitments are as good that the choice is no evidence of learning.")
     table.caption = " ".join(notes) or None
     return table
 
@@ -111,10 +115,10 @@ def comparison_table(config: GameConfig, evaluations: Mapping[str, Evaluation], 
 
 
 def stages_in_words(pair: TrainedPair) -> str:
-    """The provider's exact regret after each part of a training, in a line."""
-    parts = ", ".join(f"{name} {percent(stage.provider_regret)}" for name, stage in pair.stages.items())
+    """The provider's exact regret before learning and after each part of a training, in a line."""
+    stages = ", ".join(f"{name} {percent(stage.provider_regret)}" for name, stage in pair.stages.items())
     note = "; no commitment passed the certificate" if pair.certified is False else ""
-    return f"Provider's regret after each stage: {parts}{note}."
+    return f"Provider's regret: before learning {percent(pair.untrained_regret)}; after each stage: {stages}{note}."
 
 
 def held_out_table(held_out: HeldOut) -> Table:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stackroute.analytic import misalignment
 from stackroute.configs import load_game
 from stackroute.configs.games import DisplayUnits
-from stackroute.training.cli.display import evaluation_table, training_progress
+from stackroute.training.cli.display import evaluation_table, stages_in_words, training_progress
 from stackroute.training.figures.curves import draw_learning_curves
 from stackroute.training.learn.runs import REPORT, RunSpec, report, run_game
 from stackroute.training.market.market import has_gap
@@ -38,7 +38,7 @@ def quickstart(folder: Path, settings: TrainingSettings, *, seed: int, console: 
             pair = run_game(spec, folder / name, on_progress=on_progress)
         draw_learning_curves(folder / name, folder / f"{name}.png")
         shown += [evaluation_table(config, pair.evaluation, f"{name}: {config.description}")]
-        shown += [_in_words(config, pair.evaluation), ""]
+        shown += [_in_words(config, pair.evaluation), stages_in_words(pair), ""]
         reports.append(report(spec, pair))
     write_json(folder / REPORT, {"games": reports})
     console.print(*shown, sep="\n")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stackroute.analytic import Commitment, best_response, default_routing, provider_cost, solve, user_utility
+from stackroute.envs.actions import from_symmetric
+from stackroute.training.learn.lines import provider_actions
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
     from stackroute.analytic import Equilibrium, Game
     from stackroute.analytic.equilibrium import Routing
     from stackroute.analytic.game import BoolArray, FloatArray
+
+RIGHT = 0.01
+"""The regret up to which a random commitment counts as right."""
+
+NO_EVIDENCE = 0.1
+"""Where more of the random commitments are right, a right choice is no evidence that anything was learned."""
+
+_RANDOM = 1_000
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,9 @@ class Evaluation:
             the equilibrium's, which both have an effect: with cascades the distance of the cascade probabilities; None
             where one has none.
         throttling_right: Whether the learned commitment throttles exactly if the equilibrium does.
+        random_regret: The median provider's regret of random commitments, as of `random_regrets`.
+        random_right: The share of them with a regret of at most 1 %. Where it is above 10 %, a right choice is no
+            evidence that anything was learned.
     """
 
     learned: Outcome
@@ -84,6 +97,8 @@ class Evaluation:
     start_model_right: bool
     routing_error: float | None
     throttling_right: bool
+    random_regret: float
+    random_right: float
 
 
 def throttled(game: Game, commitment: Commitment) -> BoolArray:
@@ -115,6 +130,24 @@ def relative_excess(game: Game, commitment: Commitment, patience: FloatArray, be
     scale = np.where(best > 0, best, game.cost.max(axis=-1) + game.churn_penalty)
     excess: FloatArray = (provider_cost(game, commitment, patience) - best) / scale
     return excess
+
+
+def random_regrets(game: Game, equilibrium: Equilibrium) -> FloatArray:
+    """The provider's regret of 1,000 random commitments, the same ones for all games of a kind.
+
+    They are drawn uniformly from the actions in [-1, 1] among which a learner chooses, `stackroute.envs.sb3.VecEnv`.
+
+    Args:
+        game: One game or a batch.
+        equilibrium: Of the games.
+
+    Returns:
+        Shape (1000, ...).
+    """
+    actions = provider_actions(game, equilibrium.routing, equilibrium.throttling)
+    drawn = np.random.default_rng(0).uniform(-1.0, 1.0, (_RANDOM, *[1] * len(game.shape), actions.width))
+    commitments = actions.commitment(game, from_symmetric(drawn, actions.delays))
+    return provider_regret(game, commitments, equilibrium.provider_cost)
 
 
 def user_regret(game: Game, commitment: Commitment, patience: FloatArray) -> FloatArray:
@@ -183,6 +216,7 @@ def measure(game: Game, commitment: Commitment, patience: FloatArray, equilibriu
     moves = [(made.first_model == 0) | (routing == "free") for made in (commitment, equilibrium.commitment)]
     both_move = moves[0] & moves[1] & (patience > 0) & (equilibrium.patience > 0)
     distance = np.abs(next_models(commitment) - next_models(equilibrium.commitment)).max(axis=-1)
+    by_chance = random_regrets(game, equilibrium)
     return {
         "learned": learned,
         "equilibrium": exact,
@@ -193,6 +227,8 @@ def measure(game: Game, commitment: Commitment, patience: FloatArray, equilibriu
         "start_model_right": commitment.first_model == equilibrium.commitment.first_model,
         "routing_error": np.where(both_move, distance, np.nan),
         "throttling_right": learned["throttled"] == exact["throttled"],
+        "random_regret": np.median(by_chance, axis=0),
+        "random_right": (by_chance <= RIGHT).mean(axis=0),
     }
 
 

@@ -175,7 +175,8 @@ def _learned_worth(
         routing=actions.routing,
         throttling=actions.throttling,
     )
-    environment = LearnerView(VecEnv(env), reward=log_cost, listed=to_symmetric(actions.action(game, commitments)))
+    listed = to_symmetric(actions.action(game, commitments), actions.delays)
+    environment = LearnerView(VecEnv(env), reward=log_cost, listed=listed)
     learner = Learner(environment, settings, seed=derived_seed(training.seed, OVERVIEW_STAGE))
     regret = provider_regret(game, commitments, training.best_cost)
     cost = play.cost(commitments, user.patience(game, commitments, np.zeros(commitments.shape)), _PLAYED_TASKS)

@@ -24,6 +24,9 @@ HELD_OUT_GAMES = 500
 HELD_OUT_SEED = 2026
 """Their seed. Nothing was ever tuned on them."""
 
+PROVIDER = "provider"
+"""The name of the provider's learning curve, in all schemes."""
+
 _NEAR = 0.05
 
 
@@ -99,3 +102,8 @@ class TrainedPair:
     def evaluation(self) -> Evaluation:
         """The final pair beside the exact equilibrium."""
         return list(self.stages.values())[-1]
+
+    @property
+    def untrained_regret(self) -> float:
+        """The provider's exact regret before it has learned; of a distribution of games the mean over some of them."""
+        return self.curves[PROVIDER].regret[0]

@@ -79,6 +79,7 @@ def report(spec: RunSpec, pair: TrainedPair) -> dict[str, Any]:
         "seed": spec.seed,
         "scheme": spec.settings.scheme,
         **asdict(pair.evaluation),
+        "untrained_regret": pair.untrained_regret,
         "certified": pair.certified,
         "stages": [
             {

@@ -139,6 +139,12 @@ def test_the_report_says_what_was_measured(suite: Suite) -> None:
     assert "A run that failed or is missing counts as a regret of 100 %." in words
     assert "- `random`: About random." in words
     assert "Versions: python 3.99." in words
+    assert "no evidence of learning, in none of these games." in words
+    for one in results[::3]:
+        for metrics in one.groups.values():
+            metrics["random_right"] = 0.34 if one.task == "b" else 0.09
+    again = " ".join(as_markdown(plan, ranking(regrets, together=False), regrets, results).split())
+    assert "no evidence of learning, in b (34%)." in again
     assert "nan" not in words
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stackroute import Commitment, Game, load_game, solve
-from stackroute.training.learn.evaluation import evaluate, throttled
+from stackroute.training.learn.evaluation import evaluate, provider_regret, random_regrets, throttled
 from stackroute.training.learn.exploration import ExploringProvider
 
 
@@ -38,6 +38,29 @@ def test_at_the_cliff_the_two_tie_breakings_differ(cascade_game: Game) -> None:
     assert evaluation.provider_regret == 0
     # Abandoned at once: c1 + P (1 - p1) = 2.6 in place of J*.
     assert evaluation.provider_regret_pessimistic == pytest.approx(2.6 / float(exact.provider_cost) - 1)
+
+
+def test_random_commitments_by_hand() -> None:
+    # In g2 both models are worth it and the second one is cheaper: serving it is right, whatever else the action says.
+    # Its share of the actions is a half; a cascade from the first model is right where it is nearly 1.
+    game = load_game("g2").game
+    evaluation = evaluate(game, Commitment.static(1), np.float64(1), throttling=False)
+    generator = np.random.default_rng(5)
+    start, cascade = generator.uniform(-1, 1, (2, 100_000))
+    made = Commitment.cascade((start >= 0).astype(int), np.clip(0.5 + cascade / 1.8, 0, 1) * (start < 0))
+    regret = provider_regret(game, made, solve(game).provider_cost)
+    assert evaluation.random_right == pytest.approx((regret <= 0.01).mean(), abs=0.05)
+    regrets = random_regrets(game, solve(game))
+    assert regrets.shape == (1_000,)
+    assert evaluation.random_regret == np.median(regrets)
+
+
+def test_random_commitments_of_several_games_are_those_of_each(random_games: Game) -> None:
+    games = random_games[:3]
+    together = random_regrets(games, solve(games, throttling=True))
+    for number in range(3):
+        alone = random_regrets(games[number], solve(games[number], throttling=True))
+        np.testing.assert_allclose(together[:, number], alone)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from stackroute.training.learn.session import Curve
 
 OUTCOME = {"first_model", "cascade", "lottery", "delay", "patience", "provider_cost", "user_utility", "throttled"}
 REGRETS = {"provider_regret", "provider_regret_pessimistic", "user_regret", "on_path_regret"}
+BY_CHANCE = {"untrained_regret", "random_regret", "random_right"}
 RIGHT = {"start_model_right", "routing_error", "throttling_right"}
 REPORT = {
     "game",
@@ -30,6 +31,7 @@ REPORT = {
     "equilibrium",
     *REGRETS,
     *RIGHT,
+    *BY_CHANCE,
     "certified",
     "stages",
 }
@@ -72,6 +74,7 @@ def test_a_run_writes_report_policies_and_logs(tiny: FollowerFirstSettings, tmp_
     curves = json.loads((tmp_path / "curves.json").read_text())
     assert {name: Curve(**curve) for name, curve in curves.items()} == pair.curves
     assert set(report["learned"]) == set(report["equilibrium"]) == OUTCOME
+    assert report["untrained_regret"] == curves["provider"]["regret"][0]
     assert (report["game"], report["throttling"], report["seed"]) == ("gpt-4.1-o3-dev", True, 5)
     commitment = load_provider(tmp_path / "provider.npz").commit(config.game, np.zeros(5))
     learned = report["learned"]
