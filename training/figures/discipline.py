@@ -64,7 +64,7 @@ def refuses(config: GameConfig) -> str:
 def discipline_picture(config: GameConfig) -> Figure:
     """The provider's profit and users' utility under prices, against a rival, and under a floor."""
     game, unit = config.game, money_unit(config)
-    figure = new_figure(8.4, "What prices, a rival and a regulator do to a provider", NARROW, scenario(config))
+    figure = new_figure(8.8, "What prices, a rival and a regulator do to a provider", NARROW, scenario(config))
     prices, rivals, floors = figure.subplots(3, 1)
     chosen = priced_equilibrium(game)
     price = np.linspace(0, 1.8 * (max(float(chosen.price), float(game.cost.max())) or float(game.value)), _POINTS)
@@ -103,7 +103,7 @@ def discipline_picture(config: GameConfig) -> Figure:
     for axes in (prices, rivals, floors):
         axes.set_ylabel(f"{unit} a task")
     handles, names = prices.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=2)
+    figure.legend(handles, names, loc="outside lower left")
     return figure
 
 

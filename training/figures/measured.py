@@ -57,7 +57,7 @@ def attempts_picture(game: MeasuredGame) -> Figure:
         axes.set_xlabel("attempt at a task")
         axes.set_ylim(0, 1.12 * max(fit.success for fit in fits.values()))
     for axes in panels[::columns]:
-        axes.set_ylabel("succeeds, if all before failed")
+        axes.set_ylabel("probability of success\nif all before failed")
     for axes in panels[len(fits) :]:
         axes.set_visible(False)
     return figure
@@ -81,6 +81,8 @@ def ladder_picture(game: MeasuredGame) -> Figure:
     middle.set_ylabel(f"provider's cost, {unit.money or 'units of money'}")
     for k, (name, (colour, hatch)) in enumerate(zip(game.labels, _LOOKS, strict=False)):
         share = best.policy.probability.reshape(-1) @ (ladders == k)
+        if not share.any():
+            continue
         for part, strength in ((attempts <= stop, 1.0), (attempts > stop, 0.3)):
             style = {"color": colour, "hatch": hatch, "alpha": strength, "edgecolor": "white", "linewidth": 0}
             lower.bar(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from string import ascii_uppercase
 from textwrap import fill as wrapped
 from typing import TYPE_CHECKING
 
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
     from stackroute.configs import GameConfig
 
 _AROUND = 30.0
-_COLUMNS, _ROWS, _LETTERS = 160, 120, 72
+_COLUMNS, _ROWS, _LETTERS = 160, 120, 64
 _HEIGHT = 5.0
-_LOOKS = ((PALE_BLUE, ""), (ORANGE, ""), (YELLOW, ""), (GREEN, ".."), (BLUE, "//"), (VERMILION, "\\\\"))
+_COLOURS = (PALE_BLUE, ORANGE, YELLOW, GREEN, BLUE, VERMILION)
 
 
 def plane_picture(config: GameConfig, routing: Routing = "free") -> Figure:
@@ -44,21 +45,32 @@ def plane_picture(config: GameConfig, routing: Routing = "free") -> Figure:
     game = config.game
     penalty = float(game.churn_penalty) or float(game.cost_of_pass.min()) or 1.0
     x, y = (now * np.geomspace(1 / _AROUND, _AROUND, n) for now, n in ((config.value, _COLUMNS), (penalty, _ROWS)))
-    values, penalties = (each.ravel() for each in np.meshgrid(x, y))
+    # The last is the game itself.
+    values, penalties = (
+        np.append(each, now) for each, now in zip(np.meshgrid(x, y), (config.value, penalty), strict=True)
+    )
     games = game.broadcast_to(values.shape).with_valid(value=values, churn_penalty=penalties)
     found, _ = answers(games, routing)
-    by_size = [serving for serving, _ in Counter(found).most_common()]
-    grid = np.array([by_size.index(serving) for serving in found]).reshape(_ROWS, _COLUMNS)
+    count = Counter(found)
+    kinds = sorted(count, key=lambda serving: (serving != found[-1], -count[serving]))
+    grid = np.array([kinds.index(serving) for serving in found[:-1]]).reshape(_ROWS, _COLUMNS)
 
     labels = [short_name(config, k) for k in range(game.models)]
     looks = [
-        Look(wrapped(serving_in_words(serving, labels), _LETTERS), "", colour, hatch)
-        for serving, (colour, hatch) in zip(by_size, _LOOKS, strict=False)
+        Look(
+            wrapped(f"{letter}: {serving_in_words(serving, labels)}", _LETTERS),
+            letter,
+            colour,
+            "" if all(serving.stays) else "//",
+        )
+        for letter, serving, colour in zip(ascii_uppercase, kinds, _COLOURS, strict=False)
     ]
-    if len(by_size) > len(_LOOKS):
-        looks.append(Look(f"{len(by_size) - len(_LOOKS)} other answers", "", GREY))
+    if len(kinds) > len(_COLOURS):
+        looks.append(Look(f"{len(kinds) - len(_COLOURS)} other answers", "", GREY))
+    left = any(look.hatch for look in looks)
     written = 0.4 + 0.23 * sum(look.name.count("\n") + 1 for look in looks)
-    figure = new_figure(_HEIGHT + written, "What is best over value and churn penalty", NARROW, scenario(config))
+    headline = f"What is best{', and where users leave (hatched)' if left else ''}"
+    figure = new_figure(_HEIGHT + written, headline, NARROW, scenario(config))
     panels = figure.subfigures(2, 1, height_ratios=[_HEIGHT, written], squeeze=False)
     axes = panels[0, 0].subplots()
     for kind, look in enumerate(looks):

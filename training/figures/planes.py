@@ -136,12 +136,10 @@ def draw_net_value_planes(figure: SubFigure, paint: Callable[[Axes, Plane], None
         paint(axes, plane)
         frame_net_values(axes, plane)
         p, c = (tuple(map(float, numbers)) for numbers in (game.success, game.cost))
-        title(
-            axes, f"{cheaper} model cheaper per solved task", f"$p$ = {p}, $c$ = {c}, $P$ = {float(game.churn_penalty)}"
-        )
+        title(axes, f"{cheaper} model solves cheaper", f"$p$ = {p}, $c$ = {c}, $P$ = {float(game.churn_penalty)}")
         axes.set_xlabel("net value of a standard pass,\n$\\xi_1 = V p_1 - t_1$ (units of $V$)")
     panels[0].set_ylabel("net value of a reasoning pass,\n$\\xi_2 = V p_2 - t_2$ (units of $V$)")
-    panels[0].text(-0.47, 0.77, "excluded: the reasoning\nmodel would be the faster", va="top", fontsize=9)
+    panels[0].text(-0.47, 0.77, "excluded: the\nreasoning model\nwould be the faster", va="top", fontsize=9)
     return panels
 
 

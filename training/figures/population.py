@@ -137,4 +137,4 @@ def _caption(config: GameConfig, best: PopulationEquilibrium) -> str:
     shares = retries_in_words(config, best.commitment.transition[0])
     gone = [kind for kind, stays in zip(types_in_words(config), best.stays, strict=True) if not stays]
     leave = f"\nAfter a failure those leave whose waiting costs {' or '.join(gone)}." if gone else ""
-    return f"{first};\nretries (the diamond): {shares}.{leave}"
+    return f"{first}; retries (the diamond): {shares}.{leave}"

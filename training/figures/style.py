@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from stackroute.analytic.game import BoolArray, FloatArray
 
-WIDTH = 9.0
+WIDTH = 7.5
 """The width of a picture, inches."""
 
 NARROW = 5.5
@@ -80,10 +80,10 @@ _AROUND = [
     for across, up in ((1, 1), (1, -1), (-1, -1), (-1, 1), (1, 0), (0, 1), (0, -1), (-1, 0))
 ]
 _FRAME, _WORSE = 3, 1000
-_HEADLINE = 0.32
-_LETTERS_PER_INCH = 14
+_HEADLINE, _HEADLINE_LINE = 0.32, 0.21
+_LETTERS_PER_INCH, _HEADLINE_LETTERS = 14, 9
 _LABEL_SHAPE = 2.5
-_ROOM_PER_CHARACTER = 0.01
+_ROOM_PER_CHARACTER = 0.0125
 
 
 class Look(NamedTuple):
@@ -109,10 +109,10 @@ def new_figure(height: float, headline: str = "", width: float = WIDTH, scenario
     """An empty picture, in inches, with its finding above it, and under that in smaller letters what it is for."""
     figure = Figure(figsize=(width, height), layout="constrained")
     if headline:
-        lines = _wrapped(scenario, width)
+        head, lines = wrap(headline, int(_HEADLINE_LETTERS * width)), _wrapped(scenario, width)
         # Lines without letters keep the place.
-        figure.suptitle(headline + "\n" * len(lines), x=0.01, ha="left")
-        figure.text(0.01, 1 - _HEADLINE / height, "\n".join(lines), va="top")
+        figure.suptitle("\n".join(head) + "\n" * len(lines), x=0.01, ha="left")
+        figure.text(0.01, 1 - (_HEADLINE + _HEADLINE_LINE * (len(head) - 1)) / height, "\n".join(lines), va="top")
     return figure
 
 

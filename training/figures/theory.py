@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from stackroute.configs import GameConfig
     from stackroute.training.figures.planes import Plane
 
-NAMES = ("g1", "g3", "g4b", "g6")
-"""Canonical games, one of each regime."""
+NAMES = ("g4b", "g6")
+"""Canonical games, one of each regime in which the cascade probability moves the user."""
 
 _NOTHING = 1e-9
 
@@ -65,8 +65,9 @@ def response_picture(config: GameConfig | None = None) -> Figure:
     """The user's response in the four regimes, or in a game of two models, with its thresholds."""
     headline = "Cascading moves the user only where just one of the models is worth the wait"
     if config is None:
-        figure, games = new_figure(5.6, headline), [load_game(name).game for name in NAMES]
-        panels = figure.subplots(2, 2, sharex=True, sharey=True, height_ratios=[1, 1.6])
+        others = "If both models are worth the wait, users stay, whatever the cascade; if neither is, they leave."
+        figure, games = new_figure(7.4, headline, NARROW, others), [load_game(name).game for name in NAMES]
+        panels = figure.subplots(2, 1, sharex=True, sharey=True, squeeze=False)
     else:
         figure, games = new_figure(5.2, "When users stay", NARROW, scenario(config)), [config.game]
         panels = figure.subplots(1, 1, squeeze=False)
@@ -214,7 +215,7 @@ def policy_picture(config: GameConfig | None = None) -> Figure:
 
 def misalignment_picture() -> Figure:
     """The misalignment gap over net values, and over the value and churn penalty of real pairs."""
-    figure = new_figure(8.8, "The user loses where the model cheap to serve is not the one worth waiting for")
+    figure = new_figure(8.8, "Users lose where the cheap model is not the one they want")
     above, below = figure.subfigures(2, 1, squeeze=False)[:, 0]
     share, time = Normalize(0, 1), Normalize(0, 1)
 

@@ -8,8 +8,19 @@ import numpy as np
 
 from stackroute.analytic import Game, Route, throttling_gain
 from stackroute.configs import load_game
-from stackroute.training.figures.planes import DEVELOPER, PENALTY, SCENARIOS, frame_market, market_plane
-from stackroute.training.figures.style import GREY, ORANGE, PALE_BLUE, Look, draw_legend, fill, label, mark, new_figure
+from stackroute.training.figures.planes import DEVELOPER, PENALTY, SCENARIOS, frame_market, hourly, market_plane
+from stackroute.training.figures.style import (
+    GREY,
+    NARROW,
+    ORANGE,
+    PALE_BLUE,
+    Look,
+    draw_legend,
+    fill,
+    label,
+    mark,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +32,7 @@ if TYPE_CHECKING:
 
 LOOKS = {
     Route.LEAVE_BY_THREAT: Look(
-        "gpt-4.1 serves at full speed; a slow o3 is the threat that makes the user leave",
+        "gpt-4.1 serves at full speed; a slow o3\nis the threat that makes the user leave",
         "slow o3 as\na threat",
         PALE_BLUE,
     ),
@@ -48,15 +59,14 @@ def throttling_picture() -> Figure:
     game, penalties = config.game, np.linspace(0, 0.13, 1301)
     gain = throttling_gain(Game(game.success, game.cost, game.latency, game.value, penalties))
     highest = float(gain.churn_penalty_high[0])
-    figure = new_figure(6.2, "Where losing a user is cheap, it pays the provider to be slow")
-    pictures, words = figure.subfigures(2, 1, squeeze=False, height_ratios=[7, 1])[:, 0]
-    curves, plane = pictures.subfigures(1, 2, squeeze=False, width_ratios=[1, 1.05])[0]
+    scenario = f"{' and '.join(config.labels)}: an hour of waiting costs users \\${hourly(config):g}."
+    figure = new_figure(9.6, "Where losing a user is cheap, it pays the provider to be slow", NARROW, scenario)
+    curves, plane, words = figure.subfigures(3, 1, squeeze=False, height_ratios=[4.4, 4.2, 1.1])[:, 0]
     above, below = curves.subplots(2, 1, sharex=True)
     _draw_curves(above, below, penalties, gain)
     for name in ON_THE_CURVE:
-        scenario = load_game(name)
-        height = float(throttling_gain(scenario.game).provider_gain)
-        mark(above, scenario.churn_penalty, height, SCENARIOS[name][0], (8, 9))
+        one = load_game(name)
+        mark(above, one.churn_penalty, float(throttling_gain(one.game).provider_gain), SCENARIOS[name][0], (8, 9))
     for axes in (above, below):
         axes.axvline(highest, color="black", linestyle="--", linewidth=1)
     above.text(highest + 0.002, 0.072, f"$P^*$ = \\${highest:.3f}", fontweight="bold", va="top")
@@ -81,7 +91,7 @@ def _draw_curves(above: Axes, below: Axes, penalties: FloatArray, gain: Throttli
             axes.fill_between(x, low, high, facecolor=look.colour, linewidth=0, hatch=look.hatch, edgecolor="white")
             axes.plot(x, line, color="black", linewidth=2)
         below.plot(x, worst, color="black", linewidth=1.5, linestyle=":")
-    below.text(0.002, 0.9 * gain.user_loss[0], "the equilibrium\nbest for the user", va="top")
+    below.text(0.002, 0.9 * gain.user_loss[0], "the equilibrium best for the user", va="top")
     below.text(0.002, 1.04 * gain.user_loss_worst[0], "worst: delays up to the task's value", va="bottom")
 
 
@@ -100,5 +110,5 @@ def _draw_plane(axes: Axes, config: GameConfig, highest: float) -> None:
     label(axes, right, highest * 1.05, f"$P^*$ = \\${highest:.3f}", **plain)
     axes.text(plane.x[0] * 1.1, 0.03, "the user would not\nwait for o3 anyway", va="center")
     axes.text(right, 0.2, "an abandoned task costs the\nprovider more than a solved one", ha="right", va="center")
-    axes.set_title(f"{' and '.join(config.labels)}: throttling pays for\nvaluable tasks and low churn penalties")
+    axes.set_title("Throttling pays for valuable tasks and low penalties")
     axes.set_ylabel(PENALTY)
