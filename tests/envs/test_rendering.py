@@ -232,7 +232,7 @@ def test_a_missing_library_names_the_extra(name: str, missing: str, monkeypatch:
     monkeypatch.delattr(stackroute.envs, "timeline")
     monkeypatch.setitem(sys.modules, missing, None)
     game = raw_env(HOPELESS, throttling=False, render_mode="human")
-    with pytest.raises(DependencyNotInstalled, match=rf"^{name} is not installed: pip install .*\[render\]"):
+    with pytest.raises(DependencyNotInstalled, match=rf"^{name} is not installed: .* -m pip install .*\[render\]"):
         game.reset()
 
 
