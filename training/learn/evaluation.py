@@ -119,7 +119,7 @@ def provider_regret(
         pessimistic: Whether an indifferent user chooses against the provider.
 
     Returns:
-        (J - J*) / J*, shape (...); where J* is 0, relative to the largest cost plus the churn penalty.
+        `(J - J*) / J*`, shape (...); where `J*` is 0, relative to the largest cost plus the churn penalty.
     """
     response = best_response(game, commitment, "pessimistic" if pessimistic else "strong")
     return relative_excess(game, commitment, response, np.asarray(best_cost))
