@@ -16,7 +16,7 @@ MAY_IMPORT = {
 COMPILED = ("analytic/kernels.py", "envs/rules.py")
 """All compiled code of a folder is in one file, however long: its machine code then follows its source."""
 
-HEAVY = ("torch", "stable_baselines3", "matplotlib", "tensorboard")
+HEAVY = ("torch", "stable_baselines3", "matplotlib", "streamlit", "tensorboard")
 
 
 def sources(folder: str) -> list[Path]:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS = {"agents", "analytic", "configs", "envs", "training"}
 NESTED = {"agents.routers"} | {
-    f"training.{folder}" for folder in ("benchmark", "cli", "figures", "learn", "market", "routers")
+    f"training.{folder}" for folder in ("benchmark", "cli", "explorer", "figures", "learn", "market", "routers")
 }
 
 

@@ -127,6 +127,7 @@ _PACKAGES = {
     "benchmark": ("cloudpickle", "cma", "pyarrow"),
     "cluster": ("ray",),
     "routers": ("sklearn", "torch"),
+    "explore": ("streamlit", "matplotlib"),
 }
 """What the extras bring, as imported."""
 

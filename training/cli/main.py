@@ -14,6 +14,7 @@ from stackroute._version import __version__
 
 # Importing them adds their commands.
 from stackroute.training.cli import benchmark as benchmark
+from stackroute.training.cli import exploring as exploring
 from stackroute.training.cli import market as market
 from stackroute.training.cli import routing as routing
 from stackroute.training.cli import solving as solving

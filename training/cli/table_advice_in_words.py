@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stackroute.analytic import solve_population
+from stackroute.configs.games import DisplayUnits
 from stackroute.training.cli.display import percent
 from stackroute.training.cli.explanation import explain
 from stackroute.training.cli.measured import serving_of_ladders, stops_in_words
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from stackroute.analytic.equilibrium import Routing
+    from stackroute.configs import GameConfig
     from stackroute.training.cli.table_advice import TableAdvice
     from stackroute.training.market.market import Scenario
     from stackroute.training.market.thresholds import Thresholds
@@ -39,12 +42,7 @@ _QUANTITIES = {
 
 def report_on(advice: TableAdvice) -> Report:
     """The advice in words and numbers."""
-    sections = [
-        ("The answer", [*_answer(advice), *_second_best(advice), *_useless(advice)]),
-        ("What would change it", [_limits(one, advice) for one in advice.limits]),
-        ("What users would choose, and slowing down", _users_and_speed(advice)),
-        ("How sure it is", [*_certainty(advice), *_second_tries(advice), *_correlated(advice)]),
-    ]
+    sections = [(heading, sentences()) for heading, sentences in sections_of(advice).items()]
     introduction = [
         f"{len(advice.table.models)} models. Source: {advice.table.source}.",
         f"Understood: {advice.table.understood}." if advice.table.understood else "",
@@ -61,6 +59,16 @@ def report_on(advice: TableAdvice) -> Report:
         configs_of(advice),
         partial(_draw, advice),
     )
+
+
+def sections_of(advice: TableAdvice) -> dict[str, Callable[[], list[str]]]:
+    """The advice in words by its headings, the answer first; what writes the sentences, as some take their time."""
+    return {
+        "The answer": lambda: [*_answer(advice), *_second_best(advice), *_useless(advice)],
+        "What would change it": lambda: [_limits(one, advice) for one in advice.limits],
+        "What users would choose, and slowing down": lambda: _users_and_speed(advice),
+        "How sure it is": lambda: [*_certainty(advice), *_second_tries(advice), *_correlated(advice)],
+    }
 
 
 def _draw(advice: TableAdvice) -> dict[str, Figure]:
@@ -178,14 +186,22 @@ def some(texts: list[str]) -> str:
 
 def _limits(limits: Thresholds, advice: TableAdvice) -> str:
     """Within which limits of a quantity the answer is the same, and what it is beyond."""
-    if limits.name == "retry_ratio":
-        now = "taken to succeed as often as first ones"
-        now += ", over any lottery of models for retries" if advice.routing == "cascade" else ""
-        return limits_in_words(limits, advice.labels, now, "{:.3g} times".format)
     if advice.users:
         return limits_in_words(limits, advice.labels, "as given for all users", "{:.4g} times as much".format)
-    hours = advice.scenario.waiting_cost if limits.name == "waiting_cost" else 1.0
-    return limits_in_words(limits, advice.labels, None, lambda number: advice.unit.in_money(number * hours))
+    return limits_of_game(limits, advice.config, advice.routing)
+
+
+def limits_of_game(limits: Thresholds, config: GameConfig, routing: Routing) -> str:
+    """The same for the users of a game, in its units."""
+    hours = config.waiting_cost_per_hour
+    if limits.name == "retry_ratio":
+        now = "taken to succeed as often as first ones"
+        now += ", over any lottery of models for retries" if routing == "cascade" else ""
+        return limits_in_words(limits, config.labels, now, "{:.3g} times".format)
+    if limits.name == "waiting_cost" and hours is None:
+        return limits_in_words(limits, config.labels, "as given", "{:.4g} times as much".format)
+    factor, unit = hours if limits.name == "waiting_cost" and hours else 1.0, DisplayUnits.of(config)
+    return limits_in_words(limits, config.labels, None, lambda number: unit.in_money(number * factor))
 
 
 def limits_in_words(limits: Thresholds, labels: Sequence[str], now: str | None, written: Callable[[float], str]) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from stackroute.analytic import Commitment, Game, Population
     from stackroute.analytic.equilibrium import Routing
-    from stackroute.analytic.game import BoolArray, FloatArray
+    from stackroute.analytic.game import BoolArray, FloatArray, IntArray
 
 _SERVES = 1e-9
 _WIDEST, _POINTS = 100.0, 200
@@ -76,10 +76,40 @@ class Thresholds(NamedTuple):
 
 def servings(start: FloatArray, lottery: FloatArray, stays: BoolArray) -> list[Serving]:
     """Who serves with shares of first answers and of retries, shape (k, n), and which types of users stay, (k, m)."""
-    return [
-        Serving(_which(first), _which(retries) if any(stay) else (), tuple(stay))
-        for first, retries, stay in zip(start, lottery, stays.tolist(), strict=True)
+    kinds, which = kinds_of_serving(start, lottery, stays)
+    return [kinds[k] for k in which.tolist()]
+
+
+def kinds_of_serving(start: FloatArray, lottery: FloatArray, stays: BoolArray) -> tuple[list[Serving], IntArray]:
+    """The different ones of `servings`, the most frequent first, and which of them each is, shape (k,)."""
+    n = start.shape[1]
+    said = np.concatenate([start > _SERVES, (lottery > _SERVES) & stays.any(axis=1, keepdims=True), stays], axis=1)
+    # One text of bytes for each is sorted much faster than a row.
+    packed = np.ascontiguousarray(np.packbits(said, axis=1))
+    texts = packed.view(np.dtype((np.void, packed.shape[1])))[:, 0]
+    _, place, which, count = np.unique(texts, return_index=True, return_inverse=True, return_counts=True)
+    order = np.argsort(-count, kind="stable")
+    kinds = [
+        Serving(_which(row[:n]), _which(row[n : 2 * n]), tuple(row[2 * n :].tolist())) for row in said[place[order]]
     ]
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return kinds, rank[which]
+
+
+def served_over(
+    game: Game, values: FloatArray, penalties: FloatArray, routing: Routing = "free", throttling: bool = False
+) -> tuple[list[Serving], IntArray]:
+    """Who serves and who stays over values of a solved task, shape (c,), and churn penalties, shape (r,).
+
+    Returns:
+        What occurs, the most frequent first, and which of it is where, shape (r, c).
+    """
+    value, penalty = (each.ravel() for each in np.meshgrid(values, penalties))
+    games = game.broadcast_to(value.shape).with_valid(value=value, churn_penalty=penalty)
+    best = solve(games, routing, throttling)
+    kinds, which = kinds_of_serving(best.commitment.start, retries_of(best.commitment), best.patience[:, None] > 0.0)
+    return kinds, which.reshape(len(penalties), len(values))
 
 
 def retries_of(commitment: Commitment) -> FloatArray:
@@ -88,8 +118,8 @@ def retries_of(commitment: Commitment) -> FloatArray:
     return moves
 
 
-def _which(shares: FloatArray) -> tuple[int, ...]:
-    return tuple(np.flatnonzero(shares > _SERVES).tolist())
+def _which(serves: BoolArray) -> tuple[int, ...]:
+    return tuple(np.flatnonzero(serves).tolist())
 
 
 def nearest_change(

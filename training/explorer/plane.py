@@ -1,0 +1,144 @@
+"""The plane of value and churn penalty as an image in a chart that the browser draws, in a fraction of a second."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from stackroute.training.figures.scenario import money_unit
+from stackroute.training.figures.style import BLUE, GREEN, GREY, ORANGE, PALE_BLUE, VERMILION, YELLOW, widest_place
+from stackroute.training.market.thresholds import served_over, serving_in_words
+
+if TYPE_CHECKING:
+    from stackroute.analytic.equilibrium import Routing
+    from stackroute.analytic.game import FloatArray, IntArray
+    from stackroute.configs import GameConfig
+
+SIDE = 200
+"""Games along each side."""
+
+_AROUND = 30.0
+_COLOURS = (PALE_BLUE, ORANGE, YELLOW, GREEN, BLUE, VERMILION)
+_ROOM, _COARSE = 0.02, 4
+
+
+class Plane(NamedTuple):
+    """A plane: its axes, shape (SIDE,), what occurs, the most frequent first, and what is where, (SIDE, SIDE)."""
+
+    values: FloatArray
+    penalties: FloatArray
+    words: list[str]
+    grid: IntArray
+
+
+def plane_of(config: GameConfig, usual: GameConfig, routing: Routing, throttling: bool) -> Plane:
+    """What is best over value and churn penalty, around those of the usual game and as far as those of this one."""
+    game = config.game
+    penalty = usual.churn_penalty or float(usual.game.cost_of_pass.min()) or 1.0
+    values, penalties = (
+        np.geomspace(min(middle / _AROUND, now or middle), max(middle * _AROUND, now), SIDE)
+        for middle, now in ((usual.value, config.value), (penalty, config.churn_penalty))
+    )
+    kinds, grid = served_over(game, values, penalties, routing, throttling)
+    return Plane(values, penalties, [serving_in_words(kind, config.labels) for kind in kinds], grid)
+
+
+def legend(plane: Plane) -> str:
+    """What each colour and number is, as HTML."""
+    rows = []
+    for k, words in enumerate(plane.words[: len(_COLOURS)]):
+        rows.append(_row(_COLOURS[k], str(k + 1), words))
+    others = len(plane.words) - len(_COLOURS)
+    if others > 0:
+        rows.append(_row(GREY, "", f"{others} other answers"))
+    return f'<ul style="list-style: none; padding: 0; margin: 0">{"".join(rows)}</ul>'
+
+
+def _row(colour: str, number: str, words: str) -> str:
+    square = "flex: none; width: 1.6em; text-align: center; color: #000"
+    shown = f'<span style="{square}; background: {colour}">{number or "&nbsp;"}</span>'
+    return f'<li style="display: flex; gap: .6em; align-items: start; margin: .2em 0">{shown}{html.escape(words)}</li>'
+
+
+def chart(plane: Plane, config: GameConfig) -> dict[str, Any]:
+    """The plane in Vega-Lite's words: an image under axes, the numbers of the regions, and where the game is."""
+    unit = money_unit(config)
+    x, y = plane.values, plane.penalties
+    corners = {"x": x[0], "x2": x[-1], "y": y[0], "y2": y[-1], "url": _image(plane.grid)}
+    # A penalty of 0 is nowhere on a logarithmic scale; the lowest one stands for it.
+    now = {"x": config.value, "y": max(config.churn_penalty, y[0]), "text": "now"}
+    return {
+        "height": 380,
+        "encoding": {
+            "x": _axis(x, "x", f"value of a solved task to users, {unit}"),
+            "y": _axis(y, "y", f"cost of an abandoned task, {unit}"),
+        },
+        "layer": [
+            {
+                "data": {"values": [corners]},
+                "mark": {"type": "image", "aspect": False},
+                "encoding": {"x2": {"field": "x2"}, "y2": {"field": "y2"}, "url": {"field": "url", "type": "nominal"}},
+            },
+            {
+                "data": {"values": _numbers(plane)},
+                "mark": {"type": "text", "fontSize": 15, "fontWeight": "bold", "color": "black"},
+                "encoding": {"text": {"field": "text"}},
+            },
+            {
+                "data": {"values": [now]},
+                "mark": {"type": "point", "filled": True, "size": 110, "color": "black", "stroke": "white"},
+            },
+            {
+                "data": {"values": [now]},
+                "mark": {"type": "text", "dy": -14, "fontSize": 13, "fontWeight": "bold", "color": "black"},
+                "encoding": {"text": {"field": "text"}},
+            },
+        ],
+    }
+
+
+def _axis(places: FloatArray, field: str, title: str) -> dict[str, Any]:
+    low, high = np.log10(places[[0, -1]])
+    ticks = [m * 10.0**k for k in range(int(np.floor(low)), int(np.ceil(high)) + 1) for m in (1, 2, 5)]
+    return {
+        "field": field,
+        "type": "quantitative",
+        "scale": {"type": "log", "domain": [places[0], places[-1]], "nice": False},
+        "axis": {
+            "title": title,
+            "values": [tick for tick in ticks if places[0] <= tick <= places[-1]],
+            "format": "~r",
+            "labelOverlap": True,
+            "grid": False,
+        },
+    }
+
+
+def _image(grid: IntArray) -> str:
+    """A pixel for each game, black where two answers meet, as the address of a PNG."""
+    colours = np.array([to_rgb(colour) for colour in (*_COLOURS, GREY)])
+    pixels = (255 * colours[np.minimum(grid, len(_COLOURS))]).astype(np.uint8)
+    meets = np.zeros(grid.shape, dtype=np.bool_)
+    meets[:, 1:] |= grid[:, 1:] != grid[:, :-1]
+    meets[1:] |= grid[1:] != grid[:-1]
+    pixels[meets] = 0
+    file = io.BytesIO()
+    Image.fromarray(pixels[::-1]).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _numbers(plane: Plane) -> list[dict[str, Any]]:
+    """The number of each region, where there is most room for it."""
+    coarse, found = plane.grid[::_COARSE, ::_COARSE], []
+    for k in range(min(len(plane.words), len(_COLOURS))):
+        row, column, room = widest_place(coarse == k)
+        if room > _ROOM:
+            at = {"x": float(plane.values[_COARSE * column]), "y": float(plane.penalties[_COARSE * row])}
+            found.append(at | {"text": str(k + 1)})
+    return found
