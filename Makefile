@@ -11,7 +11,7 @@ INSTALL_EXTRAS := $(addprefix install-,$(subst $(comma), ,$(EXTRAS)))
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install $(INSTALL_EXTRAS) run test check docs format clean
+.PHONY: help install $(INSTALL_EXTRAS) run explore test check docs format clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ $(INSTALL_EXTRAS): install-%: $(VENV)/ready-with-%
 
 run: $(VENV)/ready-with-train  ## Train on two real games and compare with the exact equilibrium (about a minute once set up)
 	$(BIN)/stackroute quickstart --seed $(SEED)
+
+explore: $(VENV)/ready-with-explore  ## Explore games on a page in the browser
+	$(BIN)/stackroute explore
 
 test: $(READY_FOR_TESTS)  ## Run the linters, the type checker and the whole test suite
 	$(BIN)/ruff check .

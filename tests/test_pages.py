@@ -1,9 +1,9 @@
 """The code blocks of the README and of the documentation run, in their order; links lead somewhere; the site builds.
 
 What users wait for is shortened: training and benchmarks have budgets too small to learn anything, after the names and
-settings that the page gives have been read; of figures, the quick start and routers of bfcl the options are read. Of
-other programs' commands the names of targets, extras and files are checked. Printed `text` has to be what the first
-command of the block before it prints, `...` standing for what is left out.
+settings that the page gives have been read; of figures, the page in the browser, the quick start and routers of bfcl
+the options are read. Of other programs' commands the names of targets, extras and files are checked. Printed `text` has
+to be what the first command of the block before it prints, `...` standing for what is left out.
 """
 
 import csv
@@ -72,7 +72,7 @@ def shortened(words: list[str]) -> list[str]:
         kept = without(words[2:], "--jobs", "--backend", "--algorithms", "--seeds", "--out")
         folder = option(words, "--out") or [f"benchmarks/{words[1]}"]
         return ["benchmark", "quick", *kept, "--out", *folder, "--algorithms", "exact,random", "--seeds", "1"]
-    only_read = command in ("figures", "quickstart") or words[:2] == ["route", "bfcl"]
+    only_read = command in ("explore", "figures", "quickstart") or words[:2] == ["route", "bfcl"]
     return [*words, "--help"] if only_read else words
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_MODELS = 8
 _LONGEST = 10_000
+_CHANGED = "Some numbers were changed by hand."
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -119,8 +120,9 @@ class State(Settings):
         for label in self.labels:
             if label not in usual.labels:
                 raise ConfigError(f"models: {label!r} is not allowed; expected some of {some_of(usual.labels)}")
-        names = ("models", "value", "churn_penalty", "waiting_cost_per_hour")
-        return validated(usual.model_dump() | self.model_dump(include=set(names)), usual.name, GameConfig)
+        numbers = self.model_dump(include={"models", "value", "churn_penalty", "waiting_cost_per_hour"})
+        changed = {} if self == State.of(usual) else {"sources": [*usual.sources, _CHANGED]}
+        return validated(usual.model_dump() | numbers | changed, usual.name, GameConfig)
 
     def commitment(self, config: GameConfig) -> Commitment | None:
         """The commitment of one's own; None where no model serves retries."""
