@@ -20,7 +20,7 @@ def run(name: str, *options: str) -> str:
 
 def needs(library: str, extra: str) -> pytest.MarkDecorator:
     missing = importlib.util.find_spec(library) is None
-    return pytest.mark.skipif(missing, reason=f"{library} is not installed: pip install 'stackroute[{extra}]'")
+    return pytest.mark.skipif(missing, reason=f"{library} is not installed: make install-{extra}")
 
 
 @pytest.mark.convergence
