@@ -217,6 +217,9 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "Action Space" in (tmp_path / "environments" / "provider" / "index.html").read_text()
     assert "stackroute advise" in (tmp_path / "reference" / "command-line" / "index.html").read_text()
+    # The style sheet wraps commands by these names.
+    assert 'href="../stylesheets/extra.css"' in (tmp_path / "tutorial" / "index.html").read_text()
+    assert 'class="language-console highlight"' in (tmp_path / "tutorial" / "index.html").read_text()
     theory = (tmp_path / "theory" / "index.html").read_text()
     formulas = FORMULA.findall(BLOCK.sub("", NAMED["docs/theory.md"].read_text()))
     assert len(formulas) > 200
