@@ -1,3 +1,4 @@
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import stackroute
+from stackroute import _extras
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -51,6 +53,16 @@ def test_every_dependency_is_pinned() -> None:
     for requirement in wanted:
         assert requirement.split(">=")[0].lower().replace("_", "-") in pinned, requirement
     assert pins["torch"] == "2.13.0"
+
+
+def test_extras_are_added_to_the_clone_itself_or_to_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python, *words = shlex.split(_extras.install("train", "plot"))
+    assert python == sys.executable
+    assert words == ["-m", "pip", "install", "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[train,plot]"]
+    monkeypatch.setattr(_extras, "__file__", str(tmp_path / "stackroute" / "_extras.py"))
+    assert shlex.split(_extras.install("train"))[1:] == ["-m", "pip", "install", "stackroute[train]"]
 
 
 @pytest.mark.packaging
