@@ -56,7 +56,7 @@ _TABS = {"Cost and waiting": "frontier", "When users stay": "response", "Value a
 _PICTURES: dict[str, Callable[[GameConfig, Routing, bool], Figure]] = {
     "frontier": lambda config, *_: frontier_picture(config),
     "response": lambda config, routing, _: response(config, routing),
-    "plane": lambda config, routing, _: plane_picture(config, routing),
+    "plane": plane_picture,
 }
 
 
@@ -137,7 +137,7 @@ def _pictures(config: GameConfig, usual: GameConfig, state: State) -> str:
         with tab:
             if name == "plane":
                 plane = plane_of(config, usual, state.routing, state.throttling)
-                st.vega_lite_chart(chart(plane, config), width="stretch")
+                st.vega_lite_chart(chart(plane, config), width="stretch", alt=f"{words}: {scenario(config)}")
                 st.html(legend(plane))
             else:
                 png = _drawn(name, config, state.routing, state.throttling, ".png")

@@ -25,15 +25,26 @@ SIDE = 200
 
 _AROUND = 30.0
 _COLOURS = (PALE_BLUE, ORANGE, YELLOW, GREEN, BLUE, VERMILION)
-_ROOM, _COARSE = 0.02, 4
+_ROOM, _COARSE, _HATCH, _APART = 0.02, 4, 6, 0.05
 
 
 class Plane(NamedTuple):
-    """A plane: its axes, shape (SIDE,), what occurs, the most frequent first, and what is where, (SIDE, SIDE)."""
+    """A plane.
+
+    Attributes:
+        values: Its columns, shape (SIDE,).
+        penalties: Its rows, shape (SIDE,).
+        words: Who serves and who stays, of what is shown; any other is what follows.
+        leaves: Where users leave, of what is shown.
+        others: How much else there is.
+        grid: What is where, by its place in the words, shape (SIDE, SIDE).
+    """
 
     values: FloatArray
     penalties: FloatArray
     words: list[str]
+    leaves: list[bool]
+    others: int
     grid: IntArray
 
 
@@ -46,17 +57,21 @@ def plane_of(config: GameConfig, usual: GameConfig, routing: Routing, throttling
         for middle, now in ((usual.value, config.value), (penalty, config.churn_penalty))
     )
     kinds, grid = served_over(game, values, penalties, routing, throttling)
-    return Plane(values, penalties, [serving_in_words(kind, config.labels) for kind in kinds], grid)
+    frequent = kinds[: len(_COLOURS)]
+    # The colour of a kind stays the same while the numbers change, as long as the same ones are there.
+    shown = sorted(frequent)
+    rank = np.array([shown.index(kind) for kind in frequent] + [len(shown)] * (len(kinds) - len(shown)))
+    words = [serving_in_words(kind, config.labels) for kind in shown]
+    leaves = [not all(kind.stays) for kind in shown]
+    return Plane(values, penalties, words, leaves, len(kinds) - len(shown), rank[grid])
 
 
 def legend(plane: Plane) -> str:
-    """What each colour and number is, as HTML."""
-    rows = []
-    for k, words in enumerate(plane.words[: len(_COLOURS)]):
-        rows.append(_row(_COLOURS[k], str(k + 1), words))
-    others = len(plane.words) - len(_COLOURS)
-    if others > 0:
-        rows.append(_row(GREY, "", f"{others} other answers"))
+    """What each colour and number is, as HTML; where users leave it is hatched."""
+    rows = [
+        _row(colour, str(k), words) for k, (colour, words) in enumerate(zip(_COLOURS, plane.words, strict=False), 1)
+    ]
+    rows += [_row(GREY, "", f"{plane.others} other answers")] if plane.others else []
     return f'<ul style="list-style: none; padding: 0; margin: 0">{"".join(rows)}</ul>'
 
 
@@ -70,9 +85,12 @@ def chart(plane: Plane, config: GameConfig) -> dict[str, Any]:
     """The plane in Vega-Lite's words: an image under axes, the numbers of the regions, and where the game is."""
     unit = money_unit(config)
     x, y = plane.values, plane.penalties
-    corners = {"x": x[0], "x2": x[-1], "y": y[0], "y2": y[-1], "url": _image(plane.grid)}
+    corners = {"x": x[0], "x2": x[-1], "y": y[0], "y2": y[-1], "url": _image(plane)}
     # A penalty of 0 is nowhere on a logarithmic scale; the lowest one stands for it.
-    now = {"x": config.value, "y": max(config.churn_penalty, y[0]), "text": "now"}
+    now = {"x": config.value, "y": max(config.churn_penalty, y[0])}
+    # Its name is above it, or below where there is more room.
+    apart = (y[-1] / y[0]) ** (_APART if now["y"] ** 2 < y[0] * y[-1] else -_APART)
+    named = {"x": now["x"], "y": now["y"] * apart, "text": "now"}
     return {
         "height": 380,
         "encoding": {
@@ -86,19 +104,17 @@ def chart(plane: Plane, config: GameConfig) -> dict[str, Any]:
                 "encoding": {"x2": {"field": "x2"}, "y2": {"field": "y2"}, "url": {"field": "url", "type": "nominal"}},
             },
             {
-                "data": {"values": _numbers(plane)},
-                "mark": {"type": "text", "fontSize": 15, "fontWeight": "bold", "color": "black"},
-                "encoding": {"text": {"field": "text"}},
-            },
-            {
                 "data": {"values": [now]},
                 "mark": {"type": "point", "filled": True, "size": 110, "color": "black", "stroke": "white"},
             },
-            {
-                "data": {"values": [now]},
-                "mark": {"type": "text", "dy": -14, "fontSize": 13, "fontWeight": "bold", "color": "black"},
-                "encoding": {"text": {"field": "text"}},
-            },
+            *(
+                {
+                    "data": {"values": [*_numbers(plane), named]},
+                    "mark": {"type": "text", "fontSize": 14, "fontWeight": "bold"} | outline,
+                    "encoding": {"text": {"field": "text"}},
+                }
+                for outline in ({"stroke": "white", "strokeWidth": 4}, {"color": "black"})
+            ),
         ],
     }
 
@@ -120,10 +136,13 @@ def _axis(places: FloatArray, field: str, title: str) -> dict[str, Any]:
     }
 
 
-def _image(grid: IntArray) -> str:
-    """A pixel for each game, black where two answers meet, as the address of a PNG."""
-    colours = np.array([to_rgb(colour) for colour in (*_COLOURS, GREY)])
-    pixels = (255 * colours[np.minimum(grid, len(_COLOURS))]).astype(np.uint8)
+def _image(plane: Plane) -> str:
+    """A pixel for each game, hatched where users leave and black where two answers meet, as the address of a PNG."""
+    grid, shown = plane.grid, len(plane.words)
+    colours = np.array([to_rgb(colour) for colour in (*_COLOURS[:shown], GREY)])
+    pixels = (255 * colours[grid]).astype(np.uint8)
+    hatched = np.add.outer(np.arange(SIDE), np.arange(SIDE)) % _HATCH == 0
+    pixels[hatched & np.array([*plane.leaves, False])[grid]] = 255
     meets = np.zeros(grid.shape, dtype=np.bool_)
     meets[:, 1:] |= grid[:, 1:] != grid[:, :-1]
     meets[1:] |= grid[1:] != grid[:-1]
@@ -136,7 +155,7 @@ def _image(grid: IntArray) -> str:
 def _numbers(plane: Plane) -> list[dict[str, Any]]:
     """The number of each region, where there is most room for it."""
     coarse, found = plane.grid[::_COARSE, ::_COARSE], []
-    for k in range(min(len(plane.words), len(_COLOURS))):
+    for k in range(len(plane.words)):
         row, column, room = widest_place(coarse == k)
         if room > _ROOM:
             at = {"x": float(plane.values[_COARSE * column]), "y": float(plane.penalties[_COARSE * row])}

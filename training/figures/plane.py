@@ -40,7 +40,7 @@ _HEIGHT = 5.0
 _COLOURS = (PALE_BLUE, ORANGE, YELLOW, GREEN, BLUE, VERMILION)
 
 
-def plane_picture(config: GameConfig, routing: Routing = "free") -> Figure:
+def plane_picture(config: GameConfig, routing: Routing = "free", throttling: bool = False) -> Figure:
     """What is best over the value of a solved task and the churn penalty, around those of a game."""
     game = config.game
     penalty = float(game.churn_penalty) or float(game.cost_of_pass.min()) or 1.0
@@ -50,7 +50,7 @@ def plane_picture(config: GameConfig, routing: Routing = "free") -> Figure:
         np.append(each, now) for each, now in zip(np.meshgrid(x, y), (config.value, penalty), strict=True)
     )
     games = game.broadcast_to(values.shape).with_valid(value=values, churn_penalty=penalties)
-    found, _ = answers(games, routing)
+    found, _ = answers(games, routing, throttling=throttling)
     count = Counter(found)
     kinds = sorted(count, key=lambda serving: (serving != found[-1], -count[serving]))
     grid = np.array([kinds.index(serving) for serving in found[:-1]]).reshape(_ROWS, _COLUMNS)
@@ -69,7 +69,9 @@ def plane_picture(config: GameConfig, routing: Routing = "free") -> Figure:
         looks.append(Look(f"{len(kinds) - len(_COLOURS)} other answers", "", GREY))
     left = any(look.hatch for look in looks)
     written = 0.4 + 0.23 * sum(look.name.count("\n") + 1 for look in looks)
-    headline = f"What is best{', and where users leave (hatched)' if left else ''}"
+    headline = (
+        f"What is best{' with delays' if throttling else ''}{', and where users leave (hatched)' if left else ''}"
+    )
     figure = new_figure(_HEIGHT + written, headline, NARROW, scenario(config))
     panels = figure.subfigures(2, 1, height_ratios=[_HEIGHT, written], squeeze=False)
     axes = panels[0, 0].subplots()

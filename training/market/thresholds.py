@@ -164,17 +164,18 @@ def nearest_change(
 
 
 def answers(
-    games: Game, routing: Routing = "free", users: Population | None = None
+    games: Game, routing: Routing = "free", users: Population | None = None, throttling: bool = False
 ) -> tuple[list[Serving], FloatArray]:
     """Who serves and who stays at the optima of games of shape (k,), and what a task costs the provider there.
 
     Args:
         games: The games; with types of users, in whose latency their waiting costs count.
         routing: What the provider may commit to.
-        users: Types of users, in the place of the games' own.
+        users: Types of users, in the place of the games' own; without throttling.
+        throttling: Whether the provider may delay.
     """
     if users is None:
-        best = solve(games, routing)
+        best = solve(games, routing, throttling)
         made = best.commitment
         return servings(made.start, retries_of(made), best.patience[:, None] > 0.0), best.provider_cost
     found = [solve_population(games[k], users) for k in range(len(games))]
