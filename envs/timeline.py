@@ -36,11 +36,11 @@ COLOURS = ("#0072B2", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442")
 
 _SOLVED, _FAILED, _INK, _GREY, _PALE = "#00805D", "#D55E00", "#222222", "#5F5F5F", "#E4E4E4"
 _DOTS_PER_INCH = 100
-_TITLE, _TEXT, _SMALL = 25, 19, 17
+_TITLE, _TEXT, _SMALL = 27, 21, 20
 _MARGIN = 22
 _LEFT, _RIGHT, _TOP, _BOTTOM = 232, 776, 192, 496
 _FEWEST_ROWS = 4
-_LONGEST_LABEL, _LINE_LENGTH, _LINES = 24, 90, 4
+_LONGEST_LABEL, _LINE_LENGTH, _LINES = 24, 76, 4
 _SHORTEST = 1e-300
 _ENDS = {"solved": (" solved", _SOLVED), "abandoned": (" user left", _FAILED), "truncated": (" truncated", _FAILED)}
 
@@ -65,7 +65,8 @@ def draw(episode: Episode) -> Image:
         _write(figure, _MARGIN, 72 + 24 * row, line, size=_SMALL)
     _draw_passes(figure, episode)
     service, penalty, value, waiting = (f"{name} {number(amount)}" for name, amount in episode.totals.items())
-    parts = (f"{service} + {penalty}", f"{value} - {waiting}")
+    unit = episode.units
+    parts = (f"{service} + {penalty} {unit.money}".rstrip(), f"{value} - {waiting} {unit.utility}".rstrip())
     for x, total, part in zip((_MARGIN, WIDTH / 2), episode.totals_in_words(), parts, strict=True):
         _write(figure, x, HEIGHT - 60, _capitalised(total), WIDTH / 2 - _MARGIN, weight="bold")
         _write(figure, x, HEIGHT - 30, part, WIDTH / 2 - _MARGIN, size=_SMALL, color=_GREY)

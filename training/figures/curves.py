@@ -9,7 +9,8 @@ import numpy as np
 
 from stackroute.agents.saving import load_user
 from stackroute.analytic import best_response, cascade_thresholds, default_routing
-from stackroute.training.figures.style import BLUE, VERMILION, new_figure, save, style
+from stackroute.training.figures.scenario import scenario
+from stackroute.training.figures.style import BLUE, NARROW, VERMILION, new_figure, save, style, write_below
 from stackroute.training.learn.evaluation import Outcome
 from stackroute.training.learn.lines import all_lines, line_through
 from stackroute.training.learn.runs import CURVES, REPORT, USER, read_json, read_spec
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
     from stackroute.analytic import Game
 
-_PANELS_IN_A_ROW = 3
 _POINTS = 401
+_FLAT = 1e-5
 
 
 def draw_run(folder: Path, out: Path) -> list[Path]:
@@ -42,22 +43,25 @@ def draw_run(folder: Path, out: Path) -> list[Path]:
 def draw_learning_curves(folder: Path, path: Path) -> None:
     """Draw the exact regret in every stage of a finished run, with the equilibrium as the zero line; as `draw_run`."""
     curves: dict[str, Any] = read_json(folder / CURVES)
-    columns = min(len(curves), _PANELS_IN_A_ROW)
-    rows = -(-len(curves) // columns)
+    moving = {stage: curve for stage, curve in curves.items() if np.ptp(curve["regret"]) > _FLAT}
+    level = [f"{stage} at {100 * curve['regret'][-1]:.2g} %" for stage, curve in curves.items() if stage not in moving]
+    # Where nothing moves there is still a picture.
+    moving = moving or curves
     with style():
-        figure = new_figure(3.2 * rows + 0.4, _headline(folder), width=4.2 * columns)
-        panels = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes, (stage, curve) in zip(panels, curves.items(), strict=False):
+        figure = new_figure(2.0 * len(moving) + 1.4, "Exact regret while learning", NARROW, _scenario(folder))
+        panels = figure.subplots(len(moving), 1, squeeze=False).ravel()
+        for axes, (stage, curve) in zip(panels, moving.items(), strict=True):
             percent = [100 * regret for regret in curve["regret"]]
             axes.plot([steps / 1e3 for steps in curve["steps"]], percent, color=BLUE, label="learned")
             axes.axhline(0, color="black", linestyle="--", linewidth=1, label="Stackelberg equilibrium")
-            player = "user's mean exact regret" if stage.endswith("user") else "provider's exact regret"
-            axes.set(title=stage, xlabel="steps (thousands)", ylabel=f"{player} (%)")
+            player = "user's mean regret" if stage.endswith("user") else "provider's regret"
+            axes.set(title=stage, ylabel=f"{player}, %")
             axes.set_yscale("symlog", linthresh=0.01)
             axes.set_ylim(bottom=-0.004, top=2 * max(*percent, 1))
         panels[0].legend()
-        for axes in panels[len(curves) :]:
-            axes.set_visible(False)
+        panels[-1].set_xlabel("steps, thousands")
+        if level:
+            write_below(figure, f"Without a change: {', '.join(level)}.")
         save(figure, path)
 
 
@@ -79,8 +83,9 @@ def _draw_response(folder: Path, path: Path) -> None:
         delays["under the learned delays"] = chosen.delay
     share = np.linspace(0, 1, _POINTS)
     with style():
-        figure = new_figure(3.6, _headline(folder), width=5.2 * len(delays))
-        for axes, (name, delay) in zip(figure.subplots(1, len(delays), squeeze=False)[0], delays.items(), strict=True):
+        figure = new_figure(1.2 + 3 * len(delays), "When the learned user leaves", NARROW, _scenario(folder))
+        panels = figure.subplots(len(delays), 1, squeeze=False).ravel()
+        for axes, (name, delay) in zip(panels, delays.items(), strict=True):
             commitments = replace(seen, delay=delay).at(share)
             exact = best_response(game, commitments)
             axes.plot(share, 1 - exact, color="black", linestyle="--", label="exact $q^*(s)$")
@@ -93,7 +98,7 @@ def _draw_response(folder: Path, path: Path) -> None:
             axes.set(
                 xlabel="cascade probability $s$, from the first model"
                 if routing == "cascade"
-                else f"share $s$ of re-prompts served by {other}, the others by {one}",
+                else f"share $s$ of re-prompts served by {other},\nthe others by {one}",
                 ylabel="probability of abandoning $q$",
                 ylim=(-0.03, 1.03),
             )
@@ -113,6 +118,6 @@ def _mark_thresholds(axes: Axes, game: Game) -> None:
             axes.text(place, 1.04, name, ha="center", color="grey")
 
 
-def _headline(folder: Path) -> str:
+def _scenario(folder: Path) -> str:
     spec = read_spec(folder)
-    return f"{spec.config.name} ({'delays allowed' if spec.throttling else 'no delays'}, seed {spec.seed})"
+    return f"{scenario(spec.config)} {'Delays allowed' if spec.throttling else 'No delays'}; seed {spec.seed}."

@@ -119,7 +119,7 @@ def _cost_and_utility(
             *frontier,
             color="black",
             linewidth=1.5,
-            label="least cost, by the models themselves,\nat which users get this or more",
+            label="least cost by models alone, at\nwhich users get this or more",
         )
         axes.set(xlim=(low, max(high, 1.02 * grid[-1] - 0.02 * low)))
         axes.set(ylabel=f"provider's cost of a task,\n{foreign(workload.money, 40)}")
@@ -135,7 +135,7 @@ def _first_answers(suite: Suite, workload: RoutedTasks, means: pd.DataFrame) -> 
     for axes, economy in zip(panels, workload.economics, strict=True):
         mine = means[means["economy"] == economy.name]
         ratio = mine.assign(ratio=mine["provider_cost"] / mine["optimum"], success=100.0 * mine["first_success"])
-        axes.axhline(1.0, color="black", linewidth=1.5, label="the optimum, by the models themselves")
+        axes.axhline(1.0, color="black", linewidth=1.5, label="optimum by models alone")
         _mark(axes, ratio, "success", "ratio")
         axes.set(ylabel="provider's cost of a task\nas a multiple of the least")
         _number(axes)

@@ -17,7 +17,7 @@ from stackroute.configs.benchmarks import Suite, load_suite
 from stackroute.training import Problem, Solution, register_algorithm
 from stackroute.training.benchmark import algorithms
 from stackroute.training.benchmark.metrics import measure
-from stackroute.training.benchmark.plots import _curves
+from stackroute.training.benchmark.plots import _curves, _heat_map, _throttling
 from stackroute.training.benchmark.problem import Record
 from stackroute.training.benchmark.report import as_markdown, write_report
 from stackroute.training.benchmark.results import (
@@ -33,6 +33,7 @@ from stackroute.training.benchmark.results import (
 from stackroute.training.benchmark.running import run_suite
 from stackroute.training.benchmark.statistics import by_group, interquartile_mean, median_curves, ranking, regrets_of
 from stackroute.training.benchmark.tasks import tasks_of
+from stackroute.training.figures.style import BLUE
 from stackroute.training.output import RunError
 
 SmallSuite = Callable[..., Suite]
@@ -166,9 +167,36 @@ def test_curves_go_as_far_as_the_longest_and_say_what_was_not_counted(suite: Sui
         result(task, algorithm, 0, 0.1, totals={"tasks": played}, curve=Record([played], [1.0], [0.1]))
         for task, algorithm, played in (("a", "long", 10**7), ("b", "long", 10**5), ("a", "given", 0))
     ]
-    (axes,) = _curves(suite, ["long", "given"], results).axes
-    assert axes.lines[0].get_xdata().max() == pytest.approx(10**7)
-    assert [line.get_label() for line in axes.lines] == ["long", "given (no tasks counted)"]
+    figure = _curves(suite, ["long", "given"], results)
+    for axes, name in zip(figure.axes, ("long", "given", ""), strict=True):
+        assert axes.get_title() == name
+        if name:
+            # Its own curve is over all.
+            assert [len(axes.lines), axes.lines[-1].get_color()] == [3, BLUE]
+            assert axes.lines[-1].get_xdata().max() == pytest.approx(10**7)
+    assert any("No tasks counted: given." in text.get_text() for text in figure.texts)
+
+
+def test_the_heat_map_says_where_a_regret_may_be_greater(suite: Suite) -> None:
+    medians = pd.DataFrame({"a": [0.0, 1.0], "b": [5e-5, 0.5]}, index=["good", "poor"])
+    texts = [text.get_text() for text in _heat_map(suite, medians).axes[0].texts]
+    assert texts == ["0", "< 0.01", "\u2265 100", "50"]
+
+
+def test_games_are_told_apart_where_all_throttle_or_none(suite: Suite) -> None:
+    ratios = (0.5, 0.98, 1.02, 2.0)
+    runs = [
+        {"algorithm": "good", "game": game, "penalty_ratio": ratio, "learned_throttled": ratio < 1}
+        for game in ("g7", "g8")
+        for ratio in ratios
+    ]
+    (axes,) = _throttling(suite, ["good"], pd.DataFrame(runs)).axes
+    theory, *games = axes.lines
+    assert theory.get_xdata()[1] == pytest.approx(1.5, abs=0.01)
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["0.5", "0.98", "1.02", "2"]
+    for line, left in zip(games, (True, False), strict=True):
+        assert list(line.get_ydata()) == [1, 1, 0, 0]
+        assert (np.asarray(line.get_xdata()) < np.arange(4)).all() == left
 
 
 def test_marl_eval_has_its_layout() -> None:

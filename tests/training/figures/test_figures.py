@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.legend import Legend
 from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Bbox
 
 from stackroute.analytic import (
     Commitment,
@@ -28,7 +31,7 @@ from stackroute.analytic import (
 )
 from stackroute.configs import ConfigError, GameConfig, load_game, read_outcomes
 from stackroute.configs.measured import MeasuredGame
-from stackroute.training.figures import discipline, plane, planes, style
+from stackroute.training.figures import discipline, pictures, plane, planes, style
 from stackroute.training.figures.discipline import under_floor, under_price, under_rival
 from stackroute.training.figures.measured import attempts_picture, ladder_picture
 from stackroute.training.figures.pictures import PICTURES, draw_figures, undrawable
@@ -43,6 +46,8 @@ from stackroute.training.figures.throttling import how_it_pays
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from matplotlib.figure import Figure
 
 OF_A_GAME = ("response", "policy_plane", "frontier", "plane", "free_routing", "discipline", "population")
 FILES = [f"{name}{ending}" for name in PICTURES for ending in (".png", ".svg")]
@@ -62,9 +67,41 @@ def _coarse() -> Iterator[None]:
         yield
 
 
+TEXTS: list[tuple[list[tuple[str, Bbox]], Bbox]] = []
+"""Of each picture in turn: its texts with their places, and its own place."""
+
+
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return list(draw_figures(tmp_path_factory.mktemp("figures") / "new"))
+    def save(figure: Figure, *paths: Path) -> None:
+        style.save(figure, *paths)
+        # As many dots as pictures have, for letters of their true width.
+        figure.set_dpi(150)
+        figure.draw_without_rendering()
+        TEXTS.append((list(shown_texts(figure)), figure.bbox.frozen()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pictures, "save", save)
+        return list(draw_figures(tmp_path_factory.mktemp("figures") / "new"))
+
+
+def shown_texts(figure: Figure) -> Iterator[tuple[str, Bbox]]:
+    """The texts that a picture shows, with the places of their letters."""
+    hidden = {
+        id(label)
+        for axes in figure.findobj(Axes)
+        for axis in (axes.xaxis, axes.yaxis)
+        for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+        for label in (tick.label1, tick.label2)
+        if not min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval()) + 1e-9
+    }
+    for text in figure.findobj(Text):
+        said = text.get_text()
+        if said.strip() and text.get_visible() and id(text) not in hidden:
+            box = Text.get_window_extent(text)
+            # Lines without letters keep the place of others.
+            empty = box.height * (1 - len(said.rstrip("\n").split("\n")) / len(said.split("\n")))
+            yield said, Bbox.from_extents(box.x0, box.y0 + empty, box.x1, box.y1)
 
 
 def test_every_picture_is_written_as_png_and_svg(drawn: list[Path]) -> None:
@@ -73,6 +110,18 @@ def test_every_picture_is_written_as_png_and_svg(drawn: list[Path]) -> None:
     for path in drawn:
         start = b"\x89PNG" if path.suffix == ".png" else b"<?xml"
         assert path.read_bytes().startswith(start), path
+
+
+@pytest.mark.parametrize("number", range(len(PICTURES)), ids=list(PICTURES))
+def test_no_text_is_cut_or_hides_another(number: int, drawn: list[Path]) -> None:
+    assert len(drawn) == 2 * len(TEXTS)
+    texts, figure = TEXTS[number]
+    assert len(texts) > 10
+    for k, (said, box) in enumerate(texts):
+        assert min(box.x0, box.y0, figure.x1 - box.x1, figure.y1 - box.y1) > -1, said
+        for other, beside in texts[k + 1 :]:
+            shared = Bbox.intersection(box, beside)
+            assert not (shared and min(shared.size) > 4), (said, other)
 
 
 def test_a_second_run_writes_the_same_bytes(drawn: list[Path], tmp_path: Path) -> None:
@@ -190,6 +239,17 @@ def test_the_frontier_says_who_serves_and_what_users_want_and_hides_nothing(name
         assert not box.count_overlaps(boxes[k + 1 :])
         assert not box.count_contains(points)
         assert all(axes.bbox.contains(*corner) for corner in box.corners())
+
+
+def test_the_plane_names_what_is_best_now_and_hatches_where_users_leave() -> None:
+    with style.style():
+        figure = PICTURES["plane"].draw(read_game("aider"))
+    (legend,) = figure.findobj(Legend)
+    said = {text.get_text(): patch for text, patch in zip(legend.texts, legend.legend_handles, strict=True)}
+    assert "retries by DeepSeek" in next(iter(said)).replace("\n", " ")
+    others = {words: patch for words, patch in said.items() if "other answers" not in words}
+    assert {("then users leave" in words) == bool(patch.get_hatch()) for words, patch in others.items()} == {True}
+    assert len(others) > 3
 
 
 @pytest.mark.parametrize("name", ["g5", "gpt-4.1-o3-cascade", "gpt-4.1-o3-dev"])
