@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import FigureBase
-    from matplotlib.text import Annotation
 
     from stackroute.analytic.game import BoolArray, FloatArray
 
@@ -214,40 +213,42 @@ def name_points(axes: Axes, names: Mapping[tuple[float, float], str], taken: Flo
 
     To be called when all else has been drawn, so that its place is known; the first ones may be `bold`.
     """
+    dots = axes.figure.dpi / 72
     places, named = axes.transData.transform(taken), axes.transData.transform(np.array([*names]).reshape(-1, 2))
     written = [text.get_window_extent() for text in axes.texts]
-    for count, (point, text) in enumerate(names.items()):
+    for count, ((point, text), start) in enumerate(zip(names.items(), named, strict=True)):
         name = axes.annotate(
             text, point, (0, 0), textcoords="offset points", bbox=_BOX, arrowprops={"arrowstyle": "-"}, zorder=8
         )
         name.set(in_layout=False, multialignment="left", fontweight="bold" if count < bold else "normal")
-        start, hidden = named[count], []
-        for place in _AROUND:
-            box = _put(name, place)
+        size = np.array(Text.get_window_extent(name).size)
+        boxes = [_box(start, size, np.array(place), dots) for place in _AROUND]
+        hidden = []
+        for box in boxes:
             pointer = _between(start, box)
             over = sum(box.overlaps(other) or other.count_contains(pointer) > 0 for other in written)
             cut = sum(not axes.bbox.contains(*corner) for corner in box.corners())
             hidden.append(box.count_contains(places) + _WORSE * (over + cut + box.count_contains(named)))
-        written.append(_put(name, _AROUND[int(np.argmin(hidden))]))
+        best = int(np.argmin(hidden))
+        across, up = _AROUND[best]
+        name.set(
+            position=_AROUND[best],
+            ha="left" if across > 0 else "right" if across < 0 else "center",
+            va="bottom" if up > 0 else "top" if up < 0 else "center",
+        )
+        written.append(boxes[best])
         places = np.r_[places, _between(start, written[-1])]
+
+
+def _box(start: FloatArray, size: FloatArray, place: FloatArray, dots: float) -> Bbox:
+    """What a name of a size covers with its frame that stands so many points beside or above its own."""
+    low = start + dots * place - size * (1 - np.sign(place)) / 2
+    return Bbox([low, low + size]).padded(_FRAME * dots)
 
 
 def _between(start: FloatArray, box: Bbox) -> FloatArray:
     """Places on the way to the middle of a box."""
     return np.linspace(start, (box.p0 + box.p1) / 2, 20)
-
-
-def _put(name: Annotation, place: tuple[float, float]) -> Bbox:
-    """Put a name so far from its point, and say what it covers with its frame."""
-    across, up = place
-    name.set(
-        position=place,
-        ha="left" if across > 0 else "right" if across < 0 else "center",
-        va="bottom" if up > 0 else "top" if up < 0 else "center",
-    )
-    # This moves it, and says where it is with its pointer.
-    name.get_window_extent()
-    return Text.get_window_extent(name).padded(_FRAME * name.figure.dpi / 72)
 
 
 def _crosses_zero(values: FloatArray) -> BoolArray:
