@@ -268,9 +268,9 @@ def test_what_is_downloaded_is_what_is_shown(monkeypatch: pytest.MonkeyPatch, tm
 def test_a_learned_provider_is_judged_in_the_game_that_is_shown(tmp_path: Path) -> None:
     save_policy(StaticProvider(Commitment.static(0)), tmp_path / "provider.npz")
     save_policy(FixedPatienceUser(1.0), tmp_path / "user.npz")
-    test = slide(page(run=str(tmp_path)), "Success", 0.5)
+    test = slide(page(run=str(tmp_path)), "Success", 0.22)
     cost = load_game(DEV).models[0].cost
-    assert policies(test).loc["learned"].iloc[0] == pytest.approx(cost / 0.5, rel=1e-3)
+    assert policies(test).loc["learned"].iloc[0] == pytest.approx(cost / 0.22, rel=1e-3)
     (tmp_path / "provider.npz").write_text("import os")
     test = run_of(test)
     assert "learned" not in policies(test).index
@@ -372,6 +372,7 @@ def test_the_response_changes_where_users_are_indifferent() -> None:
     xi = config.game.net_value
     assert (leaves == 1.0).tolist() == ((1 - share / 100) * xi[one] + share / 100 * xi[other] < 0).tolist()
     assert 0 < leaves.sum() < len(leaves)
+    assert mixed(load_game(DEV).game, "free") == (0, 1)
     assert "cascade probability" in response(load_game("g3"), "cascade").get_supxlabel()
     assert "retries by" in response(load_game("g3"), "free").axes[0].get_xlabel()
 
