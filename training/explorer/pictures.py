@@ -47,7 +47,7 @@ def share_picture(config: GameConfig, routing: Routing) -> Figure:
     axes.set(xlim=(-2, 102), ylim=(-0.1, 1.1), yticks=[0, 0.5, 1])
     axes.set_yticklabels(["0: stays", "0.5", "1: leaves"])
     axes.set_ylabel("user's probability to abandon after a failed pass")
-    axes.set_xlabel(f"retries by {short_name(config, other)}, %; all others by {short_name(config, one)}")
+    axes.set_xlabel(f"retries by {short_name(config, other)}, %;\nall others by {short_name(config, one)}")
     return figure
 
 
