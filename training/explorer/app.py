@@ -73,12 +73,15 @@ def show(asked: Asked) -> None:
     st.title(plain(config.name))
     st.caption(plain(scenario(config)))
     try:
-        found = answer(config, Question(state.routing, state.throttling))
+        # Shown only where it takes more than half a second.
+        with st.spinner("Computing: the first time takes longer, as code is compiled", show_time=True):
+            found = answer(config, Question(state.routing, state.throttling))
+            (heading, sentences), *others = _sections(source.table, state, found).items()
+            said = sentences()
     except InvalidGameError as error:
         st.error(plain(f"The paper's cascades are not for these models: {error}. Choose any lottery of models."))
         st.stop()
-    (heading, sentences), *others = _sections(source.table, state, found).items()
-    _write(heading, sentences())
+    _write(heading, said)
     picture = _pictures(config, source.config, state)
     listed = policies(found, state.commitment(config), _learned(run, config, found))
     st.subheader("What policies cost and give")
