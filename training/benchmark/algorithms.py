@@ -15,7 +15,7 @@ from stackroute.configs.amortised import AmortisedSettings
 from stackroute.configs.benchmarks import TrainedAlgorithm
 from stackroute.configs.loading import packaged, read_settings
 from stackroute.configs.training import load_training_settings
-from stackroute.training.benchmark import search, tabular
+from stackroute.training.benchmark import plug_in, search, tabular
 from stackroute.training.benchmark.problem import Solution
 from stackroute.training.learn.session import Session
 from stackroute.training.own_code import OwnCode, is_own_code
@@ -75,6 +75,7 @@ _REGISTERED: dict[str, Entrant] = {
         "grid_search": search.grid_search,
         "cma_es": search.cma_es,
         "random_search": search.random_search,
+        "plug_in": plug_in.plug_in,
         "tabular_q": tabular.tabular_q,
         "stackelberg_gradient": stackelberg_gradient,
     }.items()

@@ -47,6 +47,14 @@ class SampledGame:
         cost: FloatArray = (outcome["service_cost"] + outcome["churn_penalty"]).reshape(-1, BLOCKS)
         return cost
 
+    def outcome(self, commitment: Commitment, patience: FloatArray, tasks: int, *, first: int = 0) -> dict[str, float]:
+        """What tasks were like under one commitment, shape (): means over them, as of `Rollouts.play`."""
+        rollouts = Rollouts(
+            self._variant, np.array([self._seed]), np.array([first]), tasks, np.zeros(1, np.int64), commitment.reshape(1)
+        )
+        played = rollouts.play(np.full((1, commitment.models), float(patience)))
+        return {name: float(means[0]) for name, means in played.items()}
+
     def gain(self, commitment: Commitment, patience: FloatArray, tasks: int, *, first: int = 0) -> FloatArray:
         """What patiences earn the user after a failed first pass, on average in each block of tasks.
 
