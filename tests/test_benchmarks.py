@@ -15,6 +15,8 @@ TINY = {
     "analytic.py": ["--games", "600", "--generic-games", "2", "--repeats", "1", "--memory-games", "50", "100"],
     "commitment.py": ["--games", "g4b", "--seeds", "1", "--rounds", "6"],
     "hidden_difficulty.py": ["--quick", "--economics", "1"],
+    "plug_in.py": ["--games", "g4b", "--seeds", "2"],
+    "relationship.py": ["--games", "g4b", "--seeds", "1"],
     "environments.py": ["--size", "16", "--tasks", "3", "--repeats", "1", "--seconds", "0.01"],
 }
 
@@ -99,3 +101,24 @@ def test_cascades_matter_where_difficulty_is_hidden() -> None:
         assert -1e-9 < one["switch"].mean() < 0.04
         assert 0.3 < one["predicted share of cost"].median() < 0.75
         assert one["throttling pays"].sum() >= one["throttling predicted"].sum()
+
+
+def test_tasks_that_are_enough_are_counted() -> None:
+    *_, row = run("plug_in.py").splitlines()
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    # Beyond 256 tasks a question no seed is above a thousandth; a static choice loses 158 %.
+    assert all(float(cell.split(", ")[1]) < 0.2 for cell in cells[3:6])
+    few, many = (int(cell.replace(",", "")) for cell in cells[6:])
+    assert 2 * 256 < few < 40 * 256
+    assert 2 * 65_536 < many < 40 * 65_536
+
+
+def test_a_provider_of_a_relationship_learns_what_theory_says() -> None:
+    *_, row = run("relationship.py").splitlines()
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    theory, grid, know, learn = (float(cell.split()[0]) for cell in cells[1:5])
+    assert grid <= theory
+    # The worth over 20,000 tasks has a standard error below 1 %.
+    assert abs(know - grid) < 0.05
+    # Users who begin with Beta(1, 1) expect more of a pass than they get, and stay longer.
+    assert learn > know + 0.05

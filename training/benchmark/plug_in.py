@@ -12,6 +12,8 @@ from stackroute.training.benchmark.problem import Solution
 from stackroute.training.learn.lines import all_lines, line_through
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from stackroute.analytic.game import BoolArray, FloatArray
     from stackroute.training.benchmark.problem import Problem
 
@@ -115,7 +117,7 @@ class _Known:
         self._slack *= 2.0
         return False
 
-    def _games(self, values: FloatArray) -> Game:
+    def _games(self, values: npt.ArrayLike) -> Game:
         return Game(self._success, self._cost, self._latency, values, self._penalty)
 
     def _values(self) -> FloatArray:
@@ -161,7 +163,7 @@ class _Known:
 
     def _stays(self, value: float, commitments: Commitment) -> BoolArray:
         """Whether users mostly re-prompt under commitments at a value."""
-        stays: BoolArray = best_response(self._games(np.float64(value)), commitments) > _STAYS
+        stays: BoolArray = best_response(self._games(value), commitments) > _STAYS
         return stays
 
     def _threshold(self, commitment: Commitment, patience: float) -> float:

@@ -49,9 +49,8 @@ class SampledGame:
 
     def outcome(self, commitment: Commitment, patience: FloatArray, tasks: int, *, first: int = 0) -> dict[str, float]:
         """What tasks were like under one commitment, shape (): means over them, as of `Rollouts.play`."""
-        rollouts = Rollouts(
-            self._variant, np.array([self._seed]), np.array([first]), tasks, np.zeros(1, np.int64), commitment.reshape(1)
-        )
+        seed, number, game = np.array([self._seed]), np.array([first]), np.zeros(1, np.int64)
+        rollouts = Rollouts(self._variant, seed, number, tasks, game, commitment.reshape(1))
         played = rollouts.play(np.full((1, commitment.models), float(patience)))
         return {name: float(means[0]) for name, means in played.items()}
 
