@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat
 
+from stackroute.configs.learners import AllOptionSettings
 from stackroute.configs.loading import Settings
 
 
@@ -47,33 +48,17 @@ class GamesSettings(Settings):
     ]
 
 
-class AllActionSettings(Settings):
-    """How one player of `joint_amortised` learns: all its options are played on the same tasks.
+class AllActionSettings(AllOptionSettings):
+    """How one player of `joint_amortised` learns.
 
-    First it learns to predict their rewards, then it follows the gradient of what its choice loses to the best option.
+    First it learns to predict the rewards, then it follows the gradient of what its choice loses to the best option;
+    its `sharpness` multiplies the differences in prediction.
 
     Attributes:
-        situations: Games, for the user each with a commitment, in which all options are played; a tenth, at most 1,000,
-            serve to judge.
-        tasks: Tasks played with each option.
-        steps: Gradient steps.
-        batch_size: Situations of a gradient step.
-        learning_rate: At the beginning.
-        final_learning_rate: At the end; half a cosine wave in between.
-        hidden_layers: Widths of the hidden layers, which are rectified linear.
         regression: The share of the steps that predict rewards; the others follow the gradient.
-        sharpness: How sharply the gradient's policy chooses: its odds are exp(sharpness * difference in prediction).
     """
 
-    situations: Annotated[int, Field(ge=100)]
-    tasks: PositiveInt
-    steps: PositiveInt
-    batch_size: PositiveInt
-    learning_rate: PositiveFloat
-    final_learning_rate: PositiveFloat
-    hidden_layers: Annotated[list[PositiveInt], Field(min_length=1)]
     regression: Annotated[float, Field(ge=0, le=1)]
-    sharpness: PositiveFloat
 
 
 class AmortisedProviderSettings(AllActionSettings):

@@ -178,6 +178,37 @@ class DQNSettings(OffPolicySettings):
     final_exploration: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
+class AllOptionSettings(Settings):
+    """How a player learns of which all options are played on the same tasks.
+
+    Attributes:
+        situations: Games, or for the user of one game commitments, in which all options are played; a tenth, at most
+            1,000, serve to evaluate it.
+        tasks: Tasks played with each option.
+        steps: Gradient steps.
+        batch_size: Situations of a gradient step.
+        learning_rate: At the beginning.
+        final_learning_rate: At the end; half a cosine wave in between.
+        hidden_layers: Widths of the hidden layers, which are rectified linear.
+        sharpness: How sharply the policy chooses: its odds are exp(sharpness * difference in reward).
+    """
+
+    situations: Annotated[int, Field(ge=100)]
+    tasks: Count
+    steps: Count
+    batch_size: Count
+    learning_rate: Positive
+    final_learning_rate: Positive
+    hidden_layers: Annotated[list[Count], Field(min_length=1)]
+    sharpness: Positive
+
+
+class AllPatienceSettings(AllOptionSettings):
+    """How a user of one game learns of which all patiences are played under random commitments."""
+
+    algorithm: Literal["all_patiences"]
+
+
 class _AnyUser(Settings):
     """How a user learns.
 
@@ -233,8 +264,14 @@ ProviderSettings = Annotated[
 UserSettings = Annotated[_UserPPO | _UserA2C | _UserSAC | _UserTD3 | _UserDQN, Field(discriminator="algorithm")]
 """How the user learns."""
 
+FollowerSettings = Annotated[
+    AllPatienceSettings | _UserPPO | _UserA2C | _UserSAC | _UserTD3 | _UserDQN, Field(discriminator="algorithm")
+]
+"""How the user learns to answer any commitment before the provider learns."""
+
 PROVIDER: TypeAdapter[ProviderSettings] = TypeAdapter(ProviderSettings, config=ConfigDict(defer_build=True))
 USER: TypeAdapter[UserSettings] = TypeAdapter(UserSettings, config=ConfigDict(defer_build=True))
+FOLLOWER: TypeAdapter[FollowerSettings] = TypeAdapter(FollowerSettings, config=ConfigDict(defer_build=True))
 
 
 def or_name(adapter: TypeAdapter[Any]) -> Callable[[Any], Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 from stackroute.configs.amortised import AmortisedSettings
-from stackroute.configs.learners import PROVIDER, USER, DQNSettings, Positive, or_name
+from stackroute.configs.learners import FOLLOWER, PROVIDER, USER, FollowerSettings, Positive, or_name
 from stackroute.configs.learners import LearnerSettings as LearnerSettings
 from stackroute.configs.learners import PlateauSettings as PlateauSettings
 from stackroute.configs.learners import ProviderSettings as ProviderSettings
@@ -26,13 +26,11 @@ class OverviewSettings(Settings):
     """The provider's choice is compared with commitments all over.
 
     Attributes:
-        provider: How a learner finds what each of them is worth; its name or its settings.
         places: How many commitments are tried along a line of them, such as the cascades from the first model; with
             free routing from a start model over all pairs of models, but at least 11 for each pair.
-        contenders: Commitments that the learner finds to cost at most this share more than the best are played.
+        contenders: A line that would cost this share more than the best, however the user answered, is left out.
     """
 
-    provider: Annotated[DQNSettings, BeforeValidator(or_name(TypeAdapter(DQNSettings)))]
     places: Annotated[int, Field(ge=3)]
     contenders: Share
 
@@ -56,13 +54,11 @@ class _Players(Settings):
     """Two players, each given by a packaged learner's name or by its settings.
 
     Attributes:
-        user: How the user learns.
         provider: How the provider learns.
         features: "raw": the players see the scaled parameters. "theory": also the sign of each model's net value and
             the logarithm of churn penalty / cost-of-pass.
     """
 
-    user: Annotated[UserSettings, BeforeValidator(or_name(USER))]
     provider: Annotated[ProviderSettings, BeforeValidator(or_name(PROVIDER))]
     features: Literal["raw", "theory"]
 
@@ -71,11 +67,13 @@ class FollowerFirstSettings(_Players):
     """First the user learns to answer any commitment, then the provider learns against it; then its choice is refined.
 
     Attributes:
-        overview: How the provider's choice is compared with others by further learning; null for not at all.
+        user: How the user learns.
+        overview: How the provider's choice is compared with others by sampled play; null for not at all.
         certificate: How it is checked by sampled play in the end; null for not at all.
     """
 
     scheme: Literal["follower_first"]
+    user: Annotated[FollowerSettings, BeforeValidator(or_name(FOLLOWER))]
     overview: OverviewSettings | None
     certificate: CertificateSettings | None
 
@@ -84,9 +82,13 @@ class SimultaneousSettings(_Players):
     """Both players learn at the same time, each against the other as it is at the moment.
 
     The user sees the commitment (`simultaneous`) or does not (`simultaneous_blind`).
+
+    Attributes:
+        user: How the user learns.
     """
 
     scheme: Literal["simultaneous", "simultaneous_blind"]
+    user: Annotated[UserSettings, BeforeValidator(or_name(USER))]
 
     @model_validator(mode="after")
     def _same_rounds(self) -> Self:

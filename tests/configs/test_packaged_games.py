@@ -171,9 +171,8 @@ def test_minutes_are_sixty_seconds(tmp_path: Path) -> None:
 def test_training_settings_equal_the_files(name: str) -> None:
     raw = read(files("training")[name])
     learners = files("learners")
-    for part in (raw, raw.get("overview") or {}):
-        for player in part.keys() & {"user", "provider"}:
-            part[player] = read(learners[part[player]])
+    for player in ("user", "provider"):
+        raw[player] = read(learners[raw[player]])
     settings = load_training_settings(name)
     assert settings == settings_from(raw, name)
     assert settings.scheme == name

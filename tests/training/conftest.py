@@ -45,7 +45,7 @@ def content(
         longer = {"steps": 128, "rounds": 4}
         return {"scheme": scheme, "features": features, "user": user | longer, "provider": provider | longer}
     made = TINY | {"features": features, "user": user, "provider": provider}
-    overview = {"provider": learner("provider", "dqn"), "places": 5, "contenders": 1.0}
+    overview = {"places": 5, "contenders": 1.0}
     return made | ({"overview": overview, "certificate": CERTIFICATE} if refined else {})
 
 

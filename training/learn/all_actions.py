@@ -13,6 +13,7 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch.nn import functional
 
+from stackroute.configs.learners import AllPatienceSettings
 from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from stackroute.configs.amortised import AllActionSettings
 
 ROUND = 250
-"""Gradient steps between two points of the curve."""
+"""Most gradient steps between two points of the curve."""
 
 _MOST_EVALUATED = 1_000
 _MOST_LOST = 1.0
+_LEAST_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,11 @@ def evaluated(situations: int) -> int:
 
 
 class AllActionLearner:
-    """A network that learns to choose from a list, in rounds of `ROUND` gradient steps.
+    """A network that learns to choose from a list, in at least ten rounds of at most `ROUND` gradient steps.
 
-    First the network's outputs learn to predict the rewards of all options. Then they are read as the logits of a
-    policy, and follow the exact gradient of what that policy loses to each situation's best option: no action needs to
-    be sampled where the rewards of all are known.
+    No action needs to be sampled where the rewards of all are known. Of one game, the network's outputs are logits that
+    are fitted to the Boltzmann distribution of the rewards. Of many games, they first learn to predict the rewards;
+    then they are read as logits, and follow the exact gradient of what their policy loses to the best option.
 
     Args:
         play: Plays all options; called when the learning begins.
@@ -77,10 +79,17 @@ class AllActionLearner:
     plateau = None
 
     def __init__(
-        self, play: Callable[[], Played], space: spaces.Box, options: int, settings: AllActionSettings, *, seed: int
+        self,
+        play: Callable[[], Played],
+        space: spaces.Box,
+        options: int,
+        settings: AllActionSettings | AllPatienceSettings,
+        *,
+        seed: int,
     ) -> None:
         self.settings, self.rounds = settings, 0
-        self.planned = math.ceil(settings.steps / ROUND)
+        self._each = min(ROUND, math.ceil(settings.steps / _LEAST_ROUNDS))
+        self.planned = math.ceil(settings.steps / self._each)
         self._play, self._seed = play, seed
         torch.manual_seed(derived_seed(seed, "networks"))
         self.policy = ActorCriticPolicy(
@@ -96,7 +105,7 @@ class AllActionLearner:
     @property
     def steps(self) -> int:
         """Gradient steps done."""
-        return min(self.rounds * ROUND, self.settings.steps)
+        return min(self.rounds * self._each, self.settings.steps)
 
     @cached_property
     def _played(self) -> Played:
@@ -107,7 +116,7 @@ class AllActionLearner:
         played = self._played
         first = len(played.exact_regret)
         generator = np.random.default_rng(derived_seed(self._seed, "round", self.rounds))
-        size = (min(ROUND, self.settings.steps - self.steps), self.settings.batch_size)
+        size = (min(self._each, self.settings.steps - self.steps), self.settings.batch_size)
         if played.weights is None:
             batches = generator.integers(first, len(played.rewards), size=size)
         else:
@@ -125,15 +134,20 @@ class AllActionLearner:
         for group in optimizer.param_groups:
             group["lr"] = float(rate)
         outputs = policy.action_net(policy.mlp_extractor.forward_actor(policy.pi_features_extractor(observations)))
-        if step < settings.regression * settings.steps:
-            loss = functional.smooth_l1_loss(outputs, rewards)
-        else:
-            # Cut off, or the few situations with the most to lose would drown all others.
-            lost = (rewards.max(1, keepdim=True).values - rewards).clamp_max(_MOST_LOST)
-            loss = (torch.softmax(settings.sharpness * outputs, 1) * lost).sum(1).mean()
+        loss = self._loss(step, outputs, rewards)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+
+    def _loss(self, step: int, outputs: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
+        settings = self.settings
+        if isinstance(settings, AllPatienceSettings):
+            return functional.cross_entropy(outputs, torch.softmax(settings.sharpness * rewards, 1))
+        if step < settings.regression * settings.steps:
+            return functional.smooth_l1_loss(outputs, rewards)
+        # Cut off, or the few situations with the most to lose would drown all others.
+        lost = (rewards.max(1, keepdim=True).values - rewards).clamp_max(_MOST_LOST)
+        return (torch.softmax(settings.sharpness * outputs, 1) * lost).sum(1).mean()
 
     def measure(self) -> tuple[float, float]:
         """The mean exact regret and the mean sampled reward of the policy's choices where it is evaluated."""

@@ -25,6 +25,7 @@ from stackroute.training.learn.exploration import ExploringProvider
 from stackroute.training.learn.learning import learn_alone, no_random_numbers
 from stackroute.training.learn.result import TrainedPair, evaluate_held_out
 from stackroute.training.learn.session import derived_seed
+from stackroute.training.learn.views import scaled_gain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,9 +47,6 @@ USER_STAGE, PROVIDER_STAGE = "user", "provider"
 
 _PARTS = 100
 _LEAST_COST = 1e-6
-
-_GAIN_UNIT = 0.05
-"""Of the user's rewards, as a share of the value: gains far above it differ less, since any of them decides."""
 
 _LEAST_SAVING, _FULL_SAVING = 0.05, 0.25
 
@@ -149,8 +147,8 @@ def learn_user(problem: Problem, settings: AllActionSettings) -> tuple[LearnedUs
         rewards = np.empty((len(rows), len(levels)), dtype=np.float32)
         for part in _parts(USER_STAGE, len(rows), problem):
             rollouts = problem.rollouts(rows[part], seeds[part], settings.tasks, commitment[part])
-            gain = rollouts.compare(np.tile(levels, (len(part), 1)))
-            rewards[part] = np.arcsinh(gain / (_GAIN_UNIT * games.value[rows[part]][:, None]))
+            gain = rollouts.compare(np.tile(levels, (len(part), 1))) / games.value[rows[part]][:, None]
+            rewards[part] = scaled_gain(gain.astype(np.float32))
         kept = np.arange(evaluated(len(rows)))
         regret = user_regret(games[rows[kept]][:, None], commitment[kept][:, None], levels)
         return Played(view.observe(games[rows], commitment), rewards, regret)

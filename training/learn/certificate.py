@@ -60,33 +60,38 @@ def check(
     would hardly help, or until none that is left costs less than `worth`.
     """
     played, tasks = 0, min(_FIRST_TASKS, settings.tasks)
-    total, cost = np.zeros((len(_LEVELS), BLOCKS)), np.full(len(_LEVELS), np.nan)
+    left, total, cost = _LEVELS, np.zeros((len(_LEVELS), BLOCKS)), np.full(len(_LEVELS), np.nan)
     while True:
-        total += tasks * play.gain(commitment.reshape(1), _LEVELS[None], tasks, first=played)[0]
+        total += tasks * play.gain(commitment.reshape(1), left[None], tasks, first=played)[0]
         played += tasks
         behind = _behind(total)
         possible = behind < settings.standard_errors
-        unknown = np.flatnonzero(possible & np.isnan(cost))
-        if len(unknown):
-            arms = commitment.broadcast_to((len(unknown),))
-            cost[unknown] = play.cost(arms, _LEVELS[unknown], _FIRST_TASKS).mean(axis=1)
-        least, most = cost[possible].min(), cost[possible].max()
-        sure = bool(most <= least * (1 + settings.tolerance))
-        # By how many standard errors the nearest rival would be behind after all tasks, if it is lucky.
-        rivals = possible & (abs(cost - cost[behind.argmin()]) > settings.tolerance * least)
-        hoped = (behind[rivals].min(initial=np.inf) + _LUCK) * math.sqrt(settings.tasks / played)
+        left, total, cost, behind = (array[possible] for array in (left, total, cost, behind))
+        unknown = np.isnan(cost)
+        if unknown.any():
+            arms = commitment.broadcast_to((int(unknown.sum()),))
+            cost[unknown] = play.cost(arms, left[unknown], _FIRST_TASKS).mean(axis=1)
+        least = cost.min()
+        sure = bool(cost.max() <= least * (1 + settings.tolerance))
+        # By how many standard errors the best answer would be ahead of all others after all tasks, if it is lucky;
+        # where it costs too much, the next one that does not.
+        best = int(behind.argmin())
+        others = abs(cost - cost[best]) > settings.tolerance * least
+        ahead = behind[others].min(initial=np.inf) if cost[best] < worth else -behind[cost < worth].min(initial=np.inf)
+        hoped = (ahead + _LUCK) * math.sqrt(settings.tasks / played)
         tasks = min(tasks * _GROWTH, settings.tasks - played)
         if sure or least >= worth or hoped < settings.standard_errors or tasks <= 0:
             break
-    worst = int(np.where(possible, cost, -np.inf).argmax())
-    return Checked(commitment, float(_LEVELS[worst]), float(cost[worst]), sure)
+    worst = int(cost.argmax())
+    return Checked(commitment, float(left[worst]), float(cost[worst]), sure)
 
 
 def walk(play: SampledGame, line: Line, centre: float, settings: CertificateSettings) -> Checked | None:
     """Find the cheapest commitment near a given one about which play is sure.
 
-    Only the share moves along the line: first by ever longer steps to both sides; then, from the cheapest place found,
-    the gap to the next one on the side of the threshold is halved until crossing it would save no more than half
+    Only the share moves along the line: first by ever longer steps to both sides, and from the first place of which
+    play is sure only to that on which the provider would pay less if the user answered the same; then, from the
+    cheapest place found, the gap to the next one on that side is halved until crossing it would save no more than half
     the tolerance, if the user answered the same. It does not move for a gain within the tolerance. None if play is sure
     of no commitment.
     """
@@ -96,14 +101,17 @@ def walk(play: SampledGame, line: Line, centre: float, settings: CertificateSett
     steps = _FIRST_STEP * 2.0 ** np.arange(_STEPS)
     places = np.unique(np.clip(centre + np.concatenate([-steps, [0.0], steps]), 0.0, 1.0))
     found: Checked | None = None
-    here, worth = centre, math.inf
+    here, worth, side = centre, math.inf, 0
     for place in sorted(places, key=lambda place: abs(place - centre)):
+        if (place - here) * side < 0:
+            continue
         checked = check(play, line.at(place), settings, worth=worth)
         if checked.sure and checked.cost < worth:
+            if found is None or checked.patience != found.patience:
+                side = cheaper_side(play, line, place, checked.patience)
             found, here, worth = checked, float(place), checked.cost * (1 - settings.tolerance)
     if found is None:
         return None
-    side = cheaper_side(play, line, here, found.patience)
     index = int(np.searchsorted(places, here)) + side
     if not side or here == centre or not 0 <= index < len(places):
         return found

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.agents.learned import GAME, LearnedProvider, LearnedUser
+from stackroute.agents.learned import GAME, LearnedProvider, LearnedUser, View
 from stackroute.agents.providers import StaticProvider
 from stackroute.analytic import Commitment
-from stackroute.envs import ProviderVectorEnv, UserVectorEnv
+from stackroute.configs.learners import AllPatienceSettings
+from stackroute.envs import PATIENCE_LEVELS, ProviderVectorEnv, UserVectorEnv, Variant
 from stackroute.envs.failed_tasks import LOOKAHEAD
 from stackroute.envs.observations import PAPER
 from stackroute.envs.sb3 import VecEnv
+from stackroute.envs.tasks import Rollouts
+from stackroute.training.learn.all_actions import AllActionLearner, Played, evaluated
 from stackroute.training.learn.certificate import walk
 from stackroute.training.learn.evaluation import user_regret
 from stackroute.training.learn.exploration import ExploringProvider
@@ -31,12 +34,8 @@ from stackroute.training.learn.views import LearnerView, log_cost, scaled_gain
 if TYPE_CHECKING:
     from typing import Any
 
-    from stackroute.configs.training import (
-        CertificateSettings,
-        FollowerFirstSettings,
-        ProviderSettings,
-        UserSettings,
-    )
+    from stackroute.configs.learners import FollowerSettings, ProviderSettings, UserSettings
+    from stackroute.configs.training import CertificateSettings, FollowerFirstSettings
     from stackroute.envs.policies import ProviderPolicy, UserPolicy
     from stackroute.training.learn.certificate import Checked
     from stackroute.training.learn.evaluation import Evaluation
@@ -66,7 +65,7 @@ def train(training: Training, settings: FollowerFirstSettings) -> TrainedPair:
     stages = {PROVIDER_STAGE: evaluated(final)}
     contenders = [Contender(*line_through(final, training.routing), cost=np.nan, bound=0.0)]
     if settings.overview:
-        contenders, curves[OVERVIEW_STAGE] = find_contenders(training, user, final, settings.overview)
+        contenders = find_contenders(training, final, settings.overview)
         final = contenders[0].commitment
         stages[OVERVIEW_STAGE] = evaluated(final)
     if settings.certificate:
@@ -85,12 +84,14 @@ def train(training: Training, settings: FollowerFirstSettings) -> TrainedPair:
     )
 
 
-def learn_user(training: Training, settings: UserSettings) -> tuple[LearnedUser, Curve]:
+def learn_user(training: Training, settings: FollowerSettings) -> tuple[LearnedUser, Curve]:
     """The user learns to answer random commitments.
 
     Returns:
         The learned user, and its mean exact regret over 1,000 random commitments against the steps.
     """
+    if isinstance(settings, AllPatienceSettings):
+        return _learn_from_all_patiences(training, settings)
     game, explorer = training.game, ExploringProvider(training.throttling, training.routing)
     seed = derived_seed(training.seed, USER_STAGE)
     numbers = np.random.default_rng(0).random((_EVALUATED_COMMITMENTS, 2 * game.models + 1))
@@ -104,6 +105,28 @@ def learn_user(training: Training, settings: UserSettings) -> tuple[LearnedUser,
         return float(user_regret(game, commitments, patience).mean()), float(gain.mean()) / play.value
 
     curve = learn_alone(USER_STAGE, learner, training.session, measure)
+    return LearnedUser(learner.policy), curve
+
+
+def _learn_from_all_patiences(training: Training, settings: AllPatienceSettings) -> tuple[LearnedUser, Curve]:
+    """As `learn_user`, from play of all patiences on the same tasks under each commitment."""
+    game, seed, levels = training.game, derived_seed(training.seed, USER_STAGE), np.array(PATIENCE_LEVELS)
+    view, size = View(game.models, PAPER, training.features), settings.situations
+
+    def play() -> Played:
+        generator = np.random.default_rng(derived_seed(seed, "situations"))
+        explorer = ExploringProvider(training.throttling, training.routing)
+        commitment = explorer.commit(game, generator.random((size, 2 * game.models + 1)))
+        zeros = np.zeros(size, dtype=np.int64)
+        seeds = derived_seed(seed, "tasks") + np.arange(size)
+        rollouts = Rollouts(Variant.of(game), seeds, zeros, settings.tasks, zeros, commitment)
+        gain = rollouts.compare(np.tile(levels, (size, 1))) / float(game.value)
+        kept = commitment[: evaluated(size)]
+        regret = user_regret(game, kept.reshape(*kept.shape, 1), levels)
+        return Played(view.observe(game, commitment), scaled_gain(gain.astype(np.float32)), regret)
+
+    learner = AllActionLearner(play, view.space, len(levels), settings, seed=seed)
+    curve = learn_alone(USER_STAGE, learner, training.session, learner.measure)
     return LearnedUser(learner.policy), curve
 
 

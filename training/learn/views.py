@@ -1,11 +1,10 @@
-"""How a learner sees a vector environment: with features, with another reward, or choosing from a list."""
+"""How a learner sees a vector environment: with features, or with another reward."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnvWrapper
 
 from stackroute.envs.observations import feature_space, with_features
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
     from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-    from stackroute.analytic.game import FloatArray
     from stackroute.envs.observations import Block
 
     Observation = npt.NDArray[np.float32]
@@ -52,8 +50,6 @@ class LearnerView(VecEnvWrapper):
         venv: The vector environment.
         reward: What the learner is given, such as `log_cost`, of rewards of shape (n,); None for the rewards.
         blocks: What the environment shows, if hand-built features are to be appended; None for no features.
-        listed: Actions of the environment, shape (k, width), of which the learner chooses one by its number; None for
-            the environment's own actions.
     """
 
     def __init__(
@@ -62,24 +58,15 @@ class LearnerView(VecEnvWrapper):
         *,
         reward: Callable[[Rewards], Rewards] | None = None,
         blocks: tuple[Block, ...] | None = None,
-        listed: FloatArray | None = None,
     ) -> None:
         # Of game, or of game and commitment, the blocks have 3 n + 1 or 6 n - 1 numbers.
         models = (sum(venv.observation_space.shape or ()) + 1) // (3 * len(blocks)) if blocks else 0
-        super().__init__(
-            venv,
-            feature_space(models, blocks) if blocks else None,
-            spaces.Discrete(len(listed)) if listed is not None else None,
-        )
-        self._reward, self._features, self._listed = reward, blocks is not None, listed
+        super().__init__(venv, feature_space(models, blocks) if blocks else None)
+        self._reward, self._features = reward, blocks is not None
 
     def reset(self) -> Observation:
         """The first observations."""
         return self._shown(np.asarray(self.venv.reset()))
-
-    def step_async(self, actions: np.ndarray) -> None:
-        """Pass the actions on."""
-        self.venv.step_async(actions if self._listed is None else self._listed[actions])
 
     def step_wait(self) -> VecEnvStepReturn:
         """The step as the learner sees it, also what is observed at the end of an episode."""

@@ -1,6 +1,6 @@
 """Learning reaches the exact equilibrium: real training with the packaged settings, on fixed seeds.
 
-Budgets are those of the packaged settings, about 10 s on one core for a static game and 20 s for a cascade. Everything
+Budgets are those of the packaged settings, about 5 s on one core for an easy game and 10 s for most cascades. Everything
 is seeded, so a test gives the same result each time on the same versions; the thresholds are on exact regret.
 """
 
@@ -11,10 +11,8 @@ from stackroute import Commitment, load_game
 from stackroute.agents import FixedPatienceUser
 from stackroute.analytic import throttling_gain
 from stackroute.configs.training import FollowerFirstSettings, SimultaneousSettings, load_training_settings
-from stackroute.training.learn.evaluation import provider_regret
 from stackroute.training.learn.follower_first import learn_provider, learn_user
 from stackroute.training.learn.learning import Training, one_thread
-from stackroute.training.learn.overview import find_contenders
 from stackroute.training.learn.schemes import train
 
 pytestmark = pytest.mark.convergence
@@ -118,10 +116,6 @@ def test_throttling_is_learned_from_the_users_response(settings: FollowerFirstSe
     assert commitment.first_model == 1
 
 
-MISSED = "seed 0 switches .0275 (g4b) and .0325 (g4) above s0 on the engine of 0.2: the bar of .02 is missed"
-
-
-@pytest.mark.xfail(reason=MISSED, strict=False)
 @pytest.mark.parametrize(("name", "switch"), [("g4b", 4 / 13), ("g4", 0.224475)])
 def test_a_learned_user_switches_at_s0(settings: FollowerFirstSettings, name: str, switch: float) -> None:
     game = load_game(name).game
@@ -139,17 +133,3 @@ def test_players_that_learn_blindly_and_at_once_miss_the_cascade() -> None:
     evaluation = train(load_game("g4b").game, blind, throttling=False, seed=0).evaluation
     # At a fixed patience the best route is static: to a user who does not see it, a cascade is worth nothing.
     assert evaluation.provider_regret > 0.05
-
-
-@pytest.mark.parametrize("patience", [0.0, 1.0])
-def test_the_overview_is_not_misled_by_a_user_that_has_learned_nothing(patience: float) -> None:
-    # It believes that the user always leaves, or always stays. Budget: 25,600 commitments; one seed; threshold 1 %.
-    game = load_game("g8").game
-    settings = load_training_settings("follower_first")
-    assert isinstance(settings, FollowerFirstSettings)
-    assert settings.overview is not None
-    choice = Commitment.static(1, [0.0, float(game.value)])
-    training = Training(game, throttling=True, seed=1)
-    with one_thread():
-        contenders, _ = find_contenders(training, FixedPatienceUser(patience), choice, settings.overview)
-    assert float(provider_regret(game, contenders[0].commitment, training.best_cost)) < 0.01

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stackroute import Commitment, Game, load_game, solve
-from stackroute.agents import FixedPatienceUser, load_provider
+from stackroute.agents import load_provider
 from stackroute.analytic import InvalidGameError, best_response, provider_cost
 from stackroute.configs import ConfigError
 from stackroute.configs.training import FollowerFirstSettings, TrainingSettings, load_training_settings
 from stackroute.training.figures.curves import draw_run
 from stackroute.training.learn.certificate import walk
-from stackroute.training.learn.evaluation import evaluate
+from stackroute.training.learn.evaluation import evaluate, provider_regret
 from stackroute.training.learn.exploration import ExploringProvider
-from stackroute.training.learn.learning import Training, one_thread
+from stackroute.training.learn.learning import Training
 from stackroute.training.learn.lines import all_lines, line_through, point
 from stackroute.training.learn.overview import find_contenders
 from stackroute.training.learn.runs import RunSpec, evaluate_run, run_game
@@ -124,8 +124,7 @@ def test_a_walk_along_lotteries_ends_on_the_safe_side(name: str, shift: float) -
     assert evaluation.provider_regret == evaluation.provider_regret_pessimistic
 
 
-@pytest.mark.convergence
-def test_the_overview_finds_the_best_line_whatever_the_user_has_learned() -> None:
+def test_the_overview_finds_the_best_line() -> None:
     game = load_game("g9").game
     best = solve(game, "free")
     packaged = load_training_settings()
@@ -133,8 +132,7 @@ def test_the_overview_finds_the_best_line_whatever_the_user_has_learned() -> Non
     assert packaged.overview is not None
     training = Training(game, throttling=False, routing="free", seed=1)
     choice = Commitment.lottery([0, 0, 1], [0.2, 0.3, 0.5])
-    with one_thread():
-        contenders, _ = find_contenders(training, FixedPatienceUser(1.0), choice, packaged.overview)
+    contenders = find_contenders(training, choice, packaged.overview)
     # The most promising is on the line of the equilibrium, and its bound, of 100,000 tasks, about what that costs.
     first = min(contenders, key=lambda one: one.bound)
     assert (int(first.line.start.argmax()), first.line.models) == (1, (0, 2))
@@ -145,6 +143,16 @@ def test_the_overview_finds_the_best_line_whatever_the_user_has_learned() -> Non
         # With 11 places on a line none is so close to a threshold that 100,000 tasks could mistake the answer.
         assert one.cost == pytest.approx(float(exact), rel=0.05)
     assert contenders == sorted(contenders, key=lambda one: one.cost)
+
+
+def test_the_overview_repairs_a_choice_that_is_wrong() -> None:
+    game = load_game("g8").game
+    packaged = load_training_settings()
+    assert isinstance(packaged, FollowerFirstSettings)
+    assert packaged.overview is not None
+    training = Training(game, throttling=True, seed=1)
+    contenders = find_contenders(training, Commitment.static(1, [0.0, float(game.value)]), packaged.overview)
+    assert float(provider_regret(game, contenders[0].commitment, training.best_cost)) < 0.01
 
 
 @pytest.mark.parametrize("models", [1, 3])

@@ -53,7 +53,7 @@ def assert_same(folder: Path, other: Path) -> None:
 
 
 CASES: dict[str, tuple[dict[str, object], list[str]]] = {
-    "all stages": ({"refined": True, "features": "theory"}, ["user", "provider", "overview", "certificate"]),
+    "all stages": ({"refined": True, "features": "theory"}, ["user", "provider", "certificate"]),
     "off-policy": ({"provider_algorithm": "sac", "user_algorithm": "sac", "user_action": "box"}, ["provider"]),
     "pass by pass": ({"user_algorithm": "dqn", "user_action": None, "provider_algorithm": "dqn"}, ["provider"]),
     "simultaneous": ({"scheme": "simultaneous"}, ["both players"]),

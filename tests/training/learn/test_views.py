@@ -4,17 +4,14 @@ import numpy as np
 import pytest
 
 from stackroute import Commitment, Game, load_game
-from stackroute.agents import FixedPatienceUser, RandomProvider, RationalUser
+from stackroute.agents import FixedPatienceUser, RandomProvider
 from stackroute.analytic import stratified_games
 from stackroute.configs.learners import PROVIDER, USER
 from stackroute.configs.loading import read_settings
-from stackroute.envs import PATIENCE_LEVELS, ProviderActions, ProviderVectorEnv, observation_space, observe
-from stackroute.envs.actions import to_symmetric
+from stackroute.envs import PATIENCE_LEVELS, observation_space, observe
 from stackroute.envs.observations import feature_space, with_features
-from stackroute.envs.sb3 import VecEnv
 from stackroute.training.learn.follower_first import provider_environment, user_environment
 from stackroute.training.learn.learning import Training
-from stackroute.training.learn.views import LearnerView
 
 
 @pytest.fixture
@@ -102,32 +99,3 @@ def test_rewards_are_the_logarithm_of_the_cost_and_the_scaled_gain(game: Game) -
         infos = venv.unwrapped.env.step_infos  # type: ignore[attr-defined]
         np.testing.assert_allclose(rewards, expected(infos), rtol=1e-5, atol=1e-6)
         assert rewards.std() > 0.01
-
-
-class Recording(RationalUser):
-    """The rational user, remembering what it is asked."""
-
-    def patience(self, game: Game, commitment: Commitment | None, random_numbers: np.ndarray) -> np.ndarray:
-        self.asked = commitment
-        return super().patience(game, commitment, random_numbers)
-
-
-@pytest.mark.parametrize("throttling", [False, True])
-def test_listed_commitments_commit_what_is_listed(game: Game, throttling: bool) -> None:
-    delay = np.array([[0, 0], [0.3, 0.7], [1.1, 0.0], [0, 0.2], [0, 0]]) if throttling else 0.0
-    listed = Commitment.cascade([0, 0, 0, 1, 0], [0.0, 0.123456789, 0.5, 0.0, 1.0], delay)
-    user = Recording()
-    env = ProviderVectorEnv(5, game, user, throttling=throttling)
-    codec = ProviderActions(throttling=throttling)
-    actions = to_symmetric(codec.action(game, listed), codec.delays)
-    venv = LearnerView(VecEnv(env), listed=actions)
-    assert venv.action_space.n == 5  # type: ignore[attr-defined]
-    venv.seed(0)
-    venv.reset()
-    order = np.array([4, 2, 0, 1, 3])
-    venv.step(order)
-    assert user.asked is not None
-    np.testing.assert_array_equal(user.asked.first_model, listed.first_model[order])
-    np.testing.assert_allclose(user.asked.cascade_probability, listed.cascade_probability[order], rtol=1e-12)
-    assert {0.0, 1.0} <= set(user.asked.cascade_probability[:, 0])
-    np.testing.assert_allclose(user.asked.delay, listed.delay[order], rtol=1e-9, atol=1e-12)
