@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.envs import PATIENCE_LEVELS
-from stackroute.training.learn.sampling import BLOCKS
+from stackroute.training.learn.sampling import ANSWERS, BLOCKS
 
 if TYPE_CHECKING:
     from stackroute.analytic import Commitment
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from stackroute.training.learn.lines import Line
     from stackroute.training.learn.sampling import SampledGame
 
-# Those close to 0 and 1 show on which side of it the user's utility has its maximum.
-_LEVELS = np.sort([*PATIENCE_LEVELS, 0.001, 0.01, 0.05, 0.99, 0.999])
 _FIRST_TASKS = 200_000
 _GROWTH = 4
 _LUCK = 1.0
@@ -60,7 +57,7 @@ def check(
     would hardly help, or until none that is left costs less than `worth`.
     """
     played, tasks = 0, min(_FIRST_TASKS, settings.tasks)
-    left, total, cost = _LEVELS, np.zeros((len(_LEVELS), BLOCKS)), np.full(len(_LEVELS), np.nan)
+    left, total, cost = ANSWERS, np.zeros((len(ANSWERS), BLOCKS)), np.full(len(ANSWERS), np.nan)
     while True:
         total += tasks * play.gain(commitment.reshape(1), left[None], tasks, first=played)[0]
         played += tasks
@@ -89,9 +86,8 @@ def check(
 def walk(play: SampledGame, line: Line, centre: float, settings: CertificateSettings) -> Checked | None:
     """Find the cheapest commitment near a given one about which play is sure.
 
-    Only the share moves along the line: first by ever longer steps to both sides, and from the first place of which
-    play is sure only to that on which the provider would pay less if the user answered the same; then, from the
-    cheapest place found, the gap to the next one on that side is halved until crossing it would save no more than half
+    Only the share moves along the line: first by ever longer steps to both sides; then, from the cheapest place found,
+    the gap to the next one on the side of the threshold is halved until crossing it would save no more than half
     the tolerance, if the user answered the same. It does not move for a gain within the tolerance. None if play is sure
     of no commitment.
     """
@@ -101,17 +97,14 @@ def walk(play: SampledGame, line: Line, centre: float, settings: CertificateSett
     steps = _FIRST_STEP * 2.0 ** np.arange(_STEPS)
     places = np.unique(np.clip(centre + np.concatenate([-steps, [0.0], steps]), 0.0, 1.0))
     found: Checked | None = None
-    here, worth, side = centre, math.inf, 0
+    here, worth = centre, math.inf
     for place in sorted(places, key=lambda place: abs(place - centre)):
-        if (place - here) * side < 0:
-            continue
         checked = check(play, line.at(place), settings, worth=worth)
         if checked.sure and checked.cost < worth:
-            if found is None or checked.patience != found.patience:
-                side = cheaper_side(play, line, place, checked.patience)
             found, here, worth = checked, float(place), checked.cost * (1 - settings.tolerance)
     if found is None:
         return None
+    side = cheaper_side(play, line, here, found.patience)
     index = int(np.searchsorted(places, here)) + side
     if not side or here == centre or not 0 <= index < len(places):
         return found

@@ -82,7 +82,9 @@ def find_contenders(training: Training, choice: Commitment, settings: OverviewSe
         cheapest = min(cheapest, costs.min())
         for stays in (True, False):
             of_kind = np.where((answers > _STAYS) == stays, costs, np.inf)
-            best = int(of_kind.argmin())
+            # Of places that cost the same, the middle one is the farthest from where users answer otherwise.
+            alike = np.flatnonzero(of_kind == of_kind.min())
+            best = int(alike[len(alike) // 2])
             if of_kind[best] < np.inf:
                 cost, share = float(costs[best]), float(places[best])
                 bound = _bound(play, line, share, places, stays, cost, cheapest * margin)

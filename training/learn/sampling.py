@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 BLOCKS = 64
 """Into how many blocks the tasks of a comparison are divided, for the standard error of its mean."""
 
+ANSWERS = np.sort([*PATIENCE_LEVELS, 0.001, 0.01, 0.05, 0.99, 0.999])
+"""The patiences that play compares: those close to 0 and 1 show on which side of it the user's utility is largest."""
+
 
 class SampledGame:
     """Plays tasks of a game under commitments and patiences of one's choice, all with the same random numbers.
@@ -70,7 +73,7 @@ class SampledGame:
         return gain.reshape(-1, BLOCKS, patience.shape[1]).swapaxes(1, 2)
 
     def answer(self, commitment: Commitment, tasks: int) -> FloatArray:
-        """The patience, of those in `PATIENCE_LEVELS`, that earns the user most.
+        """The patience, of those in `ANSWERS`, that earns the user most.
 
         Args:
             commitment: Shape (n,).
@@ -79,9 +82,8 @@ class SampledGame:
         Returns:
             Shape (n,).
         """
-        levels = np.array(PATIENCE_LEVELS)
-        gain = self.gain(commitment, np.tile(levels, (len(commitment), 1)), tasks).mean(axis=2)
-        best: FloatArray = levels[gain.argmax(axis=1)]
+        gain = self.gain(commitment, np.tile(ANSWERS, (len(commitment), 1)), tasks).mean(axis=2)
+        best: FloatArray = ANSWERS[gain.argmax(axis=1)]
         return best
 
     def _blocks(self, commitment: Commitment, tasks: int, first: int) -> Rollouts:

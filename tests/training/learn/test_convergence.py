@@ -1,6 +1,6 @@
 """Learning reaches the exact equilibrium: real training with the packaged settings, on fixed seeds.
 
-Budgets are those of the packaged settings, about 5 s on one core for an easy game and 10 s for most cascades. Everything
+Budgets are those of the packaged settings: about 5 s on one core for an easy game, 10 s for most cascades. Everything
 is seeded, so a test gives the same result each time on the same versions; the thresholds are on exact regret.
 """
 
