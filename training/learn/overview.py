@@ -66,7 +66,7 @@ def find_contenders(training: Training, choice: Commitment, settings: OverviewSe
         settings: How many commitments are compared, and which of them are worth following.
 
     Returns:
-        Those found, the cheapest in play first.
+        Those found, the cheapest in play first; of those that cost the same, the one with the least delays.
     """
     play = SampledGame(training.game, derived_seed(training.seed, "comparison"))
     listed = _listed(training, choice, settings.places)
@@ -89,7 +89,7 @@ def find_contenders(training: Training, choice: Commitment, settings: OverviewSe
                 cost, share = float(costs[best]), float(places[best])
                 bound = _bound(play, line, share, places, stays, cost, cheapest * margin)
                 found.append(Contender(line, share, cost, bound))
-    return sorted(found, key=lambda one: one.cost)
+    return sorted(found, key=lambda one: (one.cost, one.line.delay.sum()))
 
 
 def _listed(training: Training, choice: Commitment, places: int) -> list[tuple[Line, FloatArray]]:

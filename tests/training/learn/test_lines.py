@@ -155,6 +155,18 @@ def test_the_overview_repairs_a_choice_that_is_wrong() -> None:
     assert float(provider_regret(game, contenders[0].commitment, training.best_cost)) < 0.01
 
 
+def test_of_delays_that_cost_the_provider_the_same_the_least_are_chosen() -> None:
+    game = load_game("gpt-4.1-o3-dev-low-p").game
+    packaged = load_training_settings()
+    assert isinstance(packaged, FollowerFirstSettings)
+    assert packaged.overview is not None
+    learned = Commitment.cascade(0, 1.0, [0.0, float(game.value)])
+    contenders = find_contenders(Training(game, throttling=True, seed=1), learned, packaged.overview)
+    # Full delays of the model that never serves again cost the same.
+    assert contenders[0].cost in [one.cost for one in contenders[1:]]
+    np.testing.assert_array_equal(contenders[0].commitment.delay, learned.delay)
+
+
 @pytest.mark.parametrize("models", [1, 3])
 @pytest.mark.usefixtures("short_certificate")
 def test_a_run_with_free_routing(tiny_settings: TinySettings, tmp_path: Path, models: int) -> None:
