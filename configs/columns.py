@@ -10,13 +10,13 @@ import csv
 import io
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from stackroute.configs.loading import ConfigError
-from stackroute.configs.text import named, one_line
+from stackroute.configs.text import named, one_line, some_of
 from stackroute.configs.units import (
     Cell,
     Quantity,
@@ -70,16 +70,30 @@ class Layout:
         required: Its columns, with what their numbers count; None: text.
         optional: Those that may be missing.
         main: By the name of a column, that whose unit it has where it says none.
+        also: Other usual names of columns, by their name here.
     """
 
     required: Mapping[str, Quantity | None]
     optional: Mapping[str, Quantity | None]
     main: Mapping[str, str]
+    also: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def columns(self) -> dict[str, Quantity | None]:
         """All of them."""
         return {**self.required, **self.optional}
+
+    def named_in(self, header: Sequence[str], column: str, columns: Mapping[str, str]) -> list[int]:
+        """Where a header may name a column: as the user says, by its own name, another usual one, or its unit."""
+        if column in columns:
+            return [k for k, name in enumerate(header) if name == columns[column]]
+        quantity = self.columns[column] or "number"
+        free = [k for k, name in enumerate(header) if name not in columns.values()]
+        for name in (column, *self.also.get(column, ())):
+            found = [k for k in free if belongs(header[k], name, quantity)]
+            if found:
+                return found
+        return [k for k in free if is_unit(header[k], column, quantity)]
 
 
 @dataclass(frozen=True)
@@ -114,8 +128,18 @@ class Columns:
     def understood(self) -> str:
         """How the numbers were read, in a line."""
         own = {column: f" ({name!r})" for column, name in self.names.items()}
-        units = (f"{column}{own.get(column, '')} in {unit.name}" for column, unit in self.units.items() if unit.name)
+        units = (
+            f"{column}{own.get(column, '')}{f' in {unit.name}' if unit.name else ''}"
+            for column, unit in self.units.items()
+            if unit.name or column in own
+        )
         return f"{', '.join(units)} ({self.form})"
+
+    @property
+    def not_used(self) -> str:
+        """Which columns are not used, to be added to a line; empty if all are."""
+        others = [name for name in self.header if name and name not in {*self.written, *self.names.values()}]
+        return f"; columns not used: {some_of(others)}" if others else ""
 
 
 def read_columns(
@@ -356,14 +380,8 @@ def _places(header: list[str], columns: Mapping[str, str], label: str, layout: L
         if name not in header:
             raise ConfigError(f"columns: {column}={name}: {label} has no such column; it has {listed}")
     places = {}
-    for column, counted in layout.columns.items():
-        quantity = counted or "number"
-        free = [k for k, name in enumerate(header) if name not in columns.values()]
-        found = (
-            [k for k, name in enumerate(header) if name == columns.get(column)]
-            or [k for k in free if column not in columns and belongs(header[k], column, quantity)]
-            or [k for k in free if column not in columns and is_unit(header[k], column, quantity)]
-        )
+    for column in layout.columns:
+        found = layout.named_in(header, column, columns)
         if len(found) > 1:
             names = [header[k] for k in found]
             settle = f"--columns {column}=NAME" if len(set(names)) > 1 else "a name of its own for each"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,6 @@ from stackroute.configs.columns import (
 from stackroute.configs.loading import ConfigError
 from stackroute.configs.outcomes import Outcomes
 from stackroute.configs.text import one_line
-from stackroute.configs.units import belongs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,18 +30,17 @@ _LAYOUT = Layout(
     required={"task": None, "model": None, "ok": None},
     optional={"cost": "money", "latency": "time", "tokens_in": "number", "tokens_out": "number"},
     main={},
+    also={
+        "task": ("task_id",),
+        "ok": ("success", "solved", "correct", "passed"),
+        "tokens_in": ("input_tokens", "prompt_tokens"),
+        "tokens_out": ("output_tokens", "completion_tokens"),
+    },
 )
 LOG_COLUMNS = tuple(_LAYOUT.columns)
 """The columns of a log; those after ok may be missing, and their cells empty."""
 
 _TOKENS = ("tokens_in", "tokens_out")
-_ALSO = {
-    "task": ("task_id",),
-    "ok": ("success", "solved", "correct", "passed"),
-    "tokens_in": ("input_tokens", "prompt_tokens"),
-    "tokens_out": ("output_tokens", "completion_tokens"),
-}
-"""Other usual names of the columns."""
 
 _OK = {
     **dict.fromkeys(("1", "1.0", "true", "yes"), 1.0),
@@ -49,34 +48,17 @@ _OK = {
 }
 
 
-def log_columns(header: Sequence[str], columns: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What a log calls its columns, where it uses other names than `LOG_COLUMNS`.
-
-    Args:
-        header: The names of its columns.
-        columns: Those that the user says.
-    """
-    found = dict(columns or {})
-    for column, others in _ALSO.items():
-        for name in others:
-            if column not in found and not any(belongs(own, column, "number") for own in header):
-                found.update((column, own) for own in header if belongs(own, name, "number"))
-    return found
-
-
 def is_log(header: Sequence[str], columns: Mapping[str, str] | None = None) -> bool:
     """Whether a header is that of a log: it has task, model and ok, and no attempts.
 
     Args:
         header: The names of the columns.
-        columns: As of `log_columns`.
+        columns: What it calls them, where the user says it.
     """
-    known_as = log_columns(header, columns)
+    layout = replace(_LAYOUT, optional={**_LAYOUT.optional, "attempts": "number"})
 
     def has(column: str) -> bool:
-        return (
-            known_as[column] in header if column in known_as else any(belongs(own, column, "number") for own in header)
-        )
+        return bool(layout.named_in(header, column, columns or {}))
 
     return all(has(column) for column in _LAYOUT.required) and not has("attempts")
 
@@ -94,7 +76,7 @@ def read_log(
     Args:
         content: Of the file.
         label: What errors call it.
-        columns: As of `log_columns`.
+        columns: What it calls them, where the user says it.
         units: As of `stackroute.configs.read_outcomes`.
         decimal: As there.
         prices: Of tokens: what requests cost whose cost the log does not say.
@@ -152,7 +134,7 @@ def read_log(
         None,
         rejected,
         money,
-        one_line(f"{table.understood}: {len(rows):,} requests{note}"),
+        one_line(f"{table.understood}: {len(rows):,} requests{note}{table.not_used}"),
     )
 
 

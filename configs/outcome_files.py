@@ -23,7 +23,7 @@ from stackroute.configs.columns import (
     unusable_rows,
 )
 from stackroute.configs.loading import ConfigError, read_bytes
-from stackroute.configs.logs import is_log, log_columns, read_log
+from stackroute.configs.logs import is_log, read_log
 from stackroute.configs.outcomes import Outcomes
 from stackroute.configs.prices import read_prices
 from stackroute.configs.text import named, one_line, some_of
@@ -128,8 +128,8 @@ def read_outcomes(
     content = _content(file, label, otherwise)
     header = _header(content[:_LONGEST_HEADER].split(b"\n", 1)[0])
     if is_log(header, columns):
-        known_as = log_columns(header, columns)
-        outcomes = read_log(content, label, known_as, units, decimal, None if prices is None else read_prices(prices))
+        found = None if prices is None else read_prices(prices)
+        outcomes = read_log(content, label, columns or {}, units, decimal, found)
     elif prices is not None:
         raise ConfigError(f"prices: is for logs of requests with tokens; {label!r} holds outcomes by task")
     else:
@@ -179,7 +179,7 @@ def _read_counts(
         None,
         rejected,
         table.money,
-        one_line(table.understood),
+        one_line(table.understood + table.not_used),
     )
 
 

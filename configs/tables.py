@@ -28,6 +28,7 @@ _LAYOUT = Layout(
         "count": "number",
         "second_success": "share",
     },
+    also={"count": ("n", "samples", "sample_size", "tasks", "questions", "problems", "number", "anzahl")},
     main={"second_success": "success", **{f"{main}_error": main for main in ("success", "cost", "latency")}},
 )
 COLUMNS = tuple(_LAYOUT.columns)
@@ -146,7 +147,7 @@ def read_models(
             rejected.append(
                 Rejected(line, one_line(table.written["model"][number] or "(no name)"), one_line(str(error)))
             )
-    return _table(label, models, rejected, table.money, table.understood)
+    return _table(label, models, rejected, table.money, table.understood, table.not_used)
 
 
 def is_table(name: str) -> bool:
@@ -177,7 +178,12 @@ def _of_leaderboard(text: str, label: str) -> ModelTable:
 
 
 def _table(
-    label: str, models: Mapping[str, MeasuredModel], rejected: Sequence[Rejected], money: str | None, understood: str
+    label: str,
+    models: Mapping[str, MeasuredModel],
+    rejected: Sequence[Rejected],
+    money: str | None,
+    understood: str,
+    not_used: str = "",
 ) -> ModelTable:
     """The table of the models that can be used."""
     if not models:
@@ -191,7 +197,7 @@ def _table(
         tuple(models.values()),
         tuple(rejected),
         money,
-        one_line(f"{understood}: {example}"),
+        one_line(f"{understood}: {example}{not_used}"),
     )
 
 

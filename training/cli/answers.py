@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -193,6 +193,47 @@ def slowing(found: Equilibrium) -> Slowing:
     high = float(lottery @ game.cost / (lottery @ game.success))
     low, high = (-math.inf, high) if high > 0.0 else (math.nan, math.nan)
     return Slowing(pays, saved, kindest, cruellest, low, high)
+
+
+class DrivingOff(NamedTuple):
+    """When it pays that users leave, for whom staying is worth it.
+
+    Attributes:
+        pays: Whether it does now.
+        churn_penalty_high: P*: it pays exactly below this churn penalty, money.
+        threat: The model to which announced retries make them leave without a delay; None where that needs delays.
+    """
+
+    pays: bool
+    churn_penalty_high: float
+    threat: int | None
+
+
+def driving_off(found: Equilibrium) -> DrivingOff | None:
+    """When it pays to make users leave after the first failure; None where they leave anyway, or it never pays.
+
+    Where all models are worth a pass that needs delays: P* is that of `slowing`. Otherwise a model that is not worth a
+    pass is a threat, and to leave after a first answer by k costs c_k + (1 - p_k) P: less than J, the least cost where
+    users stay, exactly below P* = max_k (J - c_k) / (1 - p_k) (beyond the paper).
+    """
+    game, change = found.game, slowing(found)
+    if change.churn_penalty_high is not None and math.isfinite(change.churn_penalty_high):
+        return DrivingOff(float(game.churn_penalty) < change.churn_penalty_high, change.churn_penalty_high, None)
+    slow = game.net_value <= 0.0
+    if slow.all() or not slow.any():
+        return None
+    # Beyond the dearest solution nobody is made to leave.
+    dearest = np.maximum(2.0 * game.cost_of_pass.max(), 1.0)
+    dear = solve(game.with_valid(churn_penalty=dearest), found.routing)
+    # A cascade that starts with its second model stays there.
+    left = slow if found.routing == "cascade" and game.models == 2 else np.ones_like(slow)
+    left = left | (np.arange(game.models) == 0)
+    high = ((dear.provider_cost - game.cost) / (1.0 - game.success))[left].max()
+    if not high > 0.0:
+        return None
+    least = solve(game.with_valid(churn_penalty=high / 2.0), found.routing).commitment
+    threat = int(least.transition[least.first_model].argmax())
+    return DrivingOff(bool(game.churn_penalty < high), float(high), threat)
 
 
 def answer(config: GameConfig, question: Question) -> Answer:

@@ -9,7 +9,7 @@ import numpy as np
 
 from stackroute.analytic import InvalidGameError, Regime, Route, compare_routing, misalignment, solve, user_utility
 from stackroute.configs.games import DisplayUnits
-from stackroute.training.cli.answers import slowing
+from stackroute.training.cli.answers import driving_off, slowing
 from stackroute.training.cli.display import percent
 from stackroute.training.cli.quantities import differ
 from stackroute.training.market.market import has_gap
@@ -141,7 +141,10 @@ def _users(answer: Answer) -> str:
         does = f"re-prompt after {percent(patience, 0)} of the failed answers"
     amount = DisplayUnits.of(answer.serving).in_utility(abs(worth))
     value = f"a net loss of {amount}" if worth < 0 else f"worth {amount}"
-    return f"Users will {does}; a task is {value} to them."
+    begins = ""
+    if worth < answer.outside and answer.question.floor is None and answer.question.rival is None:
+        begins = " Who foresees that would not begin one: 'stackroute solve --floor 0' demands that users lose nothing."
+    return f"Users will {does}; a task is {value} to them.{begins}"
 
 
 def _unverified(answer: Answer) -> bool:
@@ -167,9 +170,9 @@ def _slowing(answer: Answer) -> str:
     when, low, high = "", change.churn_penalty_low, change.churn_penalty_high
     if low is not None and high is not None:
         if math.isnan(high):
-            return "Slowing down would never pay, whatever the churn penalty."
+            return f"Slowing down would never pay, whatever the churn penalty.{_threatening(answer)}"
         above = f" and above {unit.in_money(low)}" if math.isfinite(low) else ""
-        when = f"below a churn penalty of {unit.in_money(high)}{above}"
+        when = f"below a churn penalty of P* = {unit.in_money(high)}{above}"
     if not change.pays:
         return f"Slowing down would not pay {now}{f'; it pays {when}' if when else ''}."
     saved, worst = unit.in_money(change.provider_gain), unit.in_utility(change.user_loss_worst)
@@ -177,6 +180,18 @@ def _slowing(answer: Answer) -> str:
         f"Slowing down pays {f'{when} ' if when else ''}{now}: it saves you {saved} a task. In the kindest way users "
         f"{'lose' if change.user_loss >= 0 else 'gain'} {unit.in_utility(abs(change.user_loss))} by it; in the "
         f"cruellest, which costs you the same, they lose {worst}."
+    )
+
+
+def _threatening(answer: Answer) -> str:
+    """When users are driven off without a delay."""
+    unit, driven = DisplayUnits.of(answer.serving), driving_off(answer.equilibrium)
+    if driven is None or driven.threat is None:
+        return ""
+    now = unit.in_money(float(answer.equilibrium.game.churn_penalty))
+    return (
+        f" Below a churn penalty of P* = {unit.in_money(driven.churn_penalty_high)} (now {now}) driving users off "
+        f"pays: announcing that retries go to {answer.serving.labels[driven.threat]} does it without a delay."
     )
 
 

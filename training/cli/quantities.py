@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stackroute.analytic import Regime, Route, misalignment
-from stackroute.training.cli.answers import slowing
+from stackroute.training.cli.answers import driving_off, slowing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -125,6 +125,10 @@ def record(answer: Answer, without: Answer | None = None) -> Record:
         }
         contents["throttling_gain"] = {
             name: or_none(value) if isinstance(value, float) else value for name, value in vars(slowing(found)).items()
+        }
+        driven = driving_off(found)
+        contents["driving_off"] = driven and driven._asdict() | {
+            "threat": None if driven.threat is None else labels[driven.threat]
         }
     if without:
         contents["without"] = {name: one for name, one in record(without).items() if name not in _ASKED}

@@ -12,6 +12,7 @@ import pandas as pd
 from stackroute.analytic import (
     Commitment,
     Population,
+    solve,
     solve_population,
     success_probability,
 )
@@ -145,10 +146,16 @@ class TableAdvice:
         return {self.labels[k]: self.labels[by] for k, by in dominated(self.game).items()}
 
     @cached_property
-    def off_hull(self) -> list[str]:
-        """Models that nobody dominates but that never serve."""
+    def never_needed(self) -> list[str]:
+        """Models that serve nobody, whatever users are like."""
         never: BoolArray = never_needed(self.game)
-        return [label for label, off in zip(self.labels, never, strict=True) if off and label not in self.dominated]
+        return [label for label, off in zip(self.labels, never, strict=True) if off]
+
+    @cached_property
+    def hull(self) -> list[str]:
+        """Models that may serve retries of users who stay."""
+        kept = solve(self.game, "free").hull.tolist()
+        return [label for label, on in zip(self.labels, kept, strict=True) if on]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -225,7 +232,8 @@ def contents_of(advice: TableAdvice) -> dict[str, Any]:
         "user_utility": float(share @ best.user_utility),
         "leave": advice.leave,
         "dominated": advice.dominated,
-        "off_hull": advice.off_hull,
+        "hull": advice.hull,
+        "never_needed": advice.never_needed,
         "second_best": {
             "single_model": other
             if other is None
@@ -249,7 +257,7 @@ def contents_of(advice: TableAdvice) -> dict[str, Any]:
         }
     else:
         whole = record(advice.found)
-        contents |= {name: whole[name] for name in ("misalignment", "throttling_gain")}
+        contents |= {name: whole[name] for name in ("misalignment", "throttling_gain", "driving_off")}
     if correlation is not None:
         contents["correlated"] = {
             "correlation": CORRELATION,
@@ -268,7 +276,8 @@ def _numbers(scenario: Scenario) -> dict[str, float]:
 def _limits(limits: Thresholds, advice: TableAdvice) -> dict[str, float | None]:
     factor = advice.scenario.waiting_cost if limits.name == "waiting_cost" and not advice.users else 1.0
     ends = {"now": limits.now, "low": limits.low and limits.low.at, "high": limits.high and limits.high.at}
-    return {name: None if end is None else end * factor for name, end in ends.items()}
+    # As accurate as they were searched for.
+    return {name: None if end is None else float(f"{end * factor:.9g}") for name, end in ends.items()}
 
 
 def policies_of(advice: TableAdvice) -> pd.DataFrame:

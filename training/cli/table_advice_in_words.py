@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stackroute.analytic import solve_population
+from stackroute.analytic import solve, solve_population
 from stackroute.configs.games import DisplayUnits
+from stackroute.training.cli.answers import driving_off
 from stackroute.training.cli.display import percent
 from stackroute.training.cli.explanation import explain
 from stackroute.training.cli.measured import serving_of_ladders, stops_in_words
-from stackroute.training.cli.quantities import with_units
+from stackroute.training.cli.quantities import differ, with_units
 from stackroute.training.cli.table_advice import SAME, configs_of, contents_of, policies_of
 from stackroute.training.market.report import Report
 from stackroute.training.market.second_tries import CORRELATION, HORIZON, MEASURED_RATIOS, retries_differ
@@ -166,17 +167,25 @@ def _second_best(advice: TableAdvice) -> list[str]:
 
 
 def _useless(advice: TableAdvice) -> list[str]:
-    """Which models are dominated, and which are off the hull."""
+    """Which models are dominated or never needed, and which may serve retries."""
     texts = []
     if advice.dominated:
         listed = some([f"{label} (by {by})" for label, by in advice.dominated.items()])
         texts.append(f"Dominated, as another model succeeds as often, costs no more and takes no longer: {listed}.")
-    if advice.off_hull:
+    never = [label for label in advice.never_needed if label not in advice.dominated]
+    if never:
         texts.append(
-            "Not dominated, but off the hull: other models together serve at less cost, whatever users are like: "
-            f"{some(advice.off_hull)}."
+            "Never needed, though not dominated: other models together serve at less cost, whatever users are like: "
+            f"{some(never)}."
         )
-    return texts or (["No model is dominated."] if len(advice.labels) > 1 else [])
+    texts = texts or (["No model is dominated or never needed."] if len(advice.labels) > 1 else [])
+    others = [label for label in advice.labels if label not in (*advice.hull, *advice.never_needed)]
+    if others:
+        texts.append(
+            f"Whatever users are like, retries of those who stay are only ever served by {some(advice.hull)} (the "
+            f"hull); off it, and never needed but for first answers: {some(others)}."
+        )
+    return texts
 
 
 def some(texts: list[str]) -> str:
@@ -200,8 +209,14 @@ def limits_of_game(limits: Thresholds, config: GameConfig, routing: Routing) -> 
         return limits_in_words(limits, config.labels, now, "{:.3g} times".format)
     if limits.name == "waiting_cost" and hours is None:
         return limits_in_words(limits, config.labels, "as given", "{:.4g} times as much".format)
+    driven = driving_off(solve(config.game, routing)) if limits.name == "churn_penalty" else None
     factor, unit = hours if limits.name == "waiting_cost" and hours else 1.0, DisplayUnits.of(config)
-    return limits_in_words(limits, config.labels, None, lambda number: unit.in_money(number * factor))
+
+    def written(number: float) -> str:
+        named = driven is not None and not differ(number, driven.churn_penalty_high)
+        return f"{'P* = ' if named else ''}{unit.in_money(number * factor)}"
+
+    return limits_in_words(limits, config.labels, None, written)
 
 
 def limits_in_words(limits: Thresholds, labels: Sequence[str], now: str | None, written: Callable[[float], str]) -> str:

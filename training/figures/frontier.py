@@ -89,7 +89,8 @@ def frontier_picture(config: GameConfig) -> Figure:
     write_below(
         figure,
         f"{_serving(config, best)}\nA solved task takes the cost and waiting of a pass / its probability of success. "
-        f"Line: the least cost by mixing models{straight}; users who stay are never served by others.{shown}",
+        f"Line: the least cost by mixing models{straight}; retries "
+        f"of users who stay are never served by others.{shown}",
     )
     names = _choices(axes, config, best, waiting, cost) if best.patience > 0 else {}
     choices = len(names)

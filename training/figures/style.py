@@ -75,7 +75,7 @@ _RC = {
 _BOX = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "black", "linewidth": 0.6}
 _AROUND = [
     (away * across, away * up)
-    for away in (12.0, 24.0, 40.0, 60.0)
+    for away in (12.0, 24.0, 40.0, 60.0, 85.0, 115.0)
     for across, up in ((1, 1), (1, -1), (-1, -1), (-1, 1), (1, 0), (0, 1), (0, -1), (-1, 0))
 ]
 _FRAME, _WORSE = 3, 1000
@@ -226,7 +226,7 @@ def name_points(axes: Axes, names: Mapping[tuple[float, float], str], taken: Flo
         hidden = []
         for box in boxes:
             pointer = _between(start, box)
-            over = sum(box.overlaps(other) or other.count_contains(pointer) > 0 for other in written)
+            over = sum(3 * box.overlaps(other) + (other.count_contains(pointer) > 0) for other in written)
             cut = sum(not axes.bbox.contains(*corner) for corner in box.corners())
             hidden.append(box.count_contains(places) + _WORSE * (over + cut + box.count_contains(named)))
         best = int(np.argmin(hidden))

@@ -27,17 +27,20 @@ h1 { font-size: 1.6rem; line-height: 1.2; } h2 { font-size: 1.2rem; margin-top: 
 .answer { border-left: .3rem solid #0072B2; padding-left: 1rem; font-size: 1.1rem; }
 ul { padding-left: 1.2rem; } li { margin: .3rem 0; } figure { margin: 1.5rem 0; }
 img { max-width: 100%; background: #fff; border-radius: .3rem; }
-.wide { overflow-x: auto; background:
+.wide { overflow-x: auto; position: relative; left: 50%; transform: translateX(-50%); width: fit-content;
+  min-width: 100%; max-width: calc(100vw - 2rem); background:
   linear-gradient(to right, Canvas 40%, transparent) left / 2.4rem 100% no-repeat local,
   linear-gradient(to left, Canvas 40%, transparent) right / 2.4rem 100% no-repeat local,
   linear-gradient(to right, #8888, transparent) left / .6rem 100% no-repeat scroll,
   linear-gradient(to left, #8888, transparent) right / .6rem 100% no-repeat scroll; }
 table { border-collapse: collapse; font-size: .85rem; overflow-wrap: normal; }
 th, td { border-bottom: 1px solid #8888; padding: .25rem .5rem; text-align: right; white-space: nowrap; }
+th { white-space: normal; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 8rem; }
 @media (prefers-color-scheme: dark) { img { box-sizing: border-box; padding: .5rem; } }
 @media print { body { max-width: none; font-size: 10pt; } figure, tr, li { break-inside: avoid; }
-  h2 { break-after: avoid; } img { max-height: 12cm; padding: 0; } .wide { overflow: visible; background: none; }
+  h2 { break-after: avoid; } img { max-height: 12cm; padding: 0; } .wide { overflow: visible; background: none;
+  position: static; transform: none; width: auto; max-width: none; }
   table { font-size: 7.5pt; width: 100%; } th, td, td:first-child { white-space: normal; min-width: 0; } }
 """
 

@@ -53,7 +53,7 @@ def test_the_answer_comes_first_and_is_the_optimum(stackroute: Stackroute, tmp_p
             "The answer - Serve flash to every prompt. A task then costs you 0.005682 USD on average.",
             "No task is abandoned. - The next best single model, haiku, would cost",
             "Dominated, as another model succeeds as often, costs no more and takes no longer: haiku (by flash)",
-            "off the hull: other models together serve at less cost, whatever users are like: opus.",
+            "other models together serve at less cost, whatever users are like: opus.",
             "What would change it - Value of a solved task (now 0.05 USD): below 0.02727 USD: flash once, then users",
             "Users would choose the same.",
             "Slowing down would never pay",
@@ -104,7 +104,7 @@ def test_a_pair_has_the_papers_cascades(stackroute: Stackroute) -> None:
     assert (code, errors) == (0, "")
     assert "You may commit to the paper's cascades" in shown
     assert "Users would rather be served by gpt-4.1 at every prompt: worth 1.767 USD a task more to them." in shown
-    assert "it pays below a churn penalty of 0.09394 USD" in shown
+    assert "it pays below a churn penalty of P* = 0.09394 USD" in shown
     # The packaged result changes with measured second tries.
     assert "Second tries were measured" in shown
     assert "the answer would be another, gpt-4.1 throughout" in shown
@@ -182,7 +182,11 @@ def test_users_that_differ_are_served_alike(stackroute: Stackroute, tmp_path: Pa
         (
             "a,0.5,0.01,5\nb,0.5,0.01,5",
             [],
-            ["No model is dominated.", "Equal in success, cost and latency: a, b", "The next best single model, b"],
+            [
+                "No model is dominated or never needed.",
+                "Equal in success, cost and latency: a, b",
+                "The next best single model, b",
+            ],
         ),
     ],
 )

@@ -4,10 +4,11 @@ import re
 import numpy as np
 import pytest
 
-from stackroute import Commitment, best_response, load_game
+from stackroute import Commitment, Game, best_response, load_game, solve
 from stackroute.analytic import provider_cost
+from stackroute.analytic.equilibrium import Routing
 from stackroute.configs import ConfigError, GameConfig, game_names, with_changes
-from stackroute.training.cli.answers import Question, answer
+from stackroute.training.cli.answers import Question, answer, driving_off
 from stackroute.training.cli.explanation import explain
 from stackroute.training.cli.quantities import record
 
@@ -24,7 +25,7 @@ from stackroute.training.cli.quantities import record
                 "Slow down o3 by 51.09 s, or a little",
                 "Users will give up after the first failed answer",
                 "Users would rather be served by gpt-4.1 at every prompt: worth 3.19 USD",
-                "Slowing down pays below a churn penalty of 0.09394 USD (now 0.05 USD): it saves you 0.02961 USD",
+                "Slowing down pays below a churn penalty of P* = 0.09394 USD (now 0.05 USD): it saves you 0.02961 USD",
             ],
         ),
         (
@@ -35,7 +36,7 @@ from stackroute.training.cli.quantities import record
                 "Serve o3 to every prompt. A task then costs you 0.09394 USD",
                 "Users will re-prompt until the task is solved; a task is worth 2.221 USD to them.",
                 "Users would rather be served by gpt-4.1 at every prompt: worth 1.767 USD",
-                "Slowing down would not pay (now 0.1 USD); it pays below a churn penalty of 0.09394 USD.",
+                "Slowing down would not pay (now 0.1 USD); it pays below a churn penalty of P* = 0.09394 USD.",
             ],
         ),
         (
@@ -45,10 +46,11 @@ from stackroute.training.cli.quantities import record
             [
                 "First answer by standard; each retry moves on to reasoning with probability 0.3077, or a little more",
                 "If they did the opposite, a task would cost you 2.6.",
-                "a task is a net loss of 0.1 to them",
+                "a task is a net loss of 0.1 to them. Who foresees that would not begin one: 'stackroute solve",
                 "Users will re-prompt until the task is solved",
                 "Users would rather be served by reasoning",
-                "Slowing down would never pay, whatever the churn penalty.",
+                "whatever the churn penalty. Below a churn penalty of P* = 0.5765 (now 5) driving "
+                "users off pays: announcing that retries go to standard does it without a delay.",
             ],
         ),
         ("g1", "", False, ["Serve standard to every prompt. A task"]),
@@ -65,7 +67,7 @@ from stackroute.training.cli.quantities import record
             "g4b",
             "models.0.cost=0.5 models.1.cost=0.6 churn_penalty=0.6",
             True,
-            ["Slowing down pays below a churn penalty of 0.75 and above 0.3333 (now 0.6)"],
+            ["Slowing down pays below a churn penalty of P* = 0.75 and above 0.3333 (now 0.6)"],
         ),
     ],
 )
@@ -77,6 +79,33 @@ def test_the_equilibrium_in_words(name: str, changes: str, throttling: bool, sen
         assert any(text in sentence for sentence in said), said
     # The same for programs, without an infinity.
     json.dumps(record(found), allow_nan=False)
+
+
+def leaves(game: Game, routing: Routing, penalty: float, throttling: bool) -> bool:
+    return float(solve(game.with_valid(churn_penalty=np.array(penalty)), routing, throttling).patience) == 0.0
+
+
+def test_users_are_driven_off_exactly_below_the_churn_penalty_that_is_said() -> None:
+    rng = np.random.default_rng(0)
+    ways = set()
+    kinds: list[tuple[int, Routing]] = [(2, "cascade"), (2, "free"), (4, "free")]
+    for models, routing in 20 * kinds:
+        success, cost, latency = np.sort(rng.uniform((0.1, 0.01, 0.01), (0.95, 1.0, 1.2), (models, 3)), axis=0).T
+        game = Game(success, cost, latency, value=1, churn_penalty=0.3)
+        driven = driving_off(solve(game, routing))
+        if driven is None:
+            assert leaves(game, routing, 1e6, True) or not leaves(game, routing, 1e-9, True)
+            continue
+        by_delay, high = driven.threat is None, driven.churn_penalty_high
+        ways.add((routing, by_delay))
+        assert leaves(game, routing, 0.9999 * high, by_delay)
+        assert not leaves(game, routing, 1.0001 * high, by_delay)
+        assert driven.pays == (high > 0.3)
+        if not by_delay:
+            threat = solve(game.with_valid(churn_penalty=np.array(0.5 * high)), routing).commitment
+            assert threat.transition[threat.first_model, driven.threat] == 1.0
+            assert game.net_value[driven.threat] <= 0.0
+    assert len(ways) == 4
 
 
 ADVISED = set(game_names()) - {"g1", "g2", "g3", "g6", "g8"}

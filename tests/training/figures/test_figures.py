@@ -29,7 +29,7 @@ from stackroute.analytic import (
     solve_traffic,
     throttling_gain,
 )
-from stackroute.configs import ConfigError, GameConfig, load_game, read_outcomes
+from stackroute.configs import ConfigError, GameConfig, load_game, read_outcomes, with_changes
 from stackroute.configs.measured import MeasuredGame
 from stackroute.training.figures import discipline, pictures, plane, planes, style
 from stackroute.training.figures.discipline import under_floor, under_price, under_rival
@@ -216,6 +216,32 @@ def test_the_market_of_the_frontier_serves_retries_by_two_models_of_the_hull() -
     served = best.commitment.transition[0] > 0
     assert served.sum() == 2
     assert best.hull[served].all()
+
+
+NEAR = """model,success,cost,latency
+nano,0.30,0.0012,9
+mini,0.62,0.0019,4.2
+flash,0.66,0.0021,4.0
+standard,0.74,0.006,9
+reason,0.85,0.03,35
+reason-max,0.9,0.11,180
+"""
+
+
+def near(tmp_path: Path, value: float) -> GameConfig:
+    (tmp_path / "near.csv").write_text(NEAR)
+    return with_changes(read_game(str(tmp_path / "near.csv")), [f"value={value}", "waiting_cost_per_hour=24"])
+
+
+@pytest.mark.parametrize("value", [0.5, 1, 2, 5])
+def test_names_of_points_that_nearly_coincide_hide_none(value: float, tmp_path: Path) -> None:
+    with style.style():
+        figure = PICTURES["frontier"].draw(near(tmp_path, value))
+    figure.draw_without_rendering()
+    boxes = [text.get_bbox_patch().get_window_extent() for text in figure.axes[0].texts if isinstance(text, Annotation)]
+    assert len(boxes) == 6
+    for k, box in enumerate(boxes):
+        assert not box.count_overlaps(boxes[k + 1 :])
 
 
 @pytest.mark.parametrize("name", ["aider", "gpt-4.1-family-o3", "gpt-4.1-o3-dev", "gpt-4.1-o3-cascade", "g5"])

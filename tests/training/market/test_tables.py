@@ -52,6 +52,14 @@ def test_columns_by_any_name_and_delimiter(tmp_path: Path, delimiter: str) -> No
     assert table.name == "mine"
 
 
+@pytest.mark.parametrize("name", ["count", "n", "N", "samples", "Sample size", "n_tasks", "questions", "Anzahl"])
+def test_counts_by_their_usual_names(tmp_path: Path, name: str) -> None:
+    table = read_models(written(tmp_path, f"model,success,cost,latency,{name},notes\nbig,0.5,1,9,40,x\n"))
+    assert table.models == (MeasuredModel("big", 0.5, 1.0, 9.0, count=40.0),)
+    assert (f"count ('{name}')" in table.understood) == (name != "count")
+    assert table.understood.endswith("; columns not used: notes")
+
+
 def test_one_bad_row_does_not_stop_the_rest(tmp_path: Path) -> None:
     rows = [
         "good,0.5,1,2",
