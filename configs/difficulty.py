@@ -30,6 +30,8 @@ class BetaFit:
         note: What is unusual about the data, in words; empty where nothing is.
         attempts: How often each task was attempted, > 0, shape (T,).
         successes: How often it was solved, shape (T,).
+        in_order: By j the tasks whose j-th attempt followed only failures, and those that it solved, shape (2, J), of a
+            log; None: only counts are known.
 
     Examples:
         >>> import numpy as np
@@ -48,6 +50,7 @@ class BetaFit:
     note: str
     attempts: IntArray
     successes: IntArray
+    in_order: IntArray | None = None
 
     @property
     def success(self) -> float:
@@ -86,11 +89,17 @@ class BetaFit:
     def measured_curve(self, attempts: int) -> FloatArray:
         """The same as measured, without a distribution: NaN where no task has come to an attempt.
 
+        In order, as a log has them: of the j-th attempts that followed only failures the share that succeeds, which is
+        right also where a task is tried until success. Of counts the numbers of attempts are taken as fixed beforehand.
         Of s successes in m attempts in any order, the first j - 1 fail with probability C(m - s, j - 1) / C(m, j - 1),
         and the next one then succeeds with probability s / (m - j + 1). Both are unbiased; at attempt j they are
         summed over the tasks that have as many attempts.
         """
         curve: FloatArray = np.full(attempts, np.nan)
+        if self.in_order is not None:
+            tried, solved = self.in_order[:, :attempts]
+            curve[: len(tried)] = np.where(tried > 0, solved / np.maximum(tried, 1), np.nan)
+            return curve
         failed: FloatArray = np.ones(len(self.attempts))
         for before in range(attempts):
             left = self.attempts - before
@@ -106,8 +115,9 @@ def fit_beta(model: str, attempts: IntArray, successes: IntArray, correlation: f
     """The Beta distribution of a model's success over tasks (beyond the paper).
 
     Where tasks have several attempts, a and b maximise the likelihood of the beta-binomial distribution of successes,
-    with errors from its second derivatives. Where no task has, all fail or all succeed, or there is only one task,
-    the mean is that over tasks and the intra-class correlation the given one: a + b = 1 / correlation - 1.
+    with errors from its second derivatives; it has the same maximum where tasks are tried until success. Where no task
+    has, all fail or all succeed, or there is only one task, the mean is that over tasks and the intra-class correlation
+    the given one: a + b = 1 / correlation - 1.
 
     Args:
         model: The model's name.

@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 
 _LAYOUT = Layout(
     required={"task": None, "model": None, "ok": None},
-    optional={"cost": "money", "latency": "time", "tokens_in": "number", "tokens_out": "number"},
+    optional={"cost": "money", "latency": "time", "tokens_in": "number", "tokens_out": "number", "time": None},
     main={},
     also={
         "task": ("task_id",),
         "ok": ("success", "solved", "correct", "passed"),
         "tokens_in": ("input_tokens", "prompt_tokens"),
         "tokens_out": ("output_tokens", "completion_tokens"),
+        "time": ("timestamp", "datetime", "created_at", "started_at"),
     },
 )
 LOG_COLUMNS = tuple(_LAYOUT.columns)
@@ -83,7 +84,7 @@ def read_log(
 
     Returns:
         The outcomes: attempts are requests, successes those that are ok, cost and seconds the means where they are
-        known.
+        known; requests are in the order of their times, or of the rows where there are none.
 
     Raises:
         ConfigError: It is no CSV with the required columns, a column can be read in two ways, no row can be used, or
@@ -100,6 +101,7 @@ def read_log(
     if not len(rows):
         example = f"; the first: {rejected[0]}" if rejected else ""
         raise ConfigError(f"{label}: no row can be used{example}")
+    rows, order = _in_order(table, rows)
     task, tasks, model, models = tasks_and_models(table, rows, label)
     unknown = np.full(len(table.lines), np.nan)
     cost = table.numbers.get("cost", unknown)[rows]
@@ -134,8 +136,24 @@ def read_log(
         None,
         rejected,
         money,
-        one_line(f"{table.understood}: {len(rows):,} requests{note}{table.not_used}"),
+        one_line(f"{table.understood}: {len(rows):,} requests {order}{note}{table.not_used}"),
+        np.stack([task, model, solved[rows].astype(np.int64)], axis=1),
     )
+
+
+def _in_order(table: Columns, rows: IntArray) -> tuple[IntArray, str]:
+    """Rows in the order of their times, or as they stand where a time is missing or not understood; and which, said."""
+    import pandas as pd
+
+    if "time" not in table.written:
+        return rows, "in the order of rows"
+    texts = pd.Series(np.array(table.written["time"], dtype=object)[rows])
+    times = pd.to_numeric(texts, errors="coerce")
+    if times.isna().any():
+        times = pd.to_datetime(texts, errors="coerce", utc=True, format="ISO8601")
+    if times.isna().any():
+        return rows, "in the order of rows, as not all times are numbers or like 2026-01-31T23:59:59"
+    return rows[np.argsort(times.to_numpy(), kind="stable")], "in the order of time"
 
 
 def _sums(cells: IntArray, weights: FloatArray | None, tasks: Sequence[str], models: Sequence[str]) -> FloatArray:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import scipy
@@ -26,8 +27,24 @@ if TYPE_CHECKING:
     from stackroute.configs.columns import Rejected
 
 _CERTAIN = 1e-9
+_GOES_ON = 0.5
+_FEWEST = 10
 _QUANTILES = 8
 """How many quantiles of success stand for its distribution where the dependence of models is weighed."""
+
+
+class Step(NamedTuple):
+    """How a model does after another one has failed.
+
+    Attributes:
+        tasks: At how many tasks that was seen.
+        after: How often it then succeeds; NaN where it was not seen.
+        anyway: How often it succeeds at first attempts otherwise; NaN where the data do not show it.
+    """
+
+    tasks: int
+    after: float
+    anyway: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +64,8 @@ class Outcomes:
         rejected: The rows that cannot be used.
         money: The currency of the costs; None where the file does not say.
         understood: How the numbers were read, in a line.
+        requests: Those of a log in their order, shape (R, 3): the numbers of the task and the model, and 1 where it was
+            solved; None: only counts are known, and those of attempts are taken as fixed beforehand.
     """
 
     name: str
@@ -61,6 +80,7 @@ class Outcomes:
     rejected: tuple[Rejected, ...]
     money: str | None
     understood: str
+    requests: IntArray | None = None
 
     def fit(self, models: Sequence[str] | None = None, correlation: float = 0.5) -> dict[str, BetaFit]:
         """The success of models over tasks as Beta distributions, by maximum likelihood (beyond the paper).
@@ -88,25 +108,56 @@ class Outcomes:
         for model in self._places(self.models if models is None else models):
             seen = self.attempts[:, model] > 0
             name = self.models[model]
-            fits[name] = fit_beta(name, self.attempts[seen, model], self.successes[seen, model], correlation)
+            fit = fit_beta(name, self.attempts[seen, model], self.successes[seen, model], correlation)
+            fits[name] = replace(fit, in_order=self._in_order(model))
         return fits
 
-    def escalation(self, first: str, then: str) -> float:
-        """How often `then` succeeds after `first` has failed once, as a share of how often it does anyway.
+    @property
+    def most_attempts(self) -> int | None:
+        """How often the task with the most requests of a log was attempted; None where only counts are known."""
+        return None if self.requests is None else int(np.bincount(self.requests[:, 0]).max())
 
-        Over the tasks that both attempted; NaN where there are none, `first` never fails or `then` never succeeds.
+    def first_answers(self, model: str) -> float:
+        """At which share of its tasks a model was the first to be tried; 1 where the data have no order that matters.
+
+        That is where only counts are known, or most solved tasks of a log are attempted again.
+        """
+        (place,) = self._places([model])
+        if self._first is None:
+            return 1.0
+        return float(self._first.opens[:, place].sum() / self._first.tried[:, place].sum())
+
+    def escalation(self, first: str, then: str) -> float:
+        """How often `then` succeeds after `first` has failed, as a share of how often it does anyway: of `step`.
+
+        NaN where one of them is not known or `then` never succeeds.
 
         Examples:
             >>> from stackroute import read_outcomes
             >>> round(read_outcomes("metr").escalation("GPT-4o", "o1"), 2)
             0.64
         """
+        _, after, anyway = self.step(first, then)
+        return after / anyway if anyway > 0.0 else float("nan")
+
+    def step(self, first: str, then: str) -> Step:
+        """How often `then` succeeds after `first` has failed, and anyway (beyond the paper).
+
+        Of counts over the tasks that both attempted, whose numbers of attempts are taken as fixed beforehand; so too of
+        a log that goes on after success. Of one that stops at success by its order: `after` is over the first attempts
+        of `then` after a failed first one of `first`, `anyway` over those with which a task begins, where it has ten.
+        """
         pair = self._places([first, then])
-        both = (self.attempts[:, pair] > 0).all(axis=1)
+        if self._first is not None:
+            place, won = self._first.place[:, pair], self._first.won[:, pair]
+            both: BoolArray = (place[:, 0] < place[:, 1]) & self._first.tried[:, pair[1]] & ~won[:, 0]
+            opened = won[self._first.opens[:, pair[1]], 1]
+            return Step(int(both.sum()), _mean(won[both, 1]), _mean(opened) if len(opened) >= _FEWEST else float("nan"))
+        both = np.all(self.attempts[:, pair] > 0, axis=1)
         success = self.successes[both][:, pair] / self.attempts[both][:, pair]
         failed = 1.0 - success[:, 0]
-        anyway = failed.sum() * success[:, 1].mean() if both.any() else 0.0
-        return float(failed @ success[:, 1] / anyway) if anyway > 0.0 else float("nan")
+        after = float(failed @ success[:, 1] / failed.sum()) if failed.any() else float("nan")
+        return Step(int((failed > 0.0).sum()), after, _mean(success[:, 1]))
 
     def traffic(
         self,
@@ -196,6 +247,39 @@ class Outcomes:
             features=None if seen is None else self._features(seen[used], used),
         )
 
+    def _in_order(self, model: int) -> IntArray | None:
+        """`BetaFit.in_order` of a model."""
+        if self.requests is None:
+            return None
+        import pandas as pd
+
+        task, by, solved = self.requests.T
+        won = pd.Series(solved[by == model])
+        by_task = won.groupby(task[by == model])
+        failed = by_task.cumsum() == won
+        place, won = by_task.cumcount()[failed], won[failed]
+        return np.stack([np.bincount(place), np.bincount(place, won).astype(np.int64)])
+
+    @cached_property
+    def _first(self) -> _FirstAttempts | None:
+        """The first attempts of models at tasks, in a log that stops at success."""
+        if self.requests is None:
+            return None
+        task, model, solved = self.requests.T
+        number, after = np.arange(len(task)), len(task)
+        place: IntArray = np.full(self.attempts.shape, after)
+        np.minimum.at(place, (task, model), number)
+        success: IntArray = np.full(len(self.tasks), after)
+        np.minimum.at(success, task[solved > 0], number[solved > 0])
+        last: IntArray = np.zeros(len(self.tasks), dtype=np.int64)
+        np.maximum.at(last, task, number)
+        is_solved = success < after
+        if is_solved.any() and (success < last)[is_solved].mean() > _GOES_ON:
+            return None
+        tried = place < after
+        opens = tried & (place == place.min(axis=1, keepdims=True))
+        return _FirstAttempts(place, tried, opens, tried & (np.append(solved, 0)[place] > 0))
+
     def _places(self, models: Sequence[str]) -> list[int]:
         """Where models stand."""
         numbers = {model: place for place, model in enumerate(self.models)}
@@ -258,6 +342,19 @@ class Outcomes:
         means = numeric.groupby(np.unique(labels, return_inverse=True)[1]).mean().fillna(numeric.mean())
         found: FloatArray = means.to_numpy(dtype=np.float64)
         return found if found.size else None
+
+
+class _FirstAttempts(NamedTuple):
+    """When a model first tried a task, whether it did, as the first of all, and whether that solved it; (T, n) each."""
+
+    place: IntArray
+    tried: BoolArray
+    opens: BoolArray
+    won: BoolArray
+
+
+def _mean(of: FloatArray | BoolArray) -> float:
+    return float(of.mean()) if of.size else float("nan")
 
 
 def _drawn(prior: FloatArray, tried: IntArray, solved: IntArray, draws: int, seed: int) -> FloatArray:

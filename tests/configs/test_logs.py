@@ -57,7 +57,7 @@ def test_a_log_is_summed_up_as_pandas_does(tmp_path: Path) -> None:
         np.testing.assert_allclose(getattr(outcomes, name), table.fillna(0) if counted else table, rtol=1e-12)
     assert not outcomes.rejected
     assert "latency ('latency_ms') in milliseconds" in outcomes.understood
-    assert outcomes.understood.endswith("500 requests")
+    assert outcomes.understood.endswith("500 requests in the order of rows")
 
 
 def test_prices_times_tokens_where_there_is_no_cost(tmp_path: Path) -> None:
@@ -71,7 +71,9 @@ def test_prices_times_tokens_where_there_is_no_cost(tmp_path: Path) -> None:
     assert outcomes.attempts.tolist() == [[2, 1], [0, 1]]
     assert outcomes.successes.tolist() == [[1, 1], [0, 0]]
     assert outcomes.money == "USD"
-    assert outcomes.understood.endswith("4 requests; 2 costs are prices of " + str(priced(tmp_path)) + " x tokens")
+    assert outcomes.understood.endswith(
+        "4 requests in the order of rows; 2 costs are prices of " + str(priced(tmp_path)) + " x tokens"
+    )
     unpriced = read_outcomes(path)
     np.testing.assert_array_equal(unpriced.cost, [[np.nan, 0.5], [np.nan, np.nan]])
     assert unpriced.money is None
@@ -172,3 +174,62 @@ def test_logs_that_cannot_be_used(tmp_path: Path, log: str, message: str) -> Non
         read_outcomes(written(tmp_path, log), prices=priced(tmp_path))
     with pytest.raises(ConfigError, match="no such file"):
         read_prices(tmp_path / "none.json")
+
+
+def tried(stops: bool) -> str:
+    """A log of 4,000 tasks that begin with a or b, three tries each; those after a success only if it does not stop."""
+    random = np.random.default_rng(4)
+    easy = random.random(4_000)
+    chances = {"a": easy**0.7, "b": np.minimum(easy + 0.3, 0.95)}
+    lines = ["task,model,ok"]
+    for task in range(4_000):
+        for model in "aaabbb" if task % 4 else "bbbaaa":
+            solved = random.random() < chances[model][task]
+            lines.append(f"t{task},{model},{solved:d}")
+            if solved and stops:
+                break
+    return "\n".join(lines)
+
+
+def test_a_log_that_stops_at_success_shows_what_one_that_goes_on_shows(tmp_path: Path) -> None:
+    panel, log = (read_outcomes(written(tmp_path, tried(stops), f"{stops}.csv")) for stops in (False, True))
+    # b is also tried after failures of a, which are on hard tasks; a only seldom after those of b.
+    for a, b in zip(panel.fit().values(), log.fit().values(), strict=True):
+        opened = 3_000 if a.model == "a" else 1_000
+        left = opened * np.cumprod(np.append(1.0, 1.0 - a.measured_curve(2)))
+        if a.model == "a":
+            np.testing.assert_array_less(abs(b.measured_curve(3) - a.measured_curve(3)), 3 * 0.5 / np.sqrt(left))
+            np.testing.assert_allclose(b.curve(3), a.curve(3), atol=0.03)
+        assert np.isnan(b.measured_curve(5)[3:]).all()
+    easy = (np.arange(100_000) + 0.5) / 100_000
+    a, b = easy**0.7, np.minimum(easy + 0.3, 0.95)
+    kept = ((1 - a) @ b / (1 - a).sum(), ((1 - a) ** 3 @ b) / ((1 - a) ** 3).sum())
+    assert panel.escalation("a", "b") == pytest.approx(kept[0] / b.mean(), abs=0.02)
+    # The log has moved on after three failures.
+    assert log.step("a", "b").after == pytest.approx(kept[1], abs=0.08)
+    assert log.step("a", "b").anyway == pytest.approx(b.mean(), abs=0.04)
+    left = ((1 - a) ** 3).mean()
+    assert (panel.first_answers("b"), log.first_answers("b")) == (1.0, pytest.approx(1 / (1 + 3 * left), abs=0.03))
+
+
+def test_the_order_is_that_of_time_where_it_is_understood(tmp_path: Path) -> None:
+    rows = ["t,m,1,{}", "t,m,0,{}", "u,m,0,{}"]
+    for times, first, words in (
+        (("10", "9", "8"), 0, "in the order of time"),
+        (("2026-01-01T10:00:00", "2026-01-01 09:00:00Z", "2026-01-01"), 0, "in the order of time"),
+        (("noon", "9", "8"), 1, "in the order of rows, as not all times are numbers or like"),
+    ):
+        text = "\n".join(["task,model,ok,timestamp", *(row.format(at) for row, at in zip(rows, times, strict=True))])
+        outcomes = read_outcomes(written(tmp_path, text))
+        assert words in outcomes.understood
+        assert outcomes.fit()["m"].measured_curve(1)[0] == pytest.approx(first / 2)
+
+
+def test_a_model_that_is_tried_only_after_failures_is_known_as_such(tmp_path: Path) -> None:
+    rows = [f"t{k},a,0\nt{k},b,{k % 2}" for k in range(20)] + [f"u{k},a,1" for k in range(20)]
+    outcomes = read_outcomes(written(tmp_path, "\n".join(["task,model,ok", *rows])))
+    assert (outcomes.first_answers("a"), outcomes.first_answers("b")) == (1.0, 0.0)
+    assert outcomes.step("a", "b")[:2] == (20, 0.5)
+    assert np.isnan(outcomes.step("a", "b").anyway)
+    assert np.isnan(outcomes.escalation("a", "b"))
+    assert outcomes.step("b", "a").tasks == 0

@@ -82,7 +82,12 @@ SecondPriceOption = Annotated[
 ]
 HorizonOption = Annotated[
     int | None,
-    typer.Option(min=1, max=40, help="The most attempts at a task; not given: 12.", rich_help_panel=_OUTCOMES),
+    typer.Option(
+        min=1,
+        max=40,
+        help="The most attempts at a task; not given: 12, or of a log what its tasks have (route: 12).",
+        rich_help_panel=_OUTCOMES,
+    ),
 ]
 CorrelationOption = Annotated[
     str | None,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import combinations, groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +12,11 @@ from stackroute.analytic import Commitment, PolicyComparison, TrafficEquilibrium
 from stackroute.analytic import solved_share as shares_of_tasks
 from stackroute.configs import ConfigError, read_outcomes
 from stackroute.configs.measured import MeasuredGame
+from stackroute.configs.outcome_files import read_features
 from stackroute.configs.text import some_of
 from stackroute.training.cli.answers import Answer, Question, answer
 from stackroute.training.cli.console import number, numbers
-from stackroute.training.cli.display import percent
+from stackroute.training.cli.display import in_per_cent
 from stackroute.training.cli.explanation import explain
 
 if TYPE_CHECKING:
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     from stackroute.analytic.game import IntArray
     from stackroute.analytic.simple_policies import SimplePolicy
     from stackroute.configs.games import DisplayUnits
-    from stackroute.configs.outcomes import Outcomes
+    from stackroute.configs.outcomes import Outcomes, Step
     from stackroute.training.cli.quantities import Record
 
 _PRICED = 1e-9
 _LEAST_LOSS = 5e-4
+_FEWEST = 10
+_SELDOM = 0.1
+_HORIZON = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,11 +100,19 @@ def read_measured(name: str, given: Mapping[str, Any], changes: Sequence[str] = 
     """
     if changes:
         raise ConfigError(f"set: is for games; {name!r} holds measured outcomes")
-    return measured_game(read_outcomes(name, prices=given.get("prices"), **reading), name, given)
+    return measured_game(outcomes_of(name, given, reading), name, given)
+
+
+def outcomes_of(name: str, given: Mapping[str, Any], reading: Mapping[str, Any]) -> Outcomes:
+    """The outcomes with the prices of tokens and the features of tasks that are given."""
+    outcomes = read_outcomes(name, prices=given.get("prices"), **reading)
+    if "features" not in given:
+        return outcomes
+    return replace(outcomes, features=read_features(given["features"], outcomes.tasks))
 
 
 def measured_game(outcomes: Outcomes, name: str, given: Mapping[str, Any]) -> MeasuredGame:
-    """As `read_measured`, of outcomes that were read."""
+    """As `read_measured`, of outcomes that were read. Of a log at most as many attempts as a task has, 2 to 12."""
     for option, example in {"models": "A,B", "value": "X", "churn-penalty": "X"}.items():
         if option not in given:
             among = f", some of {some_of(outcomes.models)}" if option == "models" else ""
@@ -117,7 +129,7 @@ def measured_game(outcomes: Outcomes, name: str, given: Mapping[str, Any]) -> Me
         amounts["latency"],
         number("second-price", given.get("second-price")),
         0.5 if single["correlation"] is None else single["correlation"],
-        given.get("horizon", 12),
+        given.get("horizon", min(max(outcomes.most_attempts or _HORIZON, 2), _HORIZON)),
     )
 
 
@@ -156,7 +168,9 @@ def record_measured(found: MeasuredAnswer) -> Record:
     contents |= {
         "success": {label: fit.success for label, fit in fits.items()},
         "retry_ratio": {label: fit.retry_ratio for label, fit in fits.items()},
-        "escalation": {f"{first} to {then}": kept for first, then, kept in _escalations(game)},
+        "escalation": {
+            f"{first} to {then}": step.after / step.anyway for first, then, step in _steps(game) if step.anyway > 0.0
+        },
         "ladders": {_runs(game.labels, models): chance for models, chance in found.ladders},
         "delay": found.delays,
         "stop": found.stop,
@@ -184,13 +198,26 @@ def record_measured(found: MeasuredAnswer) -> Record:
 
 def explain_measured(found: MeasuredAnswer) -> list[str]:
     """What to serve, what users do, how attempts depend, what is lost by other policies, and what patience is worth."""
+    return [*answer_in_words(found), *reasons_in_words(found)]
+
+
+def answer_in_words(found: MeasuredAnswer) -> list[str]:
+    """What to serve, what users do, over how many attempts, and which models the data do not show as first answers."""
     unit, best = found.game.unit, found.best
     cost, worth = unit.in_money(float(best.provider_cost[0])), unit.in_utility(float(best.user_utility[0]))
     solved = found.solved(best.policy, found.stop)
     return [
         f"{serving_of_ladders(best, found.game.labels, unit)} A task then costs you {cost} on average.",
-        f"Users {stops_in_words(found.stop, found.game.horizon)}; {percent(solved, 0)} of the tasks are solved, and a "
+        f"Users {stops_in_words(found.stop, found.game.horizon)}; {in_per_cent(solved)} of the tasks are solved, and a "
         f"task is worth {worth} to them.",
+        _looked_at(found.game),
+        *_seldom_first(found.game),
+    ]
+
+
+def reasons_in_words(found: MeasuredAnswer) -> list[str]:
+    """How attempts depend, what is lost by other policies, and what patience is worth."""
+    return [
         *_dependence(found.game),
         _simpler(found),
         _independent(found),
@@ -235,30 +262,65 @@ def stops_in_words(stop: int, horizon: int) -> str:
     return f"stop after {stop} failures" if stop > 1 else "give up after the first failed answer"
 
 
-def _escalations(game: MeasuredGame) -> list[tuple[str, str, float]]:
-    pairs = [(one, other) for k, one in enumerate(game.labels) for other in game.labels[k + 1 :]]
-    kept = [(one, other, game.outcomes.escalation(one, other)) for one, other in pairs]
-    return [(one, other, share) for one, other, share in kept if np.isfinite(share)]
+def _looked_at(game: MeasuredGame) -> str:
+    """The horizon, which may decide the answer."""
+    most = game.outcomes.most_attempts
+    of_log = "" if most is None else f"; the most that a task of your log has is {most}"
+    return f"At most {game.horizon} attempts at a task are looked at (--horizon){of_log}."
+
+
+def _seldom_first(game: MeasuredGame) -> list[str]:
+    """Models that a log tries after failures of others, and (nearly) never as a first answer."""
+    sentences = []
+    for label in game.labels:
+        share = game.outcomes.first_answers(label)
+        if share < _SELDOM:
+            seldom = f" (but for {in_per_cent(share)} of its tasks)" if share else ""
+            sentences.append(
+                f"Your log tries {label} only after failures of other models{seldom}, so that its success as a first "
+                "answer is not known: it is taken from the harder tasks that were left, and may be greater. Let it "
+                "answer some tasks first, drawn at random, to know it."
+            )
+    return sentences
+
+
+def _steps(game: MeasuredGame) -> list[tuple[str, str, Step]]:
+    """From cheaper to dearer models, how these do after a failure of those, where enough tasks show it."""
+    labels = [game.labels[k] for k in np.argsort(game.traffic.mean[0].cost, kind="stable")]
+    steps = [(one, other, game.outcomes.step(one, other)) for one, other in combinations(labels, 2)]
+    return [found for found in steps if found[2].tasks >= _FEWEST]
+
+
+def _step_in_words(first: str, then: str, step: Step) -> str:
+    if step.anyway > 0.0:
+        how = f"succeeds {step.after / step.anyway:.2f} times as often as otherwise"
+    else:
+        how = f"succeeds at {in_per_cent(step.after)} of the tasks"
+    return f"after a failure of {first}, {then} {how} ({step.tasks:,} tasks)"
 
 
 def _dependence(game: MeasuredGame) -> list[str]:
     """How far attempts are from independent, and what of it is assumed."""
     fits = game.outcomes.fit(game.labels, game.correlation)
     retries = [f"{fit.retry_ratio:.2f} times as often by {label}" for label, fit in fits.items()]
-    kept = [
-        f"{other} keeps {share:.2f} of its success after a failure of {one}" for one, other, share in _escalations(game)
+    texts = [
+        f"After a failure the next attempt succeeds {', '.join(retries)}",
+        *(_step_in_words(*found) for found in _steps(game)),
     ]
-    sentences = [
-        f"After a failure the next attempt succeeds {', '.join(retries)}; {'; '.join(kept)}.".replace("; .", ".")
-    ]
+    sentences = [f"{'; '.join(texts)}."]
+    if game.outcomes.most_attempts is None and any(fit.attempts.max() > 1 for fit in fits.values()):
+        sentences.append("Numbers of attempts are taken as fixed beforehand: not as of tasks tried until success.")
     notes = [f"{label}: {fit.note}" for label, fit in fits.items() if fit.note]
     if any(fit.assumed for fit in fits.values()):
-        notes.append(f"a correlation of {game.correlation:g} is assumed")
+        notes.append(
+            f"that a retry succeeds {1.0 - game.correlation:g} times as often is assumed (a correlation of "
+            f"{game.correlation:g})"
+        )
     return [*sentences, *([f"{'; '.join(notes)}."] if notes else [])]
 
 
 def _simpler(found: MeasuredAnswer) -> str:
-    kinds = {"static": "single model", "switch": "switch", "cascade": "memoryless cascade"}
+    kinds = {"static": "single model", "switch": "switch", "cascade": "cascade whose probabilities never change"}
     texts = []
     for name, words in kinds.items():
         policy = getattr(found.compared, name)
@@ -290,7 +352,7 @@ def _independent(found: MeasuredAnswer) -> str:
     lost = 1.0 - found.solved(policy.policy, stop)
     return (
         f'If attempts were independent: "{served} {expected}" In truth that costs {cost}, {_more(found.loss(policy))} '
-        f"as the optimum: users {stops_in_words(stop, found.game.horizon)}, and {percent(lost, 0)} of the tasks are "
+        f"as the optimum: users {stops_in_words(stop, found.game.horizon)}, and {in_per_cent(lost)} of the tasks are "
         "abandoned."
     )
 

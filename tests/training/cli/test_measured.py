@@ -109,7 +109,9 @@ def test_words_come_before_numbers(stackroute: Stackroute) -> None:
     for sentence in (
         "Serve in turn 3 x GPT-4o, 2 x o1.",
         "Users stop after 5 failures;",
-        "o1 keeps 0.64 of its success after a failure of GPT-4o.",
+        "after a failure of GPT-4o, o1 succeeds 0.64 times as often as otherwise (69 tasks).",
+        "Numbers of attempts are taken as fixed beforehand",
+        "At most 12 attempts at a task are looked at (--horizon).",
         "Simpler: the best single model (o1) costs 1.12 times as much",
         'If attempts were independent: "Serve GPT-4o to every prompt.',
     ):
@@ -148,7 +150,7 @@ def test_what_is_assumed_is_said(stackroute: Stackroute) -> None:
     assert (code, errors) == (0, "")
     words = " ".join(shown.split())
     assert "one attempt a task" in words
-    assert "a correlation of 0.7 is assumed" in words
+    assert "that a retry succeeds 0.3 times as often is assumed (a correlation of 0.7)" in words
 
 
 def test_outcomes_games_and_tables_are_told_apart_by_their_header(tmp_path: Path) -> None:
@@ -186,10 +188,29 @@ def test_a_log_with_prices_is_solved_like_its_outcomes(stackroute: Stackroute, t
     of_log = ["--columns", "task=question,ok=grade", "--prices", str(tmp_path / "prices.json")]
     code, shown, errors = stackroute("solve", str(tmp_path / "log.csv"), *of_log, *options)
     assert (code, errors) == (0, "")
-    expected = json.loads(stackroute("solve", str(tmp_path / "counts.csv"), *options)[1])
+    expected = json.loads(stackroute("solve", str(tmp_path / "counts.csv"), *options, "--horizon", "4")[1])
     found = json.loads(shown)
     assert found["ladders"] == expected["ladders"]
     assert found["provider_cost"] == pytest.approx(expected["provider_cost"])
+
+
+def test_a_log_until_success_says_what_it_shows(stackroute: Stackroute, tmp_path: Path) -> None:
+    rows = [f"t{k},large,{k % 4 > 0:d},9\nt{k},small,0,1" if k % 3 else f"t{k},small,1,1" for k in range(60)]
+    # The newest first: the order is that of the times.
+    lines = [f"{row},{-number}" for number, row in enumerate("\n".join(rows).split("\n"))]
+    (tmp_path / "log.csv").write_text("\n".join(["task,model,ok,cost,time", *lines]))
+    options = ["--models", "large,small", "--value", "30", "--churn-penalty", "20", "--latency", "1,1"]
+    code, shown, errors = stackroute("solve", "log.csv", *options)
+    assert (code, errors) == (0, "")
+    for sentence in (
+        "Your log tries large only after failures of other models, so that its success as a first answer is not known",
+        "after a failure of small, large succeeds at 75 % of the tasks (40 tasks).",
+        "At most 2 attempts at a task are looked at (--horizon); the most that a task of your log has is 2.",
+    ):
+        assert sentence in shown
+    assert "after a failure of large" not in shown
+    assert "fixed beforehand" not in shown
+    assert json.loads(stackroute("solve", "log.csv", *options, "--json")[1])["escalation"] == {}
 
 
 @pytest.mark.parametrize(
