@@ -105,6 +105,12 @@ class FeatureEncoder:
         names = [*self.numeric_, *self.categories_[:, 0], *self.prompts_]
         return list(dict.fromkeys(map(str, names)))
 
+    def unknown(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Which tasks have a category that has no column of its own, by column of categories, shape (N, K)."""
+        names = dict.fromkeys(self.categories_[:, 0].tolist())
+        kept = {name: self.categories_[self.categories_[:, 0] == name, 1] for name in names}
+        return pd.DataFrame({name: ~table[name].astype(str).isin(kept[name]) for name in names}, index=table.index)
+
     def _blocks(self, known: pd.DataFrame) -> Iterator[FloatArray]:
         if not self.columns:
             yield np.ones((len(known), 1))

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from stackroute.analytic import Ladders
-from stackroute.training.cli.display import percent, table_of
+from stackroute.configs.text import some_of
+from stackroute.training.cli.display import table_of
+from stackroute.training.market.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _HOUR = 3600.0
 _FEW = 30
 _NOTHING = 1e-9
+_RARE, _MOST = 0.005, 4
 _SURE = 2.0
 """Standard errors."""
 
@@ -42,18 +45,33 @@ _ASSUMED = {
 """What routers serve by that the outcomes do not say, in words."""
 
 
+def percent(share: float) -> str:
+    """A share in [0, 1] as a percentage; what is not quite all or nothing does not read as that."""
+    share = round(share, 9)
+    if 0.9995 <= share < 1.0:
+        return ">99.9 %"
+    return "<0.1 %" if 0.0 < share < 0.0005 else f"{100.0 * share:.1f}".removesuffix(".0") + " %"
+
+
 def record_advice(game: MeasuredGame, advice: Advice) -> dict[str, Any]:
     """An advice as JSON, with the units of its numbers; all on the tasks that no choice has seen."""
     best, parts = advice.best, advice.parts
-    rivals = {"best single model": advice.single} | ({"today": advice.current} if advice.current else {})
+    rivals = {"best single model": advice.single, "best fixed ladder": advice.fixed}
+    rivals |= {"today": advice.current} if advice.current else {}
     fits = game.outcomes.fit(game.labels, game.correlation)
     return {
         "best": best.name,
         **{name: value for name, value in _entry(best).items() if name != "name"},
+        "served": [
+            {name: share for name, share in zip(advice.saved.served_by, shares, strict=True) if share}
+            for shares in advice.served.tolist()
+        ],
         "routers": [_entry(one) for one in advice.judged],
         "savings": {
             name: {
                 "model": rival.name if rival is advice.single else None,
+                "ladder": list(rival.models) or None,
+                "validation_cost": rival.validation_cost,
                 "cost": rival.answer.provider_cost,
                 "user_utility": rival.answer.user_utility,
                 "leave": rival.answer.leave,
@@ -105,6 +123,8 @@ def _units(game: MeasuredGame) -> dict[str, str]:
         "leave": "share of tasks that users abandon",
         "stop": "failures after which users stop",
         "first_success": "probability, first attempt",
+        "served": "share of the first, second ... attempts",
+        "ladder": "who serves the first, second ... attempt; the last one all that follow",
         "knob": "quality against cost, in [0, 1]; user-aware: added to the price of patience",
         "value": f"{money} per solved task",
         "waiting_cost": f"{money} per hour",
@@ -120,50 +140,120 @@ def as_rows(game: MeasuredGame, advice: Advice) -> str:
 
 
 def explain_advice(game: MeasuredGame, advice: Advice) -> list[str]:
-    """Which router to use, what it costs and saves, and how sure that is."""
-    best, answer, unit = advice.best, advice.best.answer, game.unit
-    if best.rule == "user-aware":
-        rule = f"the user-aware rule on what it expects, {best.knob:g} added to the price of patience"
-    else:
-        rule = f"its own rule, its knob at {best.knob:g}"
-    stops = f"who stop after {answer.stop} failures" if answer.stop > 1 else "who stop after the first failure"
-    if answer.stop == game.horizon > 1:
-        stops = f"who go on for all {answer.stop} attempts"
+    """What a task costs and what knowing it brings, who serves what, which router does so, and how sure that is."""
+    rivals = [advice.single, advice.fixed, advice.current]
     return [
-        f"Use {best.name} with {rule}{_REPROMPTS[best.reprompt]}.",
-        f"A task then costs you {unit.in_money(answer.provider_cost)}. Users, {stops}, abandon "
-        f"{percent(answer.leave, 1)} of the tasks; a task is worth {unit.in_utility(answer.user_utility)} to them.",
-        *(_saving(game, rival, advice) for rival in (advice.single, advice.current) if rival),
+        _headline(game, advice),
+        _scenario(game),
+        _serving(game, advice),
+        _router(advice),
+        *(_saving(game, rival, advice) for rival in rivals if rival),
         *_caveats(game, advice),
     ]
 
 
+def _headline(game: MeasuredGame, advice: Advice) -> str:
+    """What the best router makes tasks cost, beside the best single model and the best fixed ladder."""
+    unit, single, fixed = game.unit, advice.single, advice.fixed
+    alone = f"the best single model, {single.name} ({unit.in_money(single.answer.provider_cost)})"
+    ladder = "the best fixed ladder, which serves all tasks alike: "
+    ladder += f"{_in_turn(fixed.models)} ({unit.in_money(fixed.answer.provider_cost)})"
+    text = (
+        f"With the best router, {advice.best.name}, a task costs you {unit.in_money(advice.best.answer.provider_cost)}"
+    )
+    text += f": {_less(single)} {alone}, and {_less(fixed)} {ladder}."
+    if not _sure(fixed):
+        return f"{text} Knowing the task brings nothing measurable over that ladder, which is the simpler choice."
+    if fixed.saved < 0.0:
+        return f"{text} Serve all tasks by that ladder: it is simpler and costs less."
+    return f"{text} The last is what knowing the task brings."
+
+
+def _less(rival: Rival) -> str:
+    """By how much the best router costs less than something else, to be followed by what."""
+    share = rival.share or 0.0
+    if abs(share) <= _NOTHING:
+        return "as much as with"
+    text = f"{percent(abs(share))} {'less' if share > 0.0 else 'more'}"
+    return f"{text} than with" if _sure(rival) else f"{text}, no more than the error, than with"
+
+
+def _sure(rival: Rival) -> bool:
+    """Whether what is saved is more than chance."""
+    least = _NOTHING * rival.answer.provider_cost
+    return rival.error is not None and abs(rival.saved) > max(_SURE * rival.error, least)
+
+
+def _scenario(game: MeasuredGame) -> str:
+    unit = game.unit
+    return (
+        f"Scenario, assumed and not in the log: a solved task is worth {unit.in_money(game.value)} to users, an hour "
+        f"of waiting costs them {unit.in_money(_waiting_cost(game))}, an abandoned task costs you "
+        f"{unit.in_money(game.churn_penalty)}."
+    )
+
+
+def _serving(game: MeasuredGame, advice: Advice) -> str:
+    """Who serves first answers and most often the next ones, and who leaves."""
+    names, answer, (first, *later) = advice.saved.served_by, advice.best.answer, advice.served
+    order = [k for k in np.argsort(-first, kind="stable").tolist() if first[k] >= _RARE]
+    text = "First answers: " + ", ".join(f"{percent(first[k])} by {names[k]}" for k in order[:_MOST])
+    text += f", {percent(1.0 - first[order[:_MOST]].sum())} by others." if len(order) > _MOST else "."
+    often = [f"by {names[share.argmax()]} ({percent(share.max())})" for share in later[:2]]
+    text += f" Second attempts are most often {', third ones '.join(often)}." if often else ""
+    stops = f"who stop after {answer.stop} failures" if answer.stop > 1 else "who stop after the first failure"
+    if answer.stop == game.horizon > 1:
+        stops = f"who go on for all {answer.stop} attempts"
+    text += f" Users, {stops}, abandon {percent(answer.leave)} of the tasks; a task is worth "
+    return text + f"{game.unit.in_utility(answer.user_utility)} to them."
+
+
+def _router(advice: Advice) -> str:
+    """Which router serves so, by which rule, and its knob."""
+    best = advice.best
+    if best.rule == "own":
+        knob = f"its knob, quality against cost, at {best.knob:g}"
+        return f"The router, {best.name}, serves so by its own rule, {knob}{_REPROMPTS[best.reprompt]}."
+    return (
+        f"The router, {best.name}, serves so by the user-aware rule: it predicts how likely each model solves a "
+        "task, and the rule takes for each task the ladder (who serves the first, second ... attempt) that costs you "
+        "least when what users gain by staying is counted at a price, the price of patience. The knob is what is added "
+        f"to the price that suits the tasks learned from: {best.knob:g}, in units of what an abandoned task costs over "
+        "what a solved one is worth."
+    )
+
+
 def _saving(game: MeasuredGame, rival: Rival, advice: Advice) -> str:
     """What is saved against what else might serve, and what that does to users."""
-    name = "what serves today" if rival is advice.current else f"the best single model, {rival.name}"
+    name = f"the best single model, {rival.name}" if rival is advice.single else rival.name
+    name = {"today": "what serves today", "best fixed ladder": "the best fixed ladder"}.get(rival.name, name)
     if abs(rival.saved) <= _NOTHING * rival.answer.provider_cost:
-        return f"That saves nothing against {name}: it costs as much."
-    amount = game.unit.in_money(abs(rival.saved))
-    share = "" if rival.share is None else f" ({percent(abs(rival.share), 1)})"
-    error = "" if rival.error is None else f", ± {game.unit.in_money(_SURE * rival.error)}"
-    text = f"That {'saves you' if rival.saved >= 0.0 else 'costs you'} {amount} a task{share}{error}"
-    text += f" {'' if rival.saved >= 0.0 else 'more '}against {name}, with which users abandon "
-    text += f"{percent(rival.answer.leave, 1)}."
-    if rival.error is None or abs(rival.saved) <= _SURE * rival.error:
+        return f"The router saves nothing against {name}: it costs as much."
+    unit, saved = game.unit, abs(rival.saved)
+    size = [] if rival.share is None else [percent(abs(rival.share))]
+    size += [] if rival.error is None else [f"± {unit.in_money(_SURE * rival.error)}"]
+    of = f"a task ({', '.join(size)})" if size else "a task"
+    amount = unit.in_money(saved)
+    text = f"saves you {amount} {of} against" if rival.saved >= 0.0 else f"costs you {amount} more {of} than"
+    text = f"The router {text} {name}, with which users abandon {percent(rival.answer.leave)}."
+    if rival.error is None or not _sure(rival):
         text += " So few tasks do not show which of them costs less"
-        text += "." if rival is advice.current else f": to serve {rival.name} alone is the simpler choice."
+        return text + (f": to serve {rival.name} alone is simpler." if rival is advice.single else ".")
+    if _SURE * rival.error > saved / 2.0:
+        text += (
+            f" That is little more than its error: it may be anything from {unit.in_money(saved - _SURE * rival.error)}"
+        )
+        text += f" to {unit.in_money(saved + _SURE * rival.error)}."
     return text
 
 
 def _caveats(game: MeasuredGame, advice: Advice) -> list[str]:
     """On what tasks the numbers are, what is assumed, and what was not used."""
-    parts, unit = advice.parts, game.unit
+    parts = advice.parts
     sizes = [len(part) for part in parts[:3]]
     few = " That is few: other tasks may answer differently." if sizes[2] < _FEW else ""
     known = parts.encoder.columns
     sentences = [
-        f"Scenario: a solved task is worth {unit.in_money(game.value)} to users, an hour of waiting costs them "
-        f"{unit.in_money(_waiting_cost(game))}, an abandoned task costs you {unit.in_money(game.churn_penalty)}.",
         f"Routers learned from {sizes[0]} tasks, knobs and router were chosen on {sizes[1]}, all numbers are exact for "
         f"{sizes[2]} others; ± is {_SURE:g} standard errors over these.{few}",
         f"Features: {len(known)} columns." if known else "Features: none, so that all tasks look alike to routers.",
@@ -186,27 +276,78 @@ def _waiting_cost(game: MeasuredGame) -> float:
     return game.second_price * _HOUR
 
 
-def table_of_routers(game: MeasuredGame, advice: Advice) -> Table:
-    """All routers by what they cost, the cheapest first, with the best single model and what serves today."""
-    money = f" ({game.unit.money})" if game.unit.money else ""
-    rows: list[tuple[Answered, str, str, str]] = [
-        (one.answer, f"{one.name}{'*' if one.name in _ASSUMED else ''}", one.rule, f"{one.knob:g}")
+def compared(game: MeasuredGame, advice: Advice) -> pd.DataFrame:
+    """All ways to serve by what they cost where the router was chosen, the cheapest first."""
+    ways: list[tuple[float, Answered, str, str, str]] = [
+        (one.validation_cost, one.answer, f"{one.name}{'*' if one.name in _ASSUMED else ''}", one.rule, f"{one.knob:g}")
         for one in advice.judged
     ]
-    rows.append((advice.single.answer, f"only {advice.single.name}", "", ""))
-    rows += [(advice.current.answer, "today", "", "")] if advice.current else []
-    shown = [
-        (name, rule, knob, f"{answer.provider_cost:.4g}", f"{answer.user_utility:.4g}", percent(answer.leave, 1))
-        for answer, name, rule, knob in sorted(rows, key=lambda row: row[0].provider_cost)
+    for rival in (advice.single, advice.fixed, advice.current):
+        if rival is not None:
+            name = f"only {rival.name}" if rival is advice.single else rival.name
+            ways.append((rival.validation_cost, rival.answer, name, "", ""))
+    columns = ("router", "rule", "knob", "cost (choice)", "cost (test)", "utility", "leave")
+    rows = [
+        (name, rule, knob, chosen, answer.provider_cost, answer.user_utility, percent(answer.leave))
+        for chosen, answer, name, rule, knob in sorted(ways, key=lambda way: way[0])
     ]
-    columns = ("router", "rule", "knob", f"cost of a task{money}", f"worth to users{money}", "abandoned")
-    table = table_of(columns, shown, "On the tasks that no choice has seen", numbers=True)
-    table.columns[1].justify = "left"
+    return pd.DataFrame(rows, columns=columns)
+
+
+def notes_on_table(game: MeasuredGame, advice: Advice) -> str:
+    """How the table is sorted, what its columns are, and what a star means."""
+    money = f" ({game.unit.money})" if game.unit.money else ""
+    text = (
+        f"Sorted by the choice: what a task costs{money} where the router was chosen. The columns after it are for the "
+        "tasks of the test, which no choice has seen; the least cost there may be luck. Utility: of a task to users; "
+        "leave: tasks that they abandon. Knob: quality against cost, 0 to 1; user-aware: added to the price of "
+        "patience."
+    )
+    if any(one.name == "best single model" for one in advice.judged):
+        text += ' The router "best single model" may serve re-prompts by other models.'
     assumed = [f"{name}: {what}" for name, what in _ASSUMED.items() if name in {one.name for one in advice.judged}]
     if assumed:
         ask = "" if advice.best.name in _ASSUMED else ", so not the router to use unless --routers names it"
-        table.caption = f"* assumed, not in the outcomes{ask}: {'; '.join(assumed)}."
+        text += f" * assumed, not in the outcomes{ask}: {'; '.join(assumed)}."
+    return text
+
+
+def table_of_routers(game: MeasuredGame, advice: Advice) -> Table:
+    """`compared` for the terminal."""
+    rows = compared(game, advice)
+    shown = [[one if isinstance(one, str) else f"{one:.3g}" for one in row] for row in rows.to_numpy().tolist()]
+    table = table_of(rows.columns, shown, "All ways to serve", numbers=True)
+    table.columns[0].min_width, table.columns[1].justify, table.columns[1].no_wrap = 10, "left", True
+    table.caption = notes_on_table(game, advice)
     return table
+
+
+def report_on(game: MeasuredGame, advice: Advice) -> Report:
+    """The advice as a report."""
+    from stackroute.training.routers.pictures import draw_advice
+
+    return Report(
+        f"Routers for {game.name}",
+        [f"{len(game.outcomes.tasks)} measured tasks. Source: {game.outcomes.source}."],
+        [("The answer", explain_advice(game, advice)), ("The table", [notes_on_table(game, advice)])],
+        compared(game, advice),
+        record_advice(game, advice),
+        [],
+        lambda: {"routers": draw_advice(game, advice)},
+    )
+
+
+def unknown_categories(saved: SavedRouter, tasks: pd.DataFrame) -> str | None:
+    """How many new tasks have categories that a router did not learn from, in a line; None: none."""
+    unknown = saved.encoder.unknown(tasks)
+    count = int(unknown.any(axis="columns").sum())
+    if not count:
+        return None
+    examples = some_of([f"{name} {tasks[name][rows].iloc[0]!r}" for name, rows in unknown.items() if rows.any()])
+    return (
+        f"{count} of {len(tasks)} tasks have categories that the router did not learn from, of which it knows nothing: "
+        f"{examples}"
+    )
 
 
 def served(saved: SavedRouter, tasks: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -215,7 +356,10 @@ def served(saved: SavedRouter, tasks: pd.DataFrame, rng: np.random.Generator) ->
     if isinstance(policy, Ladders):
         chances = np.broadcast_to(policy.probability, (len(tasks), len(policy.models)))
         ladders = policy.models[_drawn(chances, rng)]
-        first, later = ladders[:, 0], [_in_turn(names, ladder) for ladder in ladders]
+        first, later = (
+            ladders[:, 0],
+            [_in_turn([names[model] for model in ladder[min(1, len(ladder) - 1) :]]) for ladder in ladders],
+        )
     else:
         first = _drawn(policy.start, rng)
         later = [_lottery(names, moves[model]) for moves, model in zip(policy.transition, first, strict=True)]
@@ -229,10 +373,9 @@ def _drawn(chances: FloatArray, rng: np.random.Generator) -> IntArray:
     return drawn
 
 
-def _in_turn(names: Sequence[str], ladder: IntArray) -> str:
-    """Who serves the attempts after the first one; the last one serves all that follow."""
-    later = ladder[1:] if len(ladder) > 1 else ladder
-    runs = [(names[model], len(list(run))) for model, run in groupby(later.tolist())]
+def _in_turn(models: Sequence[str]) -> str:
+    """Who serves attempts in their order; the last one serves all that follow."""
+    runs = [(name, len(list(run))) for name, run in groupby(models)]
     return ", ".join([*(f"{count} x {name}" for name, count in runs[:-1]), f"{'then ' * (len(runs) > 1)}{runs[-1][0]}"])
 
 
@@ -240,5 +383,5 @@ def _lottery(names: Sequence[str], chances: FloatArray) -> str:
     """Who serves a re-prompt, by how likely it is."""
     likely = np.argsort(-chances, kind="stable")
     return ", ".join(
-        names[k] if chances[k] == 1.0 else f"{percent(chances[k], 0)} {names[k]}" for k in likely if chances[k] > 0.0
+        names[k] if chances[k] == 1.0 else f"{percent(chances[k])} {names[k]}" for k in likely if chances[k] > 0.0
     )

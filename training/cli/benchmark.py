@@ -44,7 +44,8 @@ def benchmark_command(
     Ctrl-C, a crash or a power cut the same command with --resume goes on. 'stackroute report DIR' writes the tables
     and pictures again. What was made with other games, settings or versions is made again.
 
-    Examples:
+    For example:
+
     stackroute benchmark quick --jobs 2
 
     stackroute benchmark throttling --jobs 2

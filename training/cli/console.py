@@ -27,6 +27,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    # Joins the lines of a paragraph, whose breaks are those of the code.
+    rich_markup_mode="markdown",
     help="The routing game between an LLM provider and its user (Mahmood 2026, arXiv:2602.09902): solve it exactly, "
     "train both players, and compare what they learned with the Stackelberg equilibrium.",
 )

@@ -51,7 +51,8 @@ def explore_command(
     The page is served to this machine only, until Ctrl-C. Its address holds the numbers that were changed; the game,
     pictures and numbers can be downloaded.
 
-    Examples:
+    For example:
+
     stackroute explore gpt-4.1-o3-dev
 
     stackroute explore mine.csv --columns success=accuracy --port 8600 --no-browser

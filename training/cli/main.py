@@ -121,7 +121,8 @@ def figures_command(
     In a table's game a solved task is worth 1 to users, an hour of waiting costs them 64, and an abandoned task costs
     the provider 0.1; change it by --set value, waiting_cost_per_hour and churn_penalty.
 
-    Examples:
+    For example:
+
     stackroute figures --out figures
 
     stackroute figures frontier population --game models.csv --set value=2 --set waiting_cost_per_hour=12

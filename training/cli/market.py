@@ -39,7 +39,7 @@ _EXAMPLES = {"columns": "success=p", "unit": "success=percent"}
 _OF_USERS = {"value": "value", "waiting-cost": "waiting_cost", "churn-penalty": "churn_penalty"}
 ColumnsOption = Annotated[
     str | None,
-    typer.Option(metavar="NAMES", help="What your table calls the columns, as in success=p,cost=usd,latency=s."),
+    typer.Option(metavar="NAMES", help="What your table calls the columns, as in success=p,cost=usd."),
 ]
 UnitOption = Annotated[
     list[str] | None,
@@ -68,8 +68,7 @@ def advise_command(
         list[str] | None,
         typer.Option(
             metavar="NAME=SHARE[:...]",
-            help="A type of users that you cannot tell from others, as in hurried=.3:waiting-cost=120,value=4; "
-            "repeatable.",
+            help="A type of users that you cannot tell from others, as in hurried=.3:waiting-cost=120; repeatable.",
         ),
     ] = None,
     pair: Annotated[
@@ -115,7 +114,8 @@ def advise_command(
 
     Of outcomes by task attempts are not taken for independent: --models names up to 4 models, --latency is in seconds.
 
-    Examples:
+    For example:
+
     stackroute advise aider
 
     stackroute advise mine.csv --value 0.5 --waiting-cost 24 --out advice

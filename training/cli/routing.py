@@ -23,17 +23,19 @@ from stackroute.training.cli.console import (
     print_json,
     print_written,
     require,
+    to_errors,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stackroute.agents.routers.saving import SavedRouter
     from stackroute.configs.measured import MeasuredGame
     from stackroute.configs.outcomes import Outcomes
+    from stackroute.training.routers.advice import Advice
 
 _HOUR = 3600.0
-_VALUE, _WAITING_COST, _CHURN_PENALTY = "1", "64", "0.1"
+_VALUE, _WAITING_COST, _CHURN_PENALTY = "5", "64", "0.1"
+"""Those of `advise`."""
 
 
 @app.command("route")
@@ -94,7 +96,12 @@ def route_command(
     correlation: CorrelationOption = None,
     prices: PricesOption = None,
     seed: SeedOption = 0,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Save the best router, fitted, as .npz.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Save the best router, fitted, as .npz, and beside it a report and a picture."
+        ),
+    ] = None,
     apply: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Serve new tasks by a router that was saved: print CSV.")
     ] = None,
@@ -105,13 +112,14 @@ def route_command(
 
     Routers from the literature learn from 60 % of the tasks, by their own rules and, where they predict, by the
     user-aware rule, which minds what keeps users. On 20 % knobs and the best router are chosen, and all are compared
-    exactly on the last 20 %, with users who re-prompt while it pays: with the best single model, and with what serves
-    today.
+    exactly on the last 20 %, with users who re-prompt while it pays: with the best single model, with the best fixed
+    ladder, which serves all tasks alike, and with what serves today.
 
-    Money is in one unit throughout. The best router is saved by --out, in a file that cannot run code; --apply reads it
-    and says which model serves each new task, and its re-prompts.
+    Money is in one unit throughout. The best router is saved by --out, in a file that cannot run code, with a report;
+    --apply reads it and says which model serves each new task, and its re-prompts.
 
-    Examples:
+    For example:
+
     stackroute route bfcl --models gpt-4o-mini,gpt-4o,claude-3.5-sonnet --out router.npz
 
     stackroute route log.csv --features tasks.csv --current served_by --value 0.5 --waiting-cost 24
@@ -162,12 +170,13 @@ def route_command(
         found = replace(found, features=read_features(features, found.tasks))
     game = _game(found, outcomes, given)
     if out is not None:
+        if out.suffix != ".npz":
+            fail(f"out: {out} is not allowed; expected a name that ends in .npz")
         output_folder(out.parent)
     quiet = as_json or as_csv
     with nullcontext(lambda done, total, name: None) if quiet else router_progress(console) as progress:
         advice = advise(game, chosen, current, seed, routers is not None, progress)
-    if out is not None:
-        _save(advice.saved, out)
+    written = [] if out is None else _write(game, advice, out)
     if as_json:
         print_json(record_advice(game, advice))
         return
@@ -181,7 +190,7 @@ def route_command(
         console.print("Save the router with --out router.npz; it serves new tasks by:", highlight=False)
         console.print("stackroute route --apply router.npz TASKS.csv", highlight=False)
     else:
-        print_written([out])
+        print_written(written)
 
 
 def _routers(names: str | None) -> list[str]:
@@ -241,13 +250,28 @@ def _game(found: Outcomes, name: str, given: Mapping[str, str]) -> MeasuredGame:
     )
 
 
-def _save(saved: SavedRouter, path: Path) -> None:
-    """Write a router whole or not at all."""
-    from stackroute.agents.routers.saving import save_router
-    from stackroute.training.output import replacing
+def _write(game: MeasuredGame, advice: Advice, out: Path) -> list[Path]:
+    """Write the router, and beside it a report and, where there is matplotlib, a picture."""
+    from importlib.util import find_spec
 
-    with replacing(path) as unfinished:
-        save_router(saved, unfinished)
+    from stackroute.agents.routers.saving import save_router
+    from stackroute.training.cli.advice import report_on
+    from stackroute.training.market.report import as_markdown
+    from stackroute.training.output import replacing, write_text
+
+    with replacing(out) as unfinished:
+        save_router(advice.saved, unfinished)
+    report, written = report_on(game, advice), [out]
+    if find_spec("matplotlib"):
+        from stackroute.training.figures.style import save, style
+
+        written.append(out.with_suffix(".png"))
+        with style():
+            (figure,) = report.draw().values()
+            save(figure, written[-1])
+    written.append(out.with_suffix(".md"))
+    write_text(written[-1], as_markdown(report, [path.name for path in written if path.suffix == ".png"]))
+    return written
 
 
 def _apply(file: Path, tasks: Path, seed: int, as_json: bool) -> None:
@@ -257,7 +281,7 @@ def _apply(file: Path, tasks: Path, seed: int, as_json: bool) -> None:
     from stackroute.agents.routers.saving import load_router
     from stackroute.configs import ConfigError
     from stackroute.configs.outcome_files import read_tasks
-    from stackroute.training.cli.advice import served
+    from stackroute.training.cli.advice import served, unknown_categories
 
     saved = load_router(file)
     known = read_tasks(tasks)
@@ -266,6 +290,9 @@ def _apply(file: Path, tasks: Path, seed: int, as_json: bool) -> None:
     missing = [column for column in saved.encoder.columns if column not in known]
     if missing:
         raise ConfigError(f"{tasks}: no column {', '.join(missing)}; the router was fitted with it")
+    unknown = unknown_categories(saved, known)
+    if unknown:
+        to_errors(f"warning: {tasks}: {unknown}")
     table = served(saved, known, np.random.default_rng(seed))
     if as_json:
         print_json({"router": saved.name, "tasks": table.to_dict("records")})

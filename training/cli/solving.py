@@ -132,7 +132,8 @@ def solve_command(
     which model serves which attempt, when users stop, and what simpler policies and the theory of independent attempts
     lose.
 
-    Examples:
+    For example:
+
     stackroute solve gpt-4.1-o3-dev --throttling --set churn_penalty=0.05 --set models.o3.latency=40
 
     stackroute solve g5 --routing free

@@ -46,9 +46,7 @@ def train_command(
     ] = _DEFAULT_SETTINGS,
     changes: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Replace a setting, as in --set provider=provider_sac; repeatable."
-        ),
+        typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting, as in --set user=user_dqn; repeatable."),
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Go on with the run in a folder; all else is as it was.")
@@ -60,7 +58,8 @@ def train_command(
     which must not hold a run already. A run that was stopped, by Ctrl-C or otherwise, goes on with --resume after the
     last stage that it has finished, and ends as if it had not been stopped.
 
-    Examples:
+    For example:
+
     stackroute train gpt-4.1-o3-dev-low-p --throttling --seed 1 --out runs/mine
 
     stackroute train g4b --set provider=provider_sac
@@ -149,7 +148,8 @@ def evaluate_command(
     NAME in a file of yours is a provider, with commit(game, random_numbers), or a user, with
     patience(game, commitment, random_numbers), or a class or function that makes one.
 
-    Examples:
+    For example:
+
     stackroute evaluate runs/mine
 
     stackroute evaluate runs/mine --provider model.zip --trust

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from stackroute.agents.routers import ExtendingRouter
+from stackroute.agents.routers import ExtendingRouter, UserAware
 from stackroute.agents.routers.provider import reprompting
 from stackroute.agents.routers.saving import SavedRouter
-from stackroute.analytic import Ladders, Traffic, traffic_payoffs
+from stackroute.analytic import Game, Ladders, Traffic, traffic_payoffs
 from stackroute.configs import ConfigError
 from stackroute.configs.text import some_of
 from stackroute.training.routers.comparison import Answered, answered, fit_router, judge
@@ -35,12 +35,16 @@ class Rival(NamedTuple):
 
     Attributes:
         name: What it is.
+        models: Who serves the first, second ... attempt, the last one all that follow; empty where tasks differ in it.
+        validation_cost: The provider's expected cost of a task on the part on which the best is chosen, money.
         answer: How users answer it.
         saved: By how much the best router costs less a task, money; negative: more.
         error: The standard error of that over the tasks, as users answer now; None for a single task.
     """
 
     name: str
+    models: tuple[str, ...]
+    validation_cost: float
     answer: Answered
     saved: float
     error: float | None
@@ -59,7 +63,10 @@ class Advice:
         best: The way to route that costs least on the part on which knobs are chosen.
         judged: All ways, of every router its own rule and, where it predicts, the user-aware rule.
         saved: The best one, to serve new tasks.
+        served: Which share of the first, second ... attempts that users make each model serves, or what the router
+            makes of models, shape (n, M).
         single: The best single model, chosen on the same part.
+        fixed: The best ladder that is the same for all tasks, learned and chosen where routers are.
         current: What serves today; None: not known.
         parts: The tasks on which routers learned, knobs were chosen, and all is compared.
     """
@@ -67,7 +74,9 @@ class Advice:
     best: Judged
     judged: list[Judged]
     saved: SavedRouter
+    served: FloatArray
     single: Rival
+    fixed: Rival
     current: Rival | None
     parts: Parts
 
@@ -120,29 +129,39 @@ def advise(
         tuple(parts.train.extended(fitted.router).order),
         best.aware,
     )
-    served = saved.policy_by_features(parts.features[2])
-    own = _cost_by_task(parts.test.extended(fitted.router), served, best.answer.stop, game.horizon)
+    policy, extended = saved.policy_by_features(parts.features[2]), parts.test.extended(fitted.router)
+    own = _cost_by_task(extended, policy, best.answer.stop, game.horizon)
 
-    def rival(name: str, policy: Ladders) -> Rival:
-        answer = answered(parts.test.traffic, policy, game.horizon)
-        less = _cost_by_task(parts.test, policy, answer.stop, game.horizon) - own
+    def rival(name: str, validation: Ladders, test: Ladders, models: tuple[str, ...] = ()) -> Rival:
+        chosen = answered(parts.validation.traffic, validation, game.horizon).provider_cost
+        answer = answered(parts.test.traffic, test, game.horizon)
+        less = _cost_by_task(parts.test, test, answer.stop, game.horizon) - own
         error = float(less.std(ddof=1) / np.sqrt(len(less))) if len(less) > 1 else None
-        return Rival(name, answer, answer.provider_cost - best.answer.provider_cost, error)
+        return Rival(name, models, chosen, answer, answer.provider_cost - best.answer.provider_cost, error)
+
+    def alike(name: str, ladder: Ladders) -> Rival:
+        return rival(name, ladder, ladder, tuple(game.labels[model] for model in ladder.models[0]))
 
     single = _best_single(parts, game.horizon)
-    today = None
-    if serving is not None:
-        rows = serving.loc[_tasks(parts.test)].to_numpy()[:, None] == np.arange(len(game.labels))
-        policy = reprompting(rows.astype(np.float64), "stick")
-        assert isinstance(policy, Ladders)
-        today = rival("today", policy)
-    judged = [one for _, one in found]
-    return Advice(best, judged, saved, rival(game.labels[single], Ladders.static(single)), today, parts)
+    return Advice(
+        best,
+        [one for _, one in found],
+        saved,
+        _served(extended, policy, best.answer.stop),
+        alike(game.labels[single], Ladders.static(single)),
+        alike("best fixed ladder", _best_fixed(parts, game.horizon, seed)),
+        None if serving is None else rival("today", _today(serving, parts.validation), _today(serving, parts.test)),
+        parts,
+    )
 
 
-def _tasks(workload: Workload) -> pd.Index:
-    assert workload.features is not None
-    return workload.features.index
+def _today(serving: pd.Series, part: Workload) -> Ladders:
+    """The model of today for each task of a part, which serves re-prompts too."""
+    assert part.features is not None
+    rows = serving.loc[part.features.index].to_numpy()[:, None] == np.arange(len(part.labels))
+    policy = reprompting(rows.astype(np.float64), "stick")
+    assert isinstance(policy, Ladders)
+    return policy
 
 
 def _without_current(workload: Workload, current: str | None) -> tuple[Workload, pd.Series | None]:
@@ -169,6 +188,28 @@ def _best_single(parts: Parts, horizon: int) -> int:
         for model in range(parts.validation.traffic.models)
     ]
     return int(np.argmin(alone))
+
+
+def _best_fixed(parts: Parts, horizon: int, seed: int) -> Ladders:
+    """The ladder that costs least if all tasks look alike: by the user-aware rule, which then knows nothing of them."""
+    alike = np.broadcast_to(parts.train.truth.success.mean(axis=0), parts.train.quality.shape)
+    rule = UserAware(contexts=1, neighbours=len(parts.train), horizon=horizon)
+    rule.fit(alike, parts.train.traffic, np.random.default_rng(seed)).tune(alike[:1], parts.validation.traffic)
+    ladder = rule.policy(alike[:1])
+    assert isinstance(ladder, Ladders)
+    return Ladders(ladder.models)
+
+
+def _served(workload: Workload, policy: Ladders | Commitment, stop: int) -> FloatArray:
+    """Which share of the first, second ... attempts each model serves, shape (n, M): as costs that count its passes."""
+    traffic, games, passes = workload.traffic, workload.traffic.games, []
+    for counted in np.eye(traffic.models):
+        counting = Game(games.success, np.broadcast_to(counted, games.success.shape), games.latency, games.value, 0.0)
+        priced = Traffic(counting, traffic.weight, traffic.context)
+        passes.append(traffic_payoffs(priced, policy, stop).provider_cost[0])
+    made = np.diff(passes, prepend=0.0).T
+    share: FloatArray = made / np.maximum(made.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    return share
 
 
 def _cost_by_task(workload: Workload, policy: Ladders | Commitment, stop: int, horizon: int) -> FloatArray:

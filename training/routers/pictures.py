@@ -16,6 +16,7 @@ from stackroute.training.figures.style import (
     VERMILION,
     foreign,
     logarithmic,
+    name_points,
     new_figure,
     save,
     style,
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 
     from stackroute.analytic.game import FloatArray
     from stackroute.configs.benchmarks import RoutedTasks, Suite
+    from stackroute.configs.measured import MeasuredGame
     from stackroute.training.benchmark.results import Result
+    from stackroute.training.routers.advice import Advice
 
 _BASELINES = {"best single model": "^", "random": "X"}
 _LITERATURE, _BY_COST, _AWARE = [*WAYS.values()][:3]
@@ -72,6 +75,35 @@ def draw(suite: Suite, results: list[Result], out: Path) -> list[Path]:
                 written.append(out / f"{name}-{workload.name}.png")
                 save(figure, written[-1])
     return written
+
+
+def draw_advice(game: MeasuredGame, advice: Advice) -> Figure:
+    """Draw what each way to serve costs over what users get, on the tasks that no choice has seen."""
+    best, rivals = advice.best, [one for one in (advice.single, advice.fixed, advice.current) if one]
+    unit = foreign(game.unit.money or "units of value", 40)
+    scenario = (
+        f"{foreign(game.name)}, {len(advice.parts.test)} tasks that no choice has seen. A solved task is worth "
+        f"{game.value:g} to users, an abandoned one costs {game.churn_penalty:g}."
+    )
+    figure = new_figure(_HEAD + 1.3 * _PANEL, "What ways to serve cost, and what users get", NARROW, scenario)
+    axes = figure.subplots()
+    for rule, look in (("own", _LOOKS[_BY_COST]), ("user-aware", _LOOKS[_AWARE])):
+        points = [(one.answer.user_utility, one.answer.provider_cost) for one in advice.judged if one.rule == rule]
+        if points:
+            label = f"routers by {'their own' if rule == 'own' else 'the user-aware'} rule"
+            axes.plot(*zip(*points, strict=True), linestyle="none", markeredgecolor="white", label=label, **look)
+    names: dict[tuple[float, float], str] = {}
+    named = [(best.answer, best.name), *((one.answer, one.name) for one in rivals)]
+    for answer, name in named:
+        names.setdefault((answer.user_utility, answer.provider_cost), foreign(name, 30))
+    rest = [(one.answer.user_utility, one.answer.provider_cost) for one in rivals]
+    axes.plot(*zip(*rest, strict=True), "s", color="black", fillstyle="none", markersize=10, label="without a router")
+    axes.set(ylabel=f"provider's cost of a task, {unit}", xlabel=f"users' utility of a task, {unit}")
+    _number(axes)
+    _legend(figure, [axes])
+    figure.draw_without_rendering()
+    name_points(axes, names, np.concatenate([line.get_xydata() for line in axes.lines]), bold=1)
+    return figure
 
 
 def _optima(results: list[Result], task: str) -> list[Result]:

@@ -4,15 +4,19 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
 
 from stackroute import __version__
 from stackroute.configs import game_names
 from stackroute.training.cli.console import console, to_errors
 from stackroute.training.cli.display import table_of
+from stackroute.training.cli.main import app
 
 GOOD = """
 name: mine
@@ -154,14 +158,15 @@ def test_games_are_filtered(stackroute: Stackroute, options: list[str], listed: 
     assert stackroute("games", "--models", "4", "--regime", "both")[0] == 2
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["solve", "games", "figures", "advise", "train", "evaluate", "plot", "quickstart", "benchmark", "report"],
-)
-def test_every_command_has_help(stackroute: Stackroute, command: str) -> None:
-    code, shown, _ = stackroute(command, "--help")
-    assert code == 0
+@pytest.mark.parametrize("command", [*get_command(app).commands])
+def test_every_command_has_help_that_fills_80_columns(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(app, [command, "--help"], prog_name="stackroute").output
     assert f"stackroute {command} [OPTIONS]" in shown
+    assert "…" not in shown
+    for line, following in pairwise(shown.partition("╭")[0].splitlines()):
+        if line.strip() and following.strip():
+            assert len(f"{line.rstrip()} {following.split()[0]}") >= 80
 
 
 def run(script: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -4,13 +4,18 @@ import csv
 import gzip
 import io
 import json
+from dataclasses import replace
+from inspect import signature
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from stackroute.agents.routers.saving import load_router
-from stackroute.training.cli import console
+from stackroute.agents.routers.saving import load_router, save_router
+from stackroute.configs.outcome_files import read_outcomes
+from stackroute.training.cli import console, market, routing
+from stackroute.training.cli.advice import explain_advice, percent
+from stackroute.training.routers.advice import advise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,29 +43,51 @@ def log(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without report and picture, which take long."""
+    monkeypatch.setattr(routing, "_write", lambda game, advice, out: [save_router(advice.saved, out)])
+
+
 def test_a_router_is_found_saved_and_applied(log: Path, stackroute: Stackroute) -> None:
     route = ("route", "log.csv", "--features", "known.csv", "--current", "served_by", *FAST, *SCENARIO)
     code, shown, error = stackroute(*route, "--out", "folder/router.npz")
     assert code == 0, error
-    assert shown.startswith("- Use logistic regression with ")
+    assert shown.startswith("- With the best router, logistic regression, a task costs you ")
     for words in (
-        "the best single model, ",
-        "what serves today, ",
+        " % less than with the best single model, ",
+        " % less than with the best fixed ladder, which serves all tasks alike: 1 x quick, 1 x careful, then quick (",
+        "The last is what knowing the task brings.",
+        "First answers: ",
+        " Second attempts are most often by careful (",
+        "The router, logistic regression, serves so by ",
+        "against what serves today, ",
+        'The router "best single model" may serve re-prompts by other models.',
+        "Sorted by the choice: what a task costs (USD) where the router was chosen.",
         "Routers learned from 36 tasks, knobs and router were chosen on 12, all numbers are exact for 12 others",
         "That is few",
         "Features: 2 columns.",
-        "Wrote folder/router.npz",
+        "Wrote folder/router.npz Wrote folder/router.png Wrote folder/router.md",
     ):
         assert words in shown
     assert "correlation" not in shown
+    report = (log / "folder" / "router.md").read_text()
+    assert "- With the best router, logistic regression, a task costs you " in report
+    assert "![router](router.png)" in report
+    assert "| only quick " in report or "| only careful " in report
+    assert (log / "folder" / "router.png").stat().st_size > 5_000
     saved = load_router(log / "folder" / "router.npz")
     assert saved.encoder.columns == ["level", "kind"]
 
-    _, shown, _ = stackroute("route", "--apply", "folder/router.npz", "new.csv", "--json")
+    _, shown, warned = stackroute("route", "--apply", "folder/router.npz", "new.csv", "--json")
+    assert warned == (
+        "warning: new.csv: 1 of 4 tasks have categories that the router did not learn from, of which it knows nothing: "
+        "kind 'unheard'\n"
+    )
     tasks = json.loads(shown)["tasks"]
     assert json.loads(shown)["router"] == "logistic regression"
     assert [row["task"] for row in tasks] == ["n1", "n2", "n2", "n3"]
-    assert [row["model"] for row in tasks[:3]] == ["quick", "careful", "careful"]
+    assert [row["model"] for row in tasks[:3]] == ["quick", "careful", "quick"]
     _, shown, _ = stackroute("route", "--apply", "folder/router.npz", "new.csv")
     assert shown.startswith("task,model,reprompts n1,quick,")
 
@@ -79,7 +106,9 @@ def test_json_has_all_routers_and_what_they_save(log: Path, stackroute: Stackrou
     for rival in found["savings"].values():
         assert rival["saved"] == pytest.approx(rival["cost"] - best["cost"])
         assert rival["share"] == pytest.approx(rival["saved"] / rival["cost"])
-    assert set(found["savings"]) == {"best single model", "today"}
+    assert set(found["savings"]) == {"best single model", "best fixed ladder", "today"}
+    assert found["savings"]["best fixed ladder"]["ladder"] == ["quick", "careful", "quick"]
+    assert [sum(shares.values()) for shares in found["served"]] == pytest.approx([1] * best["stop"])
     assert found["scenario"] == {
         "value": 2,
         "waiting_cost": pytest.approx(72),
@@ -102,8 +131,9 @@ def test_csv_has_a_row_for_each_router_and_rule(log: Path, stackroute: Stackrout
 def test_without_features_or_gain_that_is_said(log: Path, stackroute: Stackroute) -> None:
     _, shown, _ = stackroute("route", "log.csv", "--routers", "best single model", "--horizon", "1")
     assert "Features: none, so that all tasks look alike" in shown
-    assert "That saves nothing against the best single model, " in shown
-    assert "a solved task is worth 1 USD to users, an hour of waiting costs them 64 USD, an abandoned" in shown
+    assert "The router saves nothing against the best single model, " in shown
+    assert "Knowing the task brings nothing measurable over that ladder, which is the simpler choice." in shown
+    assert "a solved task is worth 5 USD to users, an hour of waiting costs them 64 USD, an abandoned" in shown
     assert "costs you 0.1 USD" in shown
     assert "stackroute route --apply router.npz TASKS.csv" in shown
 
@@ -119,14 +149,61 @@ def test_single_attempts_and_bad_rows_are_said(log: Path, stackroute: Stackroute
     assert "rows were not used; the first: line " in shown
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_router_that_draws_draws_by_the_seed(log: Path, stackroute: Stackroute) -> None:
     route = ("route", "log.csv", "--features", "known.csv", "--routers", "random", *SCENARIO)
     assert stackroute(*route, "--out", "r.npz")[0] == 0
     (log / "new.csv").write_text("task,kind,level,served_by\n" + "".join(f"n{k},sum,0,quick\n" for k in range(40)))
     first, again, other = (stackroute("route", "--apply", "r.npz", "new.csv", "--seed", seed)[1] for seed in "112")
     assert first == again != other
-    assert '"50% quick, 50% careful"' in first
+    assert '"50 % quick, 50 % careful"' in first
     assert 8 < first.count(",quick,") < 32
+
+
+@pytest.mark.usefixtures("no_report")
+def test_known_categories_are_no_warning(log: Path, stackroute: Stackroute) -> None:
+    route = ("route", "log.csv", "--features", "known.csv", "--routers", "random", *SCENARIO, "--out", "r.npz")
+    assert stackroute(*route)[0] == 0
+    assert stackroute("route", "--apply", "r.npz", "known.csv")[2] == ""
+
+
+def test_the_scenario_is_that_of_advise() -> None:
+    usual = {name: one.default for name, one in signature(market.advise_command).parameters.items()}
+    of_route = (routing._VALUE, routing._WAITING_COST, routing._CHURN_PENALTY)
+    assert of_route == (usual["value"], usual["waiting_cost"], usual["churn_penalty"])
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0, "0 %"),
+        (1e-4, "<0.1 %"),
+        (0.009, "0.9 %"),
+        (0.94, "94 %"),
+        (0.4725, "47.2 %"),
+        (0.9999, ">99.9 %"),
+        (1 - 1e-12, "100 %"),
+    ],
+)
+def test_percentages_have_one_form(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("saved", "error", "sure"),
+    [
+        (0.1, 0.06, "So few tasks do not show which of them costs less"),
+        (0.1, 0.049, "That is little more than its error: it may be anything from 0.002 USD to 0.198 USD."),
+        (0.1, 0.01, None),
+    ],
+)
+def test_how_sure_a_gain_is(log: Path, monkeypatch: pytest.MonkeyPatch, saved: float, error: float, sure: str) -> None:
+    monkeypatch.chdir(log)
+    game = routing._game(read_outcomes("log.csv", {}, {}, None, None), "log.csv", {"horizon": "1"})
+    found = advise(game, ["best single model"])
+    doubtful = replace(found, single=found.single._replace(saved=saved, error=error))
+    (said,) = (text for text in explain_advice(game, doubtful) if text.startswith("The router saves you 0.1 USD"))
+    assert said.endswith("%.") if sure is None else sure in said
 
 
 def test_packaged_features_are_used(stackroute: Stackroute) -> None:
@@ -136,6 +213,7 @@ def test_packaged_features_are_used(stackroute: Stackroute) -> None:
     assert found["units"]["cost"] == "money per task"
 
 
+@pytest.mark.usefixtures("no_report")
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -161,6 +239,7 @@ def test_packaged_features_are_used(stackroute: Stackroute) -> None:
         ("log.csv --churn-penalty -1", "churn_penalty: -1"),
         ("log.csv --json --csv", "json, csv: expected one of them"),
         ("log.csv --out known.csv/router.npz", "known.csv: not a folder that can be written to"),
+        ("log.csv --out router", "out: router is not allowed; expected a name that ends in .npz"),
         ("none.csv", "none.csv: no such file"),
         ("log.csv --prices none.json", "prices: is for logs of requests with tokens; 'log.csv' holds outcomes by task"),
         ("requests.csv --prices prices.json", "prices: prices.json has no 'quick'; expected an entry"),
@@ -190,6 +269,7 @@ def test_bad_input_is_one_clear_error(log: Path, stackroute: Stackroute, words: 
     assert error.count("\n") == 1
 
 
+@pytest.mark.usefixtures("no_report")
 def test_numbers_that_are_names_of_categories_stay_names(log: Path, stackroute: Stackroute) -> None:
     # In the log the column has words too; among the new tasks only numbers.
     known = (log / "known.csv").read_text().replace(",sum,", ",1,")

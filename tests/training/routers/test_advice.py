@@ -1,5 +1,6 @@
 import warnings
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from stackroute.agents.routers import ROUTERS, ExtendingRouter, UserAware
 from stackroute.agents.routers.saving import load_router, save_router
-from stackroute.analytic import counting_response
+from stackroute.analytic import Commitment, Ladders, counting_response
 from stackroute.configs import ConfigError
 from stackroute.configs.measured import MeasuredGame
 from stackroute.configs.outcomes import Outcomes
@@ -105,6 +106,65 @@ def test_what_serves_today_and_the_best_single_model_are_evaluated_exactly(advic
         assert rival.saved == pytest.approx(costs.mean() - own.provider_cost)
         assert rival.share == pytest.approx(rival.saved / costs.mean())
         assert rival.saved > 2 * rival.error > 0
+
+
+def payoff_by_hand(traffic: Any, models: Any, stop: int) -> tuple[float, float]:
+    """What a ladder, the same for all tasks, costs and is worth to users, added up attempt by attempt."""
+    games, left, cost, utility = traffic.games, np.ones(len(traffic)), 0.0, 0.0
+    for attempt in range(stop):
+        model = models[min(attempt, len(models) - 1)]
+        p = games.success[:, model]
+        cost += traffic.weight @ (left * games.cost[:, model])
+        utility += traffic.weight @ (left * (games.value * p - games.latency[:, model]))
+        left = left * (1 - p)
+    return float(cost + traffic.weight @ (left * games.churn_penalty)), float(utility)
+
+
+def cost_by_hand(traffic: Any, models: Any) -> float:
+    """What it costs where users stop when that is worth most to them; ties are for the provider."""
+    worth = [payoff_by_hand(traffic, models, stop) for stop in range(1, 5)]
+    best = max(utility for _, utility in worth)
+    return min(cost for cost, utility in worth if utility >= best - 1e-12)
+
+
+def test_the_best_fixed_ladder_is_the_best_of_all_and_judged_on_other_tasks() -> None:
+    game = measured(200)
+    found = advise(game, FAST[:1])
+    fixed, parts = found.fixed, found.parts
+    models = [MODELS.index(name) for name in fixed.models]
+    assert len(set(models)) > 1
+    assert fixed.answer.provider_cost == pytest.approx(cost_by_hand(parts.test.traffic, models))
+    assert fixed.validation_cost == pytest.approx(cost_by_hand(parts.validation.traffic, models))
+    every = [cost_by_hand(parts.validation.traffic, ladder) for ladder in product(range(3), repeat=4)]
+    assert fixed.validation_cost == pytest.approx(min(every))
+    # One model, as the only router here serves, costs more than two in turn.
+    assert fixed.saved < -2 * fixed.error
+
+
+def test_knowing_the_task_brings_nothing_where_features_say_nothing() -> None:
+    game = measured(200)
+    known = pd.DataFrame({"size": np.random.default_rng(1).normal(size=200)}, index=list(game.outcomes.tasks))
+    found = advise(measured(200, features=known), FAST)
+    assert found.single.saved > 2 * found.single.error
+    assert abs(found.fixed.saved) <= 2 * found.fixed.error
+    told = advise(game, FAST)
+    assert told.fixed.saved > 2 * told.fixed.error
+
+
+def test_who_serves_which_attempt_is_counted_over_tasks_and_ladders(advice: Any) -> None:
+    test = advice.parts.test
+    policy, games = advice.saved.policy(test.features), test.traffic.games
+    assert isinstance(policy, Commitment)
+    made = np.zeros((advice.best.answer.stop, 3))
+    for kind, task in enumerate(test.traffic.context):
+        asked = policy.start[task]
+        for attempt in made:
+            attempt += asked
+            asked = (asked * (1 - games.success[kind])) @ policy.transition[task]
+    np.testing.assert_allclose(advice.served, made / made.sum(axis=1, keepdims=True), atol=1e-12)
+    assert 0 < advice.served[0].max() < 1
+    in_turn = of_routers._served(test, Ladders.switch(0, 2, 1), 3)
+    np.testing.assert_allclose(in_turn, np.eye(3)[[0, 2, 2]], atol=1e-12)
 
 
 def test_the_error_is_that_of_the_mean_over_tasks() -> None:
