@@ -87,7 +87,7 @@ def test_a_router_is_found_saved_and_applied(log: Path, stackroute: Stackroute) 
     tasks = json.loads(shown)["tasks"]
     assert json.loads(shown)["router"] == "logistic regression"
     assert [row["task"] for row in tasks] == ["n1", "n2", "n2", "n3"]
-    assert [row["model"] for row in tasks[:3]] == ["quick", "careful", "quick"]
+    assert [row["model"] for row in tasks[:3]] == ["quick", "careful", "careful"]
     _, shown, _ = stackroute("route", "--apply", "folder/router.npz", "new.csv")
     assert shown.startswith("task,model,reprompts n1,quick,")
 
