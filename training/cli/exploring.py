@@ -40,6 +40,15 @@ def explore_command(
     run: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A run of 'stackroute train' whose players are shown too.")
     ] = None,
+    value: Annotated[
+        str | None, typer.Option(metavar="MONEY", help="What a solved task is worth to the user, to begin with.")
+    ] = None,
+    waiting_cost: Annotated[
+        str | None, typer.Option(metavar="MONEY", help="What an hour of waiting costs the user, likewise.")
+    ] = None,
+    churn_penalty: Annotated[
+        str | None, typer.Option(metavar="MONEY", help="What an abandoned task costs you, likewise.")
+    ] = None,
     columns: ColumnsOption = None,
     unit: UnitOption = None,
     decimal: DecimalOption = None,
@@ -55,7 +64,7 @@ def explore_command(
 
     stackroute explore gpt-4.1-o3-dev
 
-    stackroute explore mine.csv --columns success=accuracy --port 8600 --no-browser
+    stackroute explore mine.csv --value 0.5 --columns success=accuracy --port 8600 --no-browser
     """
     require("explore", *(["train"] if run else []))
     from stackroute.configs import ConfigError
@@ -63,13 +72,18 @@ def explore_command(
     from stackroute.training.explorer.asked import Asked
     from stackroute.training.explorer.state import Source
 
-    asked = Asked(game, mapping("columns", [columns or ""]), mapping("unit", unit or ()), decimal, str(run or ""))
+    begins = {"value": value, "waiting_cost_per_hour": waiting_cost, "churn_penalty": churn_penalty}
+    changes = [f"{name}={amount}" for name, amount in begins.items() if amount is not None]
+    if changes and game is None:
+        raise ConfigError("value, waiting-cost, churn-penalty: change a game; expected GAME with them")
+    names, units = mapping("columns", [columns or ""]), mapping("unit", unit or ())
+    asked = Asked(game, names, units, decimal, changes, str(run or ""))
     if game is not None and is_outcomes(game, asked.columns):
         raise ConfigError(
             f"{game!r} holds measured outcomes; expected a game or a table of models, or 'stackroute solve'"
         )
     if game is not None:
-        Source.read(game, asked.columns, asked.units, asked.decimal)
+        Source.read(game, asked.columns, asked.units, asked.decimal, asked.changes)
     if run is not None:
         from stackroute.training.learn.runs import players_of_run
 

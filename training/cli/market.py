@@ -61,7 +61,7 @@ def advise_command(
             show_default=False,
         ),
     ],
-    value: Annotated[str, typer.Option(metavar="MONEY", help="What a solved task is worth to the user.")] = "5",
+    value: Annotated[str, typer.Option(metavar="MONEY", help="What a solved task is worth to the user.")] = "1",
     waiting_cost: Annotated[str, typer.Option(metavar="MONEY", help="What an hour of waiting costs the user.")] = "64",
     churn_penalty: Annotated[str, typer.Option(metavar="MONEY", help="What an abandoned task costs you.")] = "0.1",
     users: Annotated[

@@ -18,7 +18,7 @@ from stackroute.analytic import (
 )
 from stackroute.configs.games import DisplayUnits
 from stackroute.training.cli.answers import Answer, Question, answer
-from stackroute.training.cli.quantities import record
+from stackroute.training.cli.quantities import record, units
 from stackroute.training.market.alternatives import best_cascade, dominated, never_needed, single_models
 from stackroute.training.market.market import config_of
 from stackroute.training.market.robustness import certainty
@@ -312,6 +312,35 @@ def policies_of(advice: TableAdvice) -> pd.DataFrame:
     return table.sort_values([cost, "kind"], ascending=[True, False], kind="stable", ignore_index=True).fillna(
         {"dominated by": ""}
     )
+
+
+def thresholds_of(advice: TableAdvice) -> pd.DataFrame:
+    """Within which limits the answer is the same, P* and the misalignment gap, as a table."""
+    contents = contents_of(advice)
+    unit = units(advice.unit, contents)
+    factor = "times as given" if advice.users else ""
+    rows: list[dict[str, Any]] = []
+    for limits in advice.limits:
+        ends = contents["thresholds"][limits.name]
+        row = {"quantity": limits.name, "unit": factor or unit[limits.name], "now": ends["now"]}
+        for side, change in (("below", limits.low), ("above", limits.high)):
+            row[side] = ends["low" if side == "below" else "high"]
+            row[f"answer {side}"] = serving_in_words(change.serving, advice.labels) if change else "no change"
+        rows.append(row)
+    if not advice.users:
+        driven = contents["driving_off"]
+        rows.append(
+            {
+                "quantity": "churn_penalty, P*",
+                "unit": unit["churn_penalty"],
+                "now": advice.scenario.churn_penalty,
+                "below": driven and driven["churn_penalty_high"],
+                "answer below": "users are driven off" if driven else "no change",
+            }
+        )
+        gap = contents["misalignment"]
+        rows.append({"quantity": "misalignment gap", "unit": unit["gap"], "now": gap["gap"]})
+    return pd.DataFrame(rows)
 
 
 def configs_of(advice: TableAdvice) -> list[GameConfig]:

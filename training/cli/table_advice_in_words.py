@@ -14,7 +14,7 @@ from stackroute.training.cli.display import percent
 from stackroute.training.cli.explanation import explain
 from stackroute.training.cli.measured import serving_of_ladders, stops_in_words
 from stackroute.training.cli.quantities import differ, with_units
-from stackroute.training.cli.table_advice import SAME, configs_of, contents_of, policies_of
+from stackroute.training.cli.table_advice import SAME, configs_of, contents_of, policies_of, thresholds_of
 from stackroute.training.market.report import Report
 from stackroute.training.market.second_tries import CORRELATION, HORIZON, MEASURED_RATIOS, retries_differ
 from stackroute.training.market.thresholds import answers, serving_in_words, servings
@@ -59,6 +59,7 @@ def report_on(advice: TableAdvice) -> Report:
         with_units(advice.unit, contents_of(advice)),
         configs_of(advice),
         partial(_draw, advice),
+        {"thresholds": thresholds_of(advice)},
     )
 
 
@@ -73,12 +74,16 @@ def sections_of(advice: TableAdvice) -> dict[str, Callable[[], list[str]]]:
 
 
 def _draw(advice: TableAdvice) -> dict[str, Figure]:
-    """Pictures of the answer; there are none of types of users."""
+    """Pictures of the answer."""
     from stackroute.training.figures.frontier import frontier_picture
     from stackroute.training.figures.plane import plane_picture
 
-    if advice.users:
-        return {}
+    if advice.population is not None:
+        from stackroute.training.figures.population import population_picture
+
+        names = [one.name for one in advice.users]
+        waits = bool((advice.game.latency > 0).all())
+        return {"population": population_picture(advice.config, advice.population, names)} if waits else {}
     plane = {"plane": plane_picture(advice.config, advice.routing)}
     return plane if advice.routing == "cascade" else {"frontier": frontier_picture(advice.config)} | plane
 

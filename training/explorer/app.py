@@ -96,7 +96,7 @@ def show(asked: Asked) -> None:
 def _read(asked: str) -> Source:
     """What is explored; its files are read once."""
     given = Asked.from_argument(asked)
-    return Source.read(str(given.name), given.columns, given.units, given.decimal)
+    return Source.read(str(given.name), given.columns, given.units, given.decimal, given.changes)
 
 
 def _sections(table: ModelTable | None, state: State, found: Answer) -> dict[str, Callable[[], list[str]]]:

@@ -19,6 +19,7 @@ class Asked:
         columns: As of `stackroute.configs.tables.read_models`.
         units: As there.
         decimal: As there.
+        changes: Numbers of the game that are others, as of `stackroute.configs.with_changes`.
         run: The folder of a run whose players are shown, or an empty text.
     """
 
@@ -26,6 +27,7 @@ class Asked:
     columns: dict[str, str] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     decimal: str | None = None
+    changes: list[str] = field(default_factory=list)
     run: str = ""
 
     def as_argument(self) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from stackroute.analytic import Commitment, default_routing
-from stackroute.configs import ConfigError, GameConfig
+from stackroute.configs import ConfigError, GameConfig, with_changes
 from stackroute.configs.games import Amount, Model, PositiveAmount
 from stackroute.configs.loading import Settings, validated
 from stackroute.configs.tables import is_table, read_models
@@ -18,7 +18,7 @@ from stackroute.training.figures.scenario import read_game
 from stackroute.training.market.alternatives import never_needed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Self
 
     from stackroute.configs.tables import ModelTable
@@ -37,9 +37,16 @@ class Source(NamedTuple):
     table: ModelTable | None = None
 
     @classmethod
-    def read(cls, name: str, columns: Mapping[str, str], units: Mapping[str, str], decimal: str | None) -> Self:
-        """A packaged game, a file or a table; arguments and errors as of `read_game`."""
-        config = read_game(name, columns, units, decimal)
+    def read(
+        cls,
+        name: str,
+        columns: Mapping[str, str],
+        units: Mapping[str, str],
+        decimal: str | None,
+        changes: Sequence[str] = (),
+    ) -> Self:
+        """A packaged game, a file or a table; arguments and errors as of `read_game` and `with_changes`."""
+        config = with_changes(read_game(name, columns, units, decimal), changes)
         return cls(config, read_models(name, columns, units, decimal) if is_table(name) else None)
 
 

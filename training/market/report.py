@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stackroute.configs.loading import as_yaml
@@ -47,6 +47,7 @@ th:first-child, td:first-child { text-align: left; white-space: normal; min-widt
 _SHOWN = {
     "frontier": "What a solved task costs over how long it takes",
     "plane": "What is best over the value of a task and the churn penalty",
+    "population": "What a task costs over which types of users are kept",
     "attempts": "How often attempts after failures succeed",
     "ladder": "Who serves which attempt, and when users stop",
 }
@@ -65,6 +66,7 @@ class Report:
         contents: All numbers for programs, with units.
         configs: The games.
         draw: Draws its pictures by their names; only where matplotlib is there.
+        tables: Other tables by the names of their files, units in the names of the columns or beside the numbers.
     """
 
     title: str
@@ -74,6 +76,7 @@ class Report:
     contents: dict[str, Any]
     configs: list[GameConfig]
     draw: Callable[[], dict[str, Figure]]
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def write_report(report: Report, folder: Path) -> list[Path]:
@@ -95,6 +98,7 @@ def write_report(report: Report, folder: Path) -> list[Path]:
         folder / "report.html": as_html(report, pictures),
         folder / "report.md": as_markdown(report, [path.name for path in pictures.values()]),
         folder / "results.csv": str(report.table.to_csv(index=False)),
+        **{folder / f"{name}.csv": str(table.to_csv(index=False)) for name, table in report.tables.items()},
         **{games / f"{config.name}.yaml": as_yaml(config) for config in report.configs},
     }
     for path, text in texts.items():

@@ -118,7 +118,7 @@ def test_everything_is_written_with_units(stackroute: Stackroute, tmp_path: Path
     (tmp_path / "six.csv").write_text(SIX.replace("haiku", "<b>ha|ku</b>"))
     code, shown, _ = stackroute("advise", "six.csv", "--value", "5", "--out", "a/b")
     folder = tmp_path / "a" / "b"
-    assert (code, shown.count("Wrote")) == (0, 7)
+    assert (code, shown.count("Wrote")) == (0, 8)
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 2
     assert "<b>ha" not in page
@@ -143,7 +143,16 @@ def test_everything_is_written_with_units(stackroute: Stackroute, tmp_path: Path
             assert float(row["utility of a task (USD)"]) == pytest.approx(float(worth))
         else:
             assert float(row["cost of a task (USD)"]) == pytest.approx(float(solve(config.game, "free").provider_cost))
+    limits = {row["quantity"]: row for row in csv.DictReader((folder / "thresholds.csv").read_text().splitlines())}
     _, printed, _ = stackroute("advise", "six.csv", "--value", "5", "--json")
+    found = json.loads(printed)
+    for name, ends in found["thresholds"].items():
+        assert [limits[name][end] for end in ("below", "above")] == [
+            "" if ends[end] is None else repr(ends[end]) for end in ("low", "high")
+        ]
+    driven = found["driving_off"]["churn_penalty_high"]
+    assert float(limits["churn_penalty, P*"]["below"]) == driven
+    assert limits["misalignment gap"]["unit"] == "USD per task"
     assert json.loads((folder / "results.json").read_text()) == json.loads(printed)
 
 

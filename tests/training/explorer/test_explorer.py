@@ -383,13 +383,14 @@ def test_the_command_serves_this_machine_only(stackroute: Stackroute, monkeypatc
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = str(free.getsockname()[1])
-    code, shown, _ = stackroute("explore", "aider", "--port", port, "--no-browser")
+    code, shown, _ = stackroute("explore", "aider", "--value", "2", "--port", port, "--no-browser")
     assert code == 0
     assert f"http://localhost:{port}" in shown
     (command,) = started
     wanted = {"server.address=localhost", "browser.gatherUsageStats=false", "server.headless=true"}
     assert {f"--{one}" for one in wanted} <= set(command)
-    assert Asked.from_argument(command[-1]) == Asked("aider")
+    assert Asked.from_argument(command[-1]) == Asked("aider", changes=["value=2"])
+    assert Source.read("aider", {}, {}, None, ["value=2"]).config.value == 2
     assert Path(command[command.index("--") - 1]).is_file()
 
 
