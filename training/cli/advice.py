@@ -10,7 +10,7 @@ import pandas as pd
 
 from stackroute.analytic import Ladders
 from stackroute.configs.text import some_of
-from stackroute.training.cli.display import table_of
+from stackroute.training.cli.display import in_per_cent, table_of
 from stackroute.training.market.report import Report
 
 if TYPE_CHECKING:
@@ -43,14 +43,6 @@ _ASSUMED = {
     "RouteMoA": "pairs of models, of whose answers a judge chooses",
 }
 """What routers serve by that the outcomes do not say, in words."""
-
-
-def percent(share: float) -> str:
-    """A share in [0, 1] as a percentage; what is not quite all or nothing does not read as that."""
-    share = round(share, 9)
-    if 0.9995 <= share < 1.0:
-        return ">99.9 %"
-    return "<0.1 %" if 0.0 < share < 0.0005 else f"{100.0 * share:.1f}".removesuffix(".0") + " %"
 
 
 def record_advice(game: MeasuredGame, advice: Advice) -> dict[str, Any]:
@@ -174,7 +166,7 @@ def _less(rival: Rival) -> str:
     share = rival.share or 0.0
     if abs(share) <= _NOTHING:
         return "as much as with"
-    text = f"{percent(abs(share))} {'less' if share > 0.0 else 'more'}"
+    text = f"{in_per_cent(abs(share), 1)} {'less' if share > 0.0 else 'more'}"
     return f"{text} than with" if _sure(rival) else f"{text}, no more than the error, than with"
 
 
@@ -197,14 +189,14 @@ def _serving(game: MeasuredGame, advice: Advice) -> str:
     """Who serves first answers and most often the next ones, and who leaves."""
     names, answer, (first, *later) = advice.saved.served_by, advice.best.answer, advice.served
     order = [k for k in np.argsort(-first, kind="stable").tolist() if first[k] >= _RARE]
-    text = "First answers: " + ", ".join(f"{percent(first[k])} by {names[k]}" for k in order[:_MOST])
-    text += f", {percent(1.0 - first[order[:_MOST]].sum())} by others." if len(order) > _MOST else "."
-    often = [f"by {names[share.argmax()]} ({percent(share.max())})" for share in later[:2]]
+    text = "First answers: " + ", ".join(f"{in_per_cent(first[k], 1)} by {names[k]}" for k in order[:_MOST])
+    text += f", {in_per_cent(1.0 - first[order[:_MOST]].sum(), 1)} by others." if len(order) > _MOST else "."
+    often = [f"by {names[share.argmax()]} ({in_per_cent(share.max(), 1)})" for share in later[:2]]
     text += f" Second attempts are most often {', third ones '.join(often)}." if often else ""
     stops = f"who stop after {answer.stop} failures" if answer.stop > 1 else "who stop after the first failure"
     if answer.stop == game.horizon > 1:
         stops = f"who go on for all {answer.stop} attempts"
-    text += f" Users, {stops}, abandon {percent(answer.leave)} of the tasks; a task is worth "
+    text += f" Users, {stops}, abandon {in_per_cent(answer.leave, 1)} of the tasks; a task is worth "
     return text + f"{game.unit.in_utility(answer.user_utility)} to them."
 
 
@@ -230,12 +222,12 @@ def _saving(game: MeasuredGame, rival: Rival, advice: Advice) -> str:
     if abs(rival.saved) <= _NOTHING * rival.answer.provider_cost:
         return f"The router saves nothing against {name}: it costs as much."
     unit, saved = game.unit, abs(rival.saved)
-    size = [] if rival.share is None else [percent(abs(rival.share))]
+    size = [] if rival.share is None else [in_per_cent(abs(rival.share), 1)]
     size += [] if rival.error is None else [f"± {unit.in_money(_SURE * rival.error)}"]
     of = f"a task ({', '.join(size)})" if size else "a task"
     amount = unit.in_money(saved)
     text = f"saves you {amount} {of} against" if rival.saved >= 0.0 else f"costs you {amount} more {of} than"
-    text = f"The router {text} {name}, with which users abandon {percent(rival.answer.leave)}."
+    text = f"The router {text} {name}, with which users abandon {in_per_cent(rival.answer.leave, 1)}."
     if rival.error is None or not _sure(rival):
         text += " So few tasks do not show which of them costs less"
         return text + (f": to serve {rival.name} alone is simpler." if rival is advice.single else ".")
@@ -288,7 +280,7 @@ def compared(game: MeasuredGame, advice: Advice) -> pd.DataFrame:
             ways.append((rival.validation_cost, rival.answer, name, "", ""))
     columns = ("router", "rule", "knob", "cost (choice)", "cost (test)", "utility", "leave")
     rows = [
-        (name, rule, knob, chosen, answer.provider_cost, answer.user_utility, percent(answer.leave))
+        (name, rule, knob, chosen, answer.provider_cost, answer.user_utility, in_per_cent(answer.leave, 1))
         for chosen, answer, name, rule, knob in sorted(ways, key=lambda way: way[0])
     ]
     return pd.DataFrame(rows, columns=columns)
@@ -383,5 +375,5 @@ def _lottery(names: Sequence[str], chances: FloatArray) -> str:
     """Who serves a re-prompt, by how likely it is."""
     likely = np.argsort(-chances, kind="stable")
     return ", ".join(
-        names[k] if chances[k] == 1.0 else f"{percent(chances[k])} {names[k]}" for k in likely if chances[k] > 0.0
+        names[k] if chances[k] == 1.0 else f"{in_per_cent(chances[k])} {names[k]}" for k in likely if chances[k] > 0.0
     )

@@ -31,10 +31,14 @@ def percent(share: float, digits: int = 3) -> str:
     return f"{share:.{digits}%}"
 
 
-def in_per_cent(share: float) -> str:
-    """A share in whole per cent, and in tenths where it would look like none or all."""
-    text = f"{100.0 * share:.0f} %"
-    if text in ("0 %", "100 %") and 0.0 < share < 1.0:
+def in_per_cent(share: float, digits: int = 0) -> str:
+    """A share in per cent, and in tenths where it would look like none or all."""
+    # Shares that are sums are not exact.
+    share = round(share, 9)
+    if share in (0.0, 1.0):
+        return f"{100.0 * share:.0f} %"
+    text = f"{100.0 * share:.{digits}f} %"
+    if float(text.removesuffix(" %")) in (0.0, 100.0):
         return "<0.1 %" if share < 1e-3 else ">99.9 %" if share > 0.999 else f"{100.0 * share:.1f} %"
     return text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,8 +35,11 @@ if TYPE_CHECKING:
     from stackroute.training.routers.advice import Advice
 
 _HOUR = 3600.0
-_VALUE, _WAITING_COST, _CHURN_PENALTY = "5", "64", "0.1"
-"""Those of `advise`."""
+_VALUE, _WAITING_COST, _CHURN_PENALTY = (
+    str(signature(market.advise_command).parameters[name].default)
+    for name in ("value", "waiting_cost", "churn_penalty")
+)
+"""The scenario of `advise`."""
 
 
 @app.command("route")

@@ -14,7 +14,8 @@ import pytest
 from stackroute.agents.routers.saving import load_router, save_router
 from stackroute.configs.outcome_files import read_outcomes
 from stackroute.training.cli import console, market, routing
-from stackroute.training.cli.advice import explain_advice, percent
+from stackroute.training.cli.advice import explain_advice
+from stackroute.training.cli.display import in_per_cent
 from stackroute.training.routers.advice import advise
 
 if TYPE_CHECKING:
@@ -133,8 +134,9 @@ def test_without_features_or_gain_that_is_said(log: Path, stackroute: Stackroute
     assert "Features: none, so that all tasks look alike" in shown
     assert "The router saves nothing against the best single model, " in shown
     assert "Knowing the task brings nothing measurable over that ladder, which is the simpler choice." in shown
-    assert "a solved task is worth 5 USD to users, an hour of waiting costs them 64 USD, an abandoned" in shown
-    assert "costs you 0.1 USD" in shown
+    usual = {name: one.default for name, one in signature(market.advise_command).parameters.items()}
+    assert f"a solved task is worth {usual['value']} USD to users, an hour of waiting costs them 64 USD" in shown
+    assert f"an abandoned task costs you {usual['churn_penalty']} USD" in shown
     assert "stackroute route --apply router.npz TASKS.csv" in shown
 
 
@@ -167,26 +169,20 @@ def test_known_categories_are_no_warning(log: Path, stackroute: Stackroute) -> N
     assert stackroute("route", "--apply", "r.npz", "known.csv")[2] == ""
 
 
-def test_the_scenario_is_that_of_advise() -> None:
-    usual = {name: one.default for name, one in signature(market.advise_command).parameters.items()}
-    of_route = (routing._VALUE, routing._WAITING_COST, routing._CHURN_PENALTY)
-    assert of_route == (usual["value"], usual["waiting_cost"], usual["churn_penalty"])
-
-
 @pytest.mark.parametrize(
     ("share", "text"),
     [
         (0, "0 %"),
         (1e-4, "<0.1 %"),
         (0.009, "0.9 %"),
-        (0.94, "94 %"),
+        (0.94, "94.0 %"),
         (0.4725, "47.2 %"),
         (0.9999, ">99.9 %"),
         (1 - 1e-12, "100 %"),
     ],
 )
 def test_percentages_have_one_form(share: float, text: str) -> None:
-    assert percent(share) == text
+    assert in_per_cent(share, 1) == text
 
 
 @pytest.mark.parametrize(
