@@ -48,6 +48,22 @@ TABLES = (
     'sep=;\r\nmodel;success;cost;latency\r\n"a\nb";41,2 %;€0,12;300 ms\r\nc;51 %;€0,5;400 ms\r\n',
     "model\tsuccess\tcost\tlatency\tcost_error\nx\t1e-181\t1e-300\t1e-9\t1e12\ny\t0.5\t1e12\t1e12\t1e-300\n",
 )
+LOGS = (
+    "task,model,ok,tokens_in,tokens_out,latency\n"
+    + "".join(f"t{k},{'ab'[j]},{(k + j) % 2},{900 + k},{20 * k},{3 + k}\n" for k in range(12) for j in range(2)),
+    "task_id;model;passed;cost;latency (ms)\n" + "".join(f"{k // 2};a;{k % 2};0,0{k};1.2{k}0\n" for k in range(10)),
+)
+OUTCOMES = "task,model,attempts,successes,cost,seconds\n" + "".join(
+    f"t{k},{model},{4 + k % 3},{k * j % 4},0.{j}{k},{k + j}\n" for k in range(8) for j, model in enumerate("ab", 1)
+)
+RUNS = "".join(
+    f"- model: m{k}\n  date: 2025-0{k}-01\n  test_cases: 200\n  pass_rate_1: {20 * k}.0\n  pass_rate_2: {30 * k}.0\n"
+    f"  total_cost: {k}.5\n  seconds_per_case: {10 * k}.2\n"
+    for k in (1, 2, 3)
+)
+PRICES = (
+    '{"a": {"input_cost_per_token": 3e-06, "output_cost_per_token": 1.5e-05}, "x/b": {"input_cost_per_token": 1e-6}}'
+)
 NUMBERS = "0 -1 1 2 0.5 0.001 40 1e-181 5e-324 1e308 1e400 010 nan .inf 99999999999999999999 1_0 0,3 1:30 null"
 SIGNS = "% $ € , ; : \" ' ( ) { [ ] - + = | * & ! # ? . / /1k ms E5 free ٣ ² ½ \u2212 通 🦙 <b> --help"
 SPACES = (" ", "\t", "\r", "\n", "\n\n", "\u2028", "\x0b", "\x85", "\x00", "\x1b[31m", "\udcff", "x" * 400, "[" * 60)
@@ -59,18 +75,22 @@ OPTIONS: dict[str, str] = {
     "|g5|--price 0.01|--price optimal|--outside-option 0.1|--false-accept 0.1,0.2|--false-reject 0.1|--floor 0.1"
     "|--rival g4b",
     "advise": "--columns model=model|--unit success=percent|--unit latency=ms,cost=usd/1k|--decimal comma|--pair a:b"
-    "|--waiting-cost 12|--value 0.5|--churn-penalty 0|--money EUR|--users x=.3:value=2,churn-penalty=1|--json",
+    "|--waiting-cost 12|--value 0.5|--churn-penalty 0|--money EUR|--users x=.3:value=2,churn-penalty=1|--json"
+    "|--prices prices.json|--models a,b|--cost 1,2|--latency 1,2|--horizon 3|--segment kind",
+    "route": "--prices prices.json|--models a,b|--value 2|--churn-penalty 0|--horizon 2|--features t.yaml|--json"
+    "|--columns ok=passed|--current a|--router barp",
     "train": "--throttling|--seed 3|--set provider=provider_sac|--set user.steps=64|--set scheme=x|--settings t.yaml",
-    "evaluate": "--provider run/provider.npz|--user run/user.npz|--user run/provider.npz|--user x.zip|--json",
+    "evaluate": "run|run/provider.npz|t.yaml:x|--game g4b|--provider run/provider.npz"
+    "|--user run/user.npz|--user run/provider.npz|--user x.zip|--json",
     "report": "",
     "benchmark": "--algorithms exact,ppo|--seeds 1|--jobs 2|--unit-seconds 5|--list|--backend ray",
     "plot": "",
-    "games": "--json",
+    "games": "--json|--models 2|--regime neither|--models 0",
     "figures": "frontier|--game game.yaml|--game m.csv|--set value=5|--columns model=model|--unit success=percent"
     "|--decimal comma",
     "quickstart": "--seed 1",
 }
-OFTEN = (0.25, 0.25, 0.15, 0.15, 0.06, 0.06, 0.02, 0.02, 0.02, 0.02)
+OFTEN = (0.22, 0.28, 0.05, 0.13, 0.14, 0.06, 0.06, 0.015, 0.015, 0.015, 0.015)
 
 
 class Hang(BaseException):
@@ -171,6 +191,8 @@ def case(kept: dict[str, bytes], random: np.random.Generator) -> tuple[list[str]
         words[place] = mutated(words[place], random).replace("\x00", "")
     subject, files = [], {"t.yaml": written(TINY, random), "suite.yaml": written(SUITE, random)}
     files["m.csv"] = written(pick(random, TABLES), random)
+    files |= {"log.csv": written(pick(random, LOGS), random), "outcomes.csv": written(OUTCOMES, random)}
+    files |= {"runs.yml": written(RUNS, random), "prices.json": written(PRICES, random)}
     game = packaged("games")[pick(random, ["g4b", "gpt-4o-o1-throttling", "g8"])].read_bytes()
     files["game.yaml"] = written(game.decode(), random) if random.random() < 0.8 else game
     match command:
@@ -179,7 +201,11 @@ def case(kept: dict[str, bytes], random: np.random.Generator) -> tuple[list[str]
             name = pick(random, [name for name in kept if name.startswith(subject[0])])
             files[name] = changed(name, kept[name], random)
         case "advise":
-            subject = [pick(random, ["m.csv"] * 19 + ["aider"])]
+            subject = [
+                pick(random, ["m.csv"] * 11 + ["log.csv"] * 4 + ["outcomes.csv"] * 2 + ["runs.yml"] * 2 + ["aider"])
+            ]
+        case "route":
+            subject = [pick(random, ["log.csv", "outcomes.csv"])]
         case "benchmark":
             subject = [pick(random, ["suite.yaml"] * 9 + ["quick"])]
         case "solve" | "train":

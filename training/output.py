@@ -118,6 +118,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: The file cannot be written; what was at `path` is untouched.
     """
+    if not path.name:
+        raise OutputError(f"{path}: is not allowed; expected the name of a file")
     # Processes of several machines may share a folder.
     unfinished = path.with_name(f"{_UNFINISHED}{os.getpid()}-{os.urandom(4).hex()}{path.suffix}")
     try:

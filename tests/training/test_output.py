@@ -92,3 +92,8 @@ def test_a_folder_is_locked_once(tmp_path: Path) -> None:
         pass
     with locked(tmp_path):
         (tmp_path / "free").touch()
+
+
+def test_a_folder_is_no_name_of_a_file() -> None:
+    with pytest.raises(OutputError, match="expected the name of a file"), replacing(Path()):
+        pass
