@@ -69,7 +69,7 @@ class _ServedTasks:
 
         Args:
             actions: Rows of the box, shape (n, width).
-            after_step: Called after every move of the first tasks; then they are played move by move.
+            after_step: Called after every move of the first tasks, which are played move by move for it.
 
         Returns:
             Means over the tasks, as of `Rollouts.play`.
@@ -78,11 +78,15 @@ class _ServedTasks:
         variant, first, game = tasks.variant, tasks.rows["number"].copy(), tasks.rows["game"].copy()
         _, numbers = tasks.random_numbers()
         # With a Traffic each task of a commitment has a type, and so a user, of its own.
-        if after_step is None and not isinstance(user, StatefulUserPolicy) and variant.traffic is None:
+        if not isinstance(user, StatefulUserPolicy) and variant.traffic is None:
             commitment = variant.actions.decoded(tasks.game, actions)
             shown = commitment if "commitment" in variant.observe["user"] else None
             patience = patience_by_model(user, tasks.game, shown, numbers)
-            return Rollouts(variant, tasks.rows["seed"], first, self.each, game, commitment, begun=1).play(patience)
+            rollouts = Rollouts(variant, tasks.rows["seed"], first, self.each, game, commitment, begun=1)
+            means = rollouts.play(patience)
+            if after_step is not None:
+                self.turns.play(actions, numbers, after_step)
+            return means
         totals = np.zeros((tasks.size, 7))
         for k in range(self.each):
             if k > 0:

@@ -423,10 +423,22 @@ class Slots:
         self.env: Any = single(*args, **options) if api == "single" else vector(size, *args, **options)
         self.api, self.adapter = api, VecEnv(self.env) if api == "sb3" else None
         self.symmetric = self.adapter is not None and isinstance(self.adapter.action_space, gymnasium.spaces.Box)
+        # Of a provider's numbers the last ones are delays: of the pass, or of each model.
+        delays = 1 if options.get("routing") == "pass" else len(np.atleast_1d(args[0].success).T) if args else 0
+        self.delays = delays if player == PROVIDER and options.get("throttling", True) else 0
 
     def meant(self, action: Any) -> Any:
-        """What an action means: stable-baselines3 is given numbers from -1.1 to 1.1, with dead zones at the ends."""
-        return np.clip(0.5 + 0.5 * (2.2 * action - 1.1) / 0.9, 0, 1) if self.symmetric else action
+        """What an action means: stable-baselines3 is given numbers from -1.1 to 1.1, with dead zones at the ends.
+
+        Delays grow with the cube from a tenth above the centre to a tenth below 1.
+        """
+        if not self.symmetric:
+            return action
+        given = 2.2 * action - 1.1
+        numbers = np.clip(0.5 + 0.5 * given / 0.9, 0, 1)
+        for place in range(len(given) - self.delays, len(given)):
+            numbers[place] = min(max((given[place] - 0.1) / 0.8, 0), 1) ** 3
+        return numbers
 
     def reset(self, seed: int | None = None) -> np.ndarray:
         if self.adapter is not None:
