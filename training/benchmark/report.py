@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from stackroute.training.benchmark.statistics import Ranked
 
 REPORT = "report.md"
+RANKING = "ranking.csv"
+"""The first table of a report on algorithms."""
+
 _MILLION = 1e6
 _INNER = 1e-9
 
@@ -60,7 +63,9 @@ def _write_games(plan: Plan, results: list[Result], target: Path) -> list[Path]:
     ranked = ranking(regrets, together=plan.suite.held_out is not None)
     pictures = draw(plan.suite, [one.algorithm for one in ranked], regrets, results, target)
     write_text(target / REPORT, as_markdown(plan, ranked, regrets, results, [path.name for path in pictures]))
-    return [target / REPORT, *pictures, *files]
+    performance, _ = _by_algorithm(ranked, regrets, as_table(results))
+    write_text(target / RANKING, performance.to_csv(index=False))
+    return [target / REPORT, target / RANKING, *pictures, *files]
 
 
 def as_markdown(

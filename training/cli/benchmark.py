@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.markup import escape
 
 from stackroute.training.cli.console import app, console, fail, print_written, require, resumable, to_errors
 
@@ -63,14 +64,15 @@ def benchmark_command(
     from stackroute.training.benchmark.algorithms import algorithm_names, enter_file, find_algorithm
 
     if names:
-        for name in suite_names():
-            console.print(f"suite {name}: {load_suite(name).summary}")
+        entered: list[tuple[str, str]] = []
         for name in algorithm_names():
             try:
-                console.print(f"algorithm {name}: {find_algorithm(name).summary}")
+                entered.append((name, find_algorithm(name).summary))
             except ConfigError as error:
-                console.print(f"algorithm {name} cannot be used: {error}", markup=False)
-        _list_routers()
+                entered.append((name, f"cannot be used: {error}"))
+        _list("suite", [(name, load_suite(name).summary) for name in suite_names()])
+        _list("algorithm", entered)
+        _list("router", _routers())
         return
     if suite is None:
         fail(f"SUITE: missing; expected a .yaml file or one of {', '.join(suite_names())}")
@@ -107,20 +109,43 @@ def benchmark_command(
     failed = [result for result in results if result.error is not None]
     for result in failed:
         to_errors(f"{result.algorithm} on {result.task}, seed {result.seed}: {result.error}")
-    print_written(write_report(folder))
+    _show(write_report(folder))
     if failed:
         raise typer.Exit(1)
 
 
-def _list_routers() -> None:
-    """A line for each router."""
+def _list(kind: str, entries: list[tuple[str, str]]) -> None:
+    """A table of what there is of a kind."""
+    from stackroute.training.cli.display import table_of
+
+    table = table_of((kind, "what it is"), [(name, escape(summary)) for name, summary in entries])
+    table.columns[0].no_wrap = True
+    console.print(table)
+
+
+def _routers() -> list[tuple[str, str]]:
+    """The routers and what they are; without their libraries what they need."""
     try:
         from stackroute.training.routers.units import entries
     except ImportError as error:
-        console.print(f"routers cannot be listed: {error}", markup=False)
-        return
-    for entry in entries().values():
-        console.print(f"router {entry.name}: {entry.summary}", markup=False)
+        return [("all", str(error))]
+    return [(entry.name, entry.summary) for entry in entries().values()]
+
+
+def _show(written: list[Path]) -> None:
+    """The result of a benchmark of algorithms, and what was written."""
+    import pandas as pd
+
+    from stackroute.training.benchmark.report import RANKING
+    from stackroute.training.cli.display import table_of
+
+    for path in written:
+        if path.name == RANKING:
+            ranking = pd.read_csv(path, dtype=str, keep_default_na=False)
+            shown = ranking[["tier", "algorithm", "regret, IQM [95 %]", "within 1 %"]]
+            cells = [[escape(cell) for cell in row] for row in shown.itertuples(index=False)]
+            console.print(table_of(map(escape, shown.columns), cells, "Regret in percent, best first"))
+    print_written(written)
 
 
 @app.command("report")
@@ -138,4 +163,4 @@ def report_command(
 
     if read_plan(results).suite.workloads is not None:
         require("routers")
-    print_written(write_report(results, out))
+    _show(write_report(results, out))
