@@ -275,7 +275,10 @@ def test_the_commands(small_suite: SmallSuite, tmp_path: Path, stackroute: Stack
     code, shown, errors = stackroute(*command)
     assert (code, errors) == (0, "")
     pictures = ["profiles.png", "regret-curves.png", "heat-map.png"]
-    for name in ("report.md", *pictures, "results.parquet", "curves.parquet", "marl-eval.json"):
+    assert "│ exact │ 0 │ 100% │" in shown
+    ranking = pd.read_csv(folder / "ranking.csv", dtype=str, keep_default_na=False)
+    assert list(ranking["algorithm"]) == ["exact", "guess"]
+    for name in ("report.md", "ranking.csv", *pictures, "results.parquet", "curves.parquet", "marl-eval.json"):
         assert f"Wrote benchmarks/mine/{name}" in shown
     assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in pictures)
     text = " ".join((folder / "report.md").read_text().split())
@@ -293,8 +296,8 @@ def test_the_commands(small_suite: SmallSuite, tmp_path: Path, stackroute: Stack
 def test_the_commands_errors_and_lists(stackroute: Stackroute) -> None:
     code, shown, _ = stackroute("benchmark", "--list")
     assert code == 0
-    assert "suite quick: Four games" in shown
-    assert "algorithm cma_es: CMA-ES" in shown
+    for entry in ("│ quick │ Four games", "│ cma_es │ CMA-ES", "│ BaRP │"):
+        assert entry in shown
     for arguments, message in (
         (["benchmark"], "SUITE: missing; expected a .yaml file or one of amortised, convergence, free, full,"),
         (["benchmark", "throtling"], "did you mean 'throttling'?"),
