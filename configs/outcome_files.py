@@ -44,7 +44,7 @@ OUTCOME_COLUMNS = tuple(_LAYOUT.columns)
 """The columns of outcomes; cost and seconds may be missing, and their cells empty."""
 
 _UNKNOWN = "unknown"
-_FEATURES = Layout(required={"task": None}, optional={}, main={})
+_FEATURES = Layout(required={"task": None}, optional={}, main={}, also={"task": ("task_id",)})
 _PACKAGED = Path(__file__).parent / "outcomes"
 _SOURCES = {
     "bfcl": "HuanzhiMao/BFCL-Result at commit b4adfc9be5e0 (run of 2024-08-11); questions of ShishirPatil/gorilla at "

@@ -92,6 +92,15 @@ def advise_command(
     models: ModelsOption = None,
     cost: CostOption = None,
     latency: LatencyOption = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="What is known of each task beforehand, for --segment: a column task and others; not given: "
+            "features.csv of the folder.",
+            rich_help_panel="Of measured outcomes by task",
+        ),
+    ] = None,
     horizon: HorizonOption = None,
     prices: PricesOption = None,
     out: Annotated[
@@ -134,7 +143,13 @@ def advise_command(
     names, units = mapping("columns", [columns or ""]), mapping("unit", unit or ())
     asked = _scenario(value, waiting_cost, churn_penalty, money or "USD")
     of_outcomes = outcome_options(
-        segment=segment, models=models, cost=cost, latency=latency, horizon=horizon, prices=prices
+        segment=segment,
+        models=models,
+        cost=cost,
+        latency=latency,
+        features=features,
+        horizon=horizon,
+        prices=prices,
     )
     if is_outcomes(table, names):
         from stackroute.training.cli.outcomes_advice import advise_on_outcomes

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from stackroute.analytic import Ladders, Traffic, counting_response, solve, solve_traffic, solved_share
 from stackroute.analytic.ladders import MOST_MODELS
-from stackroute.configs import ConfigError, read_outcomes
+from stackroute.configs import ConfigError
 from stackroute.configs.measured import MeasuredGame
-from stackroute.training.cli.display import percent
+from stackroute.configs.text import some_of
+from stackroute.training.cli.display import in_per_cent
 from stackroute.training.cli.measured import (
     MeasuredAnswer,
+    answer_in_words,
     answer_measured,
-    explain_measured,
     ladders_of,
     measured_game,
+    outcomes_of,
+    reasons_in_words,
     record_measured,
     serving_of_ladders,
     stops_in_words,
@@ -28,6 +31,7 @@ from stackroute.training.cli.quantities import with_units
 from stackroute.training.cli.table_advice_in_words import limits_in_words, more_than, some
 from stackroute.training.market.alternatives import dominated, never_needed
 from stackroute.training.market.market import SECONDS_PER_HOUR, currency
+from stackroute.training.market.redrawing import redrawn
 from stackroute.training.market.report import Report
 from stackroute.training.market.thresholds import Serving, Thresholds, nearest_change
 
@@ -47,6 +51,13 @@ _EXACT = 0.01
 _DRAWS = 20
 _MOST_SEGMENTS = 40
 _SAVES = 1e-6
+
+
+class Draws(NamedTuple):
+    """What comes of other draws of the tasks: how often the same models serve and users stop or go on, and the cost."""
+
+    same: float
+    cost: tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,13 +115,12 @@ class OutcomesAdvice:
         return _serving_of(solve_traffic(traffic, self.game.horizon))
 
     @cached_property
-    def same(self) -> float:
-        """In which share of draws of the tasks the answer is the same: Bayesian bootstrap (Rubin 1981), 20 draws."""
-        traffic, generator = self.game.traffic, np.random.default_rng(0)
-        usual = _serving_of(self.found.best)
-        tasks = len(traffic) // 3
-        drawn = generator.exponential(size=(_DRAWS, tasks)).repeat(3, axis=1)
-        return sum(self._serving(Traffic(traffic.games, weight)) == usual for weight in drawn) / _DRAWS
+    def sure(self) -> Draws:
+        """The answers for draws of the tasks with replacement, each fitted anew: a bootstrap (Efron 1979)."""
+        usual, generator = _serving_of(self.found.best), np.random.default_rng(0)
+        best = [solve_traffic(redrawn(self.game, generator).traffic, self.game.horizon) for _ in range(_DRAWS)]
+        low, high = np.quantile([float(one.provider_cost[0]) for one in best], [0.05, 0.95]).tolist()
+        return Draws(sum(_serving_of(one) == usual for one in best) / _DRAWS, (low, high))
 
     @cached_property
     def segments(self) -> tuple[Traffic, TrafficEquilibrium] | None:
@@ -152,18 +162,29 @@ def advise_on_outcomes(
     Raises:
         ConfigError: The outcomes cannot be read, or an option is missing or not allowed.
     """
-    outcomes = read_outcomes(name, prices=given.get("prices"), **reading)
+    outcomes = outcomes_of(name, given, reading)
+    _check_segment(outcomes, given.get("segment"))
     outcomes = replace(outcomes, money=currency(outcomes.name, money, outcomes.money))
     economy = {
         "value": f"{scenario.value!r}",
         "churn-penalty": f"{scenario.churn_penalty!r}",
         "second-price": f"{scenario.waiting_cost / SECONDS_PER_HOUR!r}",
     }
-    options = {option: value for option, value in given.items() if option != "segment"} | economy
+    options = {option: value for option, value in given.items() if option not in ("segment", "features")} | economy
     if "models" not in options:
         options["models"] = ",".join(_useful(outcomes, name, options))
     advice = OutcomesAdvice(measured_game(outcomes, name, options), scenario, given.get("segment"))
     return _report_on(advice)
+
+
+def _check_segment(outcomes: Outcomes, segment: str | None) -> None:
+    """Raise an error unless it is a feature of the tasks, or none."""
+    columns = ["task", *([] if outcomes.features is None else outcomes.features)]
+    if segment is not None and segment not in columns:
+        raise ConfigError(
+            f"segment: {segment!r} is not a feature of {outcomes.name}; expected one of {some_of(columns)}, or "
+            "--features FILE with a column task and others (a log itself will do)"
+        )
 
 
 def _useful(outcomes: Outcomes, name: str, options: Mapping[str, Any]) -> list[str]:
@@ -183,25 +204,25 @@ def _useful(outcomes: Outcomes, name: str, options: Mapping[str, Any]) -> list[s
 
 def _report_on(advice: OutcomesAdvice) -> Report:
     game, found, unit = advice.game, advice.found, advice.game.unit
-    said = explain_measured(found)
     by = {game.labels[k]: game.labels[other] for k, other in dominated(game.mean.game).items()}
     useless = "Dominated on average, as another model succeeds as often, costs no more and takes no longer: "
     useless += some([f"{label} (by {other})" for label, other in by.items()]) + "."
     sections = [
-        ("The answer", [*said[:2], useless if by else "No model is dominated on average."]),
+        ("The answer", [*answer_in_words(found), useless if by else "No model is dominated on average."]),
         ("By segment", _segments(advice)),
         ("What would change it", _limits(advice)),
         ("What users would choose, and slowing down", _users_and_speed(advice)),
-        ("How attempts depend, and simpler policies", said[2:]),
+        ("How attempts depend, and simpler policies", reasons_in_words(found)),
         (
             "How sure it is",
-            [f"In {percent(advice.same, 0)} of {_DRAWS} draws of the tasks with replacement the answer is the same."],
+            [_certainty(advice)],
         ),
     ]
     money = unit.money
+    understood = game.outcomes.understood.replace(" in money", f" in {money}")
     introduction = [
         f"{', '.join(game.labels)} on {len(game.outcomes.tasks)} measured tasks. Source: {game.outcomes.source}.",
-        f"Understood: {game.outcomes.understood}.",
+        f"Understood: {understood}.",
         f"Scenario, assumed and not measured: a solved task is worth {advice.scenario.value:g} {money} to users, an "
         f"hour of waiting costs them {advice.scenario.waiting_cost:g} {money}, and an abandoned task costs you "
         f"{advice.scenario.churn_penalty:g} {money}.",
@@ -214,6 +235,17 @@ def _report_on(advice: OutcomesAdvice) -> Report:
         with_units(unit, _contents(advice, by)),
         [game.mean],
         partial(_draw, game),
+    )
+
+
+def _certainty(advice: OutcomesAdvice) -> str:
+    """What is the same on other draws of the tasks, and what a task then costs."""
+    (low, high), stop = map(advice.game.unit.in_money, advice.sure.cost), advice.found.stop
+    users = "go on after a failure" if stop > 1 else "give up after the first failed answer"
+    return (
+        f"Of {_DRAWS} draws of the tasks with replacement, each fitted anew, in {in_per_cent(advice.sure.same)} the "
+        f"same models serve first and later attempts, and users {users}; how often each model serves, and how long "
+        f"users go on, may differ. At the best of each draw a task costs you {low} to {high} (in nine of ten draws)."
     )
 
 
@@ -248,7 +280,7 @@ def _segments(advice: OutcomesAdvice) -> list[str]:
         f"{more_than(alike, cost)}. Users see it too, and answer it."
     ]
     return texts + [
-        f"{traffic.groups[k]} ({percent(float(traffic.group_weight[k]), 0)} of tasks): "
+        f"{traffic.groups[k]} ({in_per_cent(float(traffic.group_weight[k]))} of tasks): "
         f"{serving_of_ladders(best, game.labels, game.unit, k, 2)} Users "
         f"{stops_in_words(int(best.stop[k]), game.horizon)}; a task costs you "
         f"{game.unit.in_money(float(best.provider_cost[k]))} and is worth "
@@ -314,7 +346,11 @@ def _contents(advice: OutcomesAdvice, by: dict[str, str]) -> dict[str, Any]:
             }
             for one in advice.limits
         },
-        "certainty": {"draws": _DRAWS, "same": advice.same},
+        "certainty": {
+            "draws": _DRAWS,
+            "same": advice.sure.same,
+            "cost": dict(zip(("low", "high"), advice.sure.cost, strict=True)),
+        },
     }
     if advice.segments is not None:
         traffic, best = advice.segments

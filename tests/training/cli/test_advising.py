@@ -11,8 +11,12 @@ import pytest
 
 from stackroute import Commitment, best_response, load_game, read_outcomes, solve
 from stackroute.analytic import Game, Population, counting_response, provider_cost, solve_population, user_utility
+from stackroute.configs.measured import MeasuredGame
 from stackroute.configs.tables import read_models
 from stackroute.training.cli import outcomes_advice
+from stackroute.training.cli.display import in_per_cent
+from stackroute.training.market.market import Scenario
+from stackroute.training.market.redrawing import redrawn
 
 Stackroute = Callable[..., tuple[int, str, str]]
 
@@ -213,11 +217,16 @@ def test_outcomes_are_answered_as_they_depend(stackroute: Stackroute, tmp_path: 
     options = ["--value", "2", "--churn-penalty", "1", "--horizon", "4"]
     code, shown, errors = stackroute("advise", outcomes, *options, "--segment", "area", "--out", "out")
     assert (code, errors) == (0, "")
-    for words in ("The answer - ", "By segment - Answered by area", "web (50% of tasks)", "After a failure the next"):
+    for words in ("The answer - ", "By segment - Answered by area", "web (50 % of tasks)", "After a failure the next"):
         assert words in shown
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert found["cost"] == pytest.approx(found["answer"]["provider_cost"])
     assert sum(one["share"] for one in found["segments"].values()) == pytest.approx(1)
+    sure = found["certainty"]["cost"]
+    assert sure["low"] <= sure["high"]
+    for words in ("each fitted anew, in ", "of the tasks are solved", "At most 4 attempts at a task are looked at"):
+        assert words in shown
+    assert not re.search(r"[0-9]%", shown.partition("How attempts depend")[0])
     assert sum(found["retries"].values()) == pytest.approx(1)
     assert found["leave"] == pytest.approx(1 - found["answer"]["solved"])
     # The optimum costs no more than a ladder that is played, users' answer included.
@@ -230,6 +239,39 @@ def test_outcomes_are_answered_as_they_depend(stackroute: Stackroute, tmp_path: 
     assert low is None or low < 1
     _, shown, _ = stackroute("advise", outcomes, *options, "--models", "careful", "--cost", "0.2", "--json")
     assert json.loads(shown)["first"] == "careful"
+
+
+def test_a_log_is_answered_by_the_features_that_are_given(
+    stackroute: Stackroute, tmp_path: Path, outcomes: str
+) -> None:
+    log = "task_id,kind,model,ok,latency\n" + "".join(
+        f"t{k},{'chat' if k % 3 else 'code'},{model},{ok},1\n"
+        for k in range(30)
+        for model, ok in (("quick", k % 5 > 1), ("careful", k % 5 > 0))
+    )
+    (tmp_path / "log.csv").write_text(log)
+    options = ["--cost", "0.01,0.1", "--models", "quick,careful", "--segment", "kind"]
+    code, _, errors = stackroute("advise", "log.csv", *options)
+    assert (code, errors.count("\n")) == (2, 1)
+    assert "segment: 'kind' is not a feature of log; expected one of task, or --features FILE" in errors
+    (tmp_path / "kinds.csv").write_text("task,kind\n" + "".join(f"t{k},{'ab'[k % 2]}\n" for k in range(30)))
+    for features, words in (("log.csv", "chat (67 % of tasks)"), ("kinds.csv", "a (50 % of tasks)")):
+        code, shown, errors = stackroute("advise", "log.csv", *options, "--features", features)
+        assert (code, errors) == (0, "")
+        assert words in shown
+
+
+def test_draws_of_tasks_are_fitted_anew_and_cost_as_much_on_average(outcomes: str, tmp_path: Path) -> None:
+    read = read_outcomes(tmp_path / outcomes)
+    game = MeasuredGame(read, ("quick", "careful"), 2.0, 1.0, second_price=64 / 3600, horizon=2)
+    advice = outcomes_advice.OutcomesAdvice(game, Scenario(64, 2, 1, "USD"), None)
+    drawn = [redrawn(game, np.random.default_rng(seed)) for seed in range(30)]
+    assert len({one.outcomes.fit()["quick"].success for one in drawn}) > 10
+    means = [(one.outcomes.successes / 4).mean(axis=0) for one in drawn]
+    # Five standard errors of means over 8 tasks and 30 draws.
+    np.testing.assert_allclose(np.mean(means, axis=0), (read.successes / 4).mean(axis=0), atol=5 * 0.4 / np.sqrt(240))
+    low, high = advice.sure.cost
+    assert low < high
 
 
 def test_rejected_rows_are_listed(stackroute: Stackroute, tmp_path: Path) -> None:
@@ -283,7 +325,7 @@ def test_units_are_said_and_odd_numbers_warned_of(stackroute: Stackroute, tmp_pa
         (["metr", "--pair", "a:b"], "pair: is for tables of models; 'metr' holds measured outcomes"),
         (
             ["metr", "--models", "o1", "--cost", "1", "--segment", "size"],
-            "context: 'size' is not a feature of metr; expected one of task, family",
+            "segment: 'size' is not a feature of metr; expected one of task, family",
         ),
     ],
 )
@@ -293,3 +335,19 @@ def test_errors_are_one_line(stackroute: Stackroute, tmp_path: Path, arguments: 
     assert errors.startswith(f"error: {message}")
     assert errors.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0 %"),
+        (0.0002, "<0.1 %"),
+        (0.004, "0.4 %"),
+        (0.43, "43 %"),
+        (0.996, "99.6 %"),
+        (0.9999, ">99.9 %"),
+        (1, "100 %"),
+    ],
+)
+def test_shares_that_are_nearly_all_are_not_all(share: float, text: str) -> None:
+    assert in_per_cent(share) == text
