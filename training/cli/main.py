@@ -5,8 +5,6 @@ Commands import what they need when they are called, so that help is there at on
 
 from __future__ import annotations
 
-import inspect
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -180,15 +178,6 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-def _reflowed(docstring: str) -> str:
-    """A command's help with a line for each paragraph and each example, to be wrapped where it is shown."""
-    return re.sub(r"(?<!:)(?<!\n)\n(?!\n)", " ", inspect.cleandoc(docstring))
-
-
-for _command in app.registered_commands:
-    _command.help = _reflowed(_command.callback.__doc__ or "") if _command.callback else None
 
 
 def main() -> None:
