@@ -17,6 +17,7 @@ from stackroute.training.figures.style import (
     VERMILION,
     foreign,
     new_figure,
+    title,
     write_below,
 )
 
@@ -43,16 +44,19 @@ def attempts_picture(game: MeasuredGame) -> Figure:
         )
     columns = min(len(fits), _COLUMNS)
     rows = -(-len(fits) // columns)
-    figure = new_figure(1.2 + 3.0 * rows, headline, NARROW, f"{_tasks(game)}.")
+    figure = new_figure(
+        1.8 + 3.0 * rows,
+        headline,
+        NARROW,
+        f"{_tasks(game)}. Beta(a, b): how a model's success differs from task to task, by the fit.",
+    )
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     attempts = np.arange(1, _ATTEMPTS + 1)
     for axes, fit in zip(panels, fits.values(), strict=False):
-        axes.set_title(_short(fit.model))
+        title(axes, _short(fit.model), f"Beta({fit.a:.2f}, {fit.b:.2f}){', assumed' * fit.assumed}")
         axes.axhline(fit.success, color="black", linestyle="--", linewidth=1, label="if independent")
-        name = f"Beta({fit.a:.2f}, {fit.b:.2f}){', assumed' if fit.assumed else ''}"
-        axes.plot(attempts, fit.curve(_ATTEMPTS), color=BLUE, label=name)
+        axes.plot(attempts, fit.curve(_ATTEMPTS), color=BLUE, label="by the fit")
         axes.plot(attempts, fit.measured_curve(_ATTEMPTS), "o", color=VERMILION, label="measured")
-        axes.legend(loc="upper right", bbox_to_anchor=(1.0, 0.9))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("attempt at a task")
         axes.set_ylim(0, 1.12 * max(fit.success for fit in fits.values()))
@@ -60,6 +64,7 @@ def attempts_picture(game: MeasuredGame) -> Figure:
         axes.set_ylabel("probability of success\nif all before failed")
     for axes in panels[len(fits) :]:
         axes.set_visible(False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
     return figure
 
 

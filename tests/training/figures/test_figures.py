@@ -442,6 +442,11 @@ def measured_game(outcomes: str = "metr", *labels: str, **options: Any) -> Measu
 def test_the_success_over_attempts_is_measured_fitted_and_independent() -> None:
     game = measured_game("metr", "GPT-4o", "o1")
     figure = attempts_picture(game)
+    # What the lines are stands below the panels, not on them.
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["if independent", "by the fit", "measured"]
+    figure.draw_without_rendering()
+    assert all(figure.legends[0].get_window_extent().y1 < axes.get_window_extent().y0 for axes in figure.axes)
+    assert all(axes.get_legend() is None for axes in figure.axes)
     for axes, fit in zip(figure.axes, game.outcomes.fit(game.labels).values(), strict=True):
         independent, beta, measured = (np.asarray(line.get_ydata()) for line in axes.lines)
         assert (independent == fit.success).all()
