@@ -392,7 +392,9 @@ def _places(header: list[str], columns: Mapping[str, str], label: str, layout: L
             places[column] = found[0]
     missing = [column for column in layout.required if column not in places]
     if missing:
+        of_tokens = "cost" in missing and any("token" in name.lower() for name in header)
         raise ConfigError(
             f"{label}: no column {', '.join(missing)}; it has {listed}; name them as in --columns {missing[0]}=NAME"
+            + of_tokens * "; prices of tokens are not accepted: expected the cost of a pass"
         )
     return places

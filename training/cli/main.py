@@ -108,6 +108,7 @@ def figures_command(
     correlation: CorrelationOption = None,
     prices: PricesOption = None,
     out: FolderOption = Path("figures"),
+    as_csv: Annotated[bool, typer.Option("--csv", help="Write the numbers of frontier and plane too, as CSV.")] = False,
 ) -> None:
     """Draw the theory as PNG and SVG.
 
@@ -160,7 +161,7 @@ def figures_command(
             config = with_changes(read_game(game, names_of, units, decimal), changes or [])
     skipped = {} if names else undrawable([], config)
     with console.status("drawing"):
-        print_written(draw_figures(out, names or [], config))
+        print_written(draw_figures(out, names or [], config, as_csv))
     for reason in skipped.values():
         to_errors(f"not drawn: {reason}")
 

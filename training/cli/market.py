@@ -43,7 +43,7 @@ ColumnsOption = Annotated[
 ]
 UnitOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMN=UNIT", help="As in success=percent, cost=usd/1k, latency=ms; repeatable."),
+    typer.Option(metavar="UNIT", help="As in success=percent, cost=usd/1k, latency=ms; repeatable."),
 ]
 DecimalOption = Annotated[
     Literal["point", "comma"] | None, typer.Option(help="What decimals follow, where the numbers do not show it.")
@@ -67,13 +67,13 @@ def advise_command(
     users: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=SHARE[:...]",
+            metavar="TYPE",
             help="A type of users that you cannot tell from others, as in hurried=.3:waiting-cost=120; repeatable.",
         ),
     ] = None,
     pair: Annotated[
         str | None,
-        typer.Option(metavar="STANDARD:REASONING", help="Only these two models, and the paper's cascades of them."),
+        typer.Option(metavar="A:B", help="Only these two models, standard and reasoning, and cascades of them."),
     ] = None,
     columns: ColumnsOption = None,
     unit: UnitOption = None,
@@ -137,8 +137,9 @@ def advise_command(
 
     stackroute advise bfcl --value 0.05 --churn-penalty 0.02 --segment category
     """
-    from stackroute.configs import ConfigError
+    from stackroute.configs import ConfigError, game_names
     from stackroute.configs.outcome_files import is_outcomes
+    from stackroute.configs.tables import is_table
 
     names, units = mapping("columns", [columns or ""]), mapping("unit", unit or ())
     asked = _scenario(value, waiting_cost, churn_penalty, money or "USD")
@@ -151,6 +152,9 @@ def advise_command(
         horizon=horizon,
         prices=prices,
     )
+    is_yaml = Path(table).suffix.lower() in (".yaml", ".yml") and Path(table).is_file()
+    if table in game_names() or (is_yaml and not is_table(table)):
+        raise ConfigError(f"{table!r} is a game, not a table of models; 'stackroute solve {table}' answers it")
     if is_outcomes(table, names):
         from stackroute.training.cli.outcomes_advice import advise_on_outcomes
 

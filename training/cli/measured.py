@@ -243,7 +243,7 @@ def serving_of_ladders(
     rest = [models[stop - 1 :] for models, _ in drawn]
     later = dict.fromkeys(_runs(labels, models[1:]) for models in rest if (models != models[0]).any())
     if later and len(made) <= most:
-        text += f" Later attempts, which users do not make, would be by {' or '.join(later)}."
+        text += f" Users make no later attempts; if they did, these would be served by {' or '.join(later)}."
     for attempt, by in enumerate(best.policy.delay[group].tolist(), 1):
         text += f" Slow attempt {attempt} down by {unit.in_time(by)}." if by > 0 else ""
     return text

@@ -90,7 +90,11 @@ def _draw(advice: TableAdvice) -> dict[str, Figure]:
 
 def scenario_in_words(advice: TableAdvice) -> str:
     """What users and the provider are like."""
-    routed = "the paper's cascades" if advice.routing == "cascade" else "any lottery of models for retries"
+    routed = (
+        "cascades, in which a failed task moves to the second model with some probability"
+        if advice.routing == "cascade"
+        else "any lottery of models for retries"
+    )
     over = f"You may commit to {routed}; attempts are taken for independent."
     if not advice.users:
         return f"{_of(advice.scenario)} {over}"

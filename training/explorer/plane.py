@@ -5,15 +5,17 @@ from __future__ import annotations
 import base64
 import html
 import io
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from matplotlib.colors import to_rgb
 from PIL import Image
 
+from stackroute.training.figures.plane import COLOURS
 from stackroute.training.figures.scenario import money_unit
-from stackroute.training.figures.style import BLUE, GREEN, GREY, ORANGE, PALE_BLUE, VERMILION, YELLOW, widest_place
-from stackroute.training.market.thresholds import served_over, serving_in_words
+from stackroute.training.figures.style import GREY, widest_place
+from stackroute.training.market.thresholds import served_over, serving_in_words, shown_of
 
 if TYPE_CHECKING:
     from stackroute.analytic.equilibrium import Routing
@@ -24,7 +26,6 @@ SIDE = 200
 """Games along each side."""
 
 _AROUND = 30.0
-_COLOURS = (PALE_BLUE, ORANGE, YELLOW, GREEN, BLUE, VERMILION)
 _ROOM, _COARSE, _HATCH, _APART = 0.02, 4, 6, 0.05
 
 
@@ -57,32 +58,31 @@ def plane_of(config: GameConfig, usual: GameConfig, routing: Routing, throttling
         for middle, now in ((usual.value, config.value), (penalty, config.churn_penalty))
     )
     kinds, grid = served_over(game, values, penalties, routing, throttling)
-    frequent = kinds[: len(_COLOURS)]
     # The colour of a kind stays the same while the numbers change, as long as the same ones are there.
-    shown = sorted(frequent)
-    rank = np.array([shown.index(kind) for kind in frequent] + [len(shown)] * (len(kinds) - len(shown)))
+    shown, rank = shown_of(kinds, len(COLOURS))
     words = [serving_in_words(kind, config.labels) for kind in shown]
     leaves = [not all(kind.stays) for kind in shown]
     return Plane(values, penalties, words, leaves, len(kinds) - len(shown), rank[grid])
 
 
 def legend(plane: Plane) -> str:
-    """What each colour and number is, as HTML; where users leave it is hatched."""
+    """What each colour and letter is, as HTML; where users leave it is hatched."""
     rows = [
-        _row(colour, str(k), words) for k, (colour, words) in enumerate(zip(_COLOURS, plane.words, strict=False), 1)
+        _row(colour, letter, words)
+        for letter, colour, words in zip(ascii_uppercase, COLOURS, plane.words, strict=False)
     ]
     rows += [_row(GREY, "", f"{plane.others} other answers")] if plane.others else []
     return f'<ul style="list-style: none; padding: 0; margin: 0">{"".join(rows)}</ul>'
 
 
-def _row(colour: str, number: str, words: str) -> str:
+def _row(colour: str, letter: str, words: str) -> str:
     square = "flex: none; width: 1.6em; text-align: center; color: #000"
-    shown = f'<span style="{square}; background: {colour}">{number or "&nbsp;"}</span>'
+    shown = f'<span style="{square}; background: {colour}">{letter or "&nbsp;"}</span>'
     return f'<li style="display: flex; gap: .6em; align-items: start; margin: .2em 0">{shown}{html.escape(words)}</li>'
 
 
 def chart(plane: Plane, config: GameConfig) -> dict[str, Any]:
-    """The plane in Vega-Lite's words: an image under axes, the numbers of the regions, and where the game is."""
+    """The plane in Vega-Lite's words: an image under axes, the letters of the regions, and where the game is."""
     unit = money_unit(config)
     x, y = plane.values, plane.penalties
     corners = {"x": x[0], "x2": x[-1], "y": y[0], "y2": y[-1], "url": _image(plane)}
@@ -109,7 +109,7 @@ def chart(plane: Plane, config: GameConfig) -> dict[str, Any]:
             },
             *(
                 {
-                    "data": {"values": [*_numbers(plane), named]},
+                    "data": {"values": [*_letters(plane), named]},
                     "mark": {"type": "text", "fontSize": 14, "fontWeight": "bold"} | outline,
                     "encoding": {"text": {"field": "text"}},
                 }
@@ -139,7 +139,7 @@ def _axis(places: FloatArray, field: str, title: str) -> dict[str, Any]:
 def _image(plane: Plane) -> str:
     """A pixel for each game, hatched where users leave and black where two answers meet, as the address of a PNG."""
     grid, shown = plane.grid, len(plane.words)
-    colours = np.array([to_rgb(colour) for colour in (*_COLOURS[:shown], GREY)])
+    colours = np.array([to_rgb(colour) for colour in (*COLOURS[:shown], GREY)])
     pixels = (255 * colours[grid]).astype(np.uint8)
     hatched = np.add.outer(np.arange(SIDE), np.arange(SIDE)) % _HATCH == 0
     pixels[hatched & np.array([*plane.leaves, False])[grid]] = 255
@@ -152,12 +152,12 @@ def _image(plane: Plane) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _numbers(plane: Plane) -> list[dict[str, Any]]:
-    """The number of each region, where there is most room for it."""
+def _letters(plane: Plane) -> list[dict[str, Any]]:
+    """The letter of each region, where there is most room for it."""
     coarse, found = plane.grid[::_COARSE, ::_COARSE], []
     for k in range(len(plane.words)):
         row, column, room = widest_place(coarse == k)
         if room > _ROOM:
             at = {"x": float(plane.values[_COARSE * column]), "y": float(plane.penalties[_COARSE * row])}
-            found.append(at | {"text": str(k + 1)})
+            found.append(at | {"text": ascii_uppercase[k]})
     return found

@@ -96,6 +96,7 @@ def discipline_picture(config: GameConfig) -> Figure:
     floor = np.linspace(own, curve.greatest_utility, _POINTS)
     if floor[-1] - floor[0] > _NOTHING * float(game.value):
         _draw(floors, floor, *under_floor(game, floor))
+        floors.locator_params(axis="x", nbins=5)
     else:
         _instead(floors, "users get the most possible without it")
     title(floors, "A regulator demands a utility for users", "from what users get without it, to the most possible")

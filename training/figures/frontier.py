@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from stackroute.analytic import solve
 from stackroute.analytic.kernels import lower_hull
@@ -100,6 +101,20 @@ def frontier_picture(config: GameConfig) -> Figure:
     figure.draw_without_rendering()
     name_points(axes, names, np.r_[np.c_[waiting, cost][seen], np.c_[along, hull]], bold=choices)
     return figure
+
+
+def frontier_numbers(config: GameConfig) -> pd.DataFrame:
+    """The points of the picture as a table, and which of them are on the line."""
+    game, unit = config.game, money_unit(config)
+    per_unit, time = waiting_unit(config)
+    return pd.DataFrame(
+        {
+            "model": config.labels,
+            f"waiting for a solved task ({time})": game.latency / game.success / per_unit,
+            f"cost of a solved task ({unit})": game.cost_of_pass,
+            "on the hull": np.isin(np.arange(game.models), hull_corners(game)),
+        }
+    )
 
 
 def _headline(best: Equilibrium, fastest: int) -> str:

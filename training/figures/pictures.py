@@ -6,28 +6,27 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from stackroute.analytic import InvalidGameError
-from stackroute.configs import ConfigError, read_outcomes
+from stackroute.configs import ConfigError, GameConfig, read_outcomes
 from stackroute.configs.loading import with_changes
 from stackroute.configs.measured import MeasuredGame
 from stackroute.training.figures import discipline
-from stackroute.training.figures.frontier import frontier_picture
+from stackroute.training.figures.frontier import frontier_numbers, frontier_picture
 from stackroute.training.figures.measured import attempts_picture, ladder_picture
-from stackroute.training.figures.plane import plane_picture
+from stackroute.training.figures.plane import plane_numbers, plane_picture
 from stackroute.training.figures.population import population_picture
 from stackroute.training.figures.routing import free_routing_picture
 from stackroute.training.figures.scenario import read_game
 from stackroute.training.figures.style import save, style
 from stackroute.training.figures.theory import misalignment_picture, policy_picture, response_picture
 from stackroute.training.figures.throttling import throttling_picture
-from stackroute.training.output import output_folder
+from stackroute.training.output import output_folder, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    import pandas as pd
     from matplotlib.figure import Figure
-
-    from stackroute.configs import GameConfig
 
     Shown = GameConfig | MeasuredGame
 
@@ -66,12 +65,14 @@ class Picture(NamedTuple):
     """A picture: how it is drawn, and what keeps it from being drawn for a game, empty if nothing.
 
     It shows one game by default, or where none is given several of its own; `measured` ones show measured outcomes.
+    The `numbers` of some are a table.
     """
 
     draw: Callable[..., Figure]
     refuses: Callable[[GameConfig], str]
     game: Callable[[], Shown] | None = None
     measured: bool = False
+    numbers: Callable[[GameConfig], pd.DataFrame] | None = None
 
 
 _CASCADE = partial(read_game, "gpt-4.1-o3-cascade")
@@ -82,8 +83,8 @@ PICTURES = {
     "policy_plane": Picture(policy_picture, _two_models),
     "misalignment": Picture(misalignment_picture, _none),
     "throttling": Picture(throttling_picture, _none),
-    "frontier": Picture(frontier_picture, _anything, partial(read_game, "aider")),
-    "plane": Picture(plane_picture, _anything, partial(read_game, "aider")),
+    "frontier": Picture(frontier_picture, _anything, partial(read_game, "aider"), numbers=frontier_numbers),
+    "plane": Picture(plane_picture, _anything, partial(read_game, "aider"), numbers=plane_numbers),
     "free_routing": Picture(free_routing_picture, _two_models, _CASCADE),
     "discipline": Picture(discipline.discipline_picture, discipline.refuses, _CASCADE),
     "population": Picture(population_picture, _takes_time, _aider),
@@ -119,13 +120,16 @@ def _refusal(picture: Picture, config: Shown) -> str:
     return "it needs measured outcomes by task" if picture.measured else picture.refuses(config)
 
 
-def draw_figures(folder: Path, names: Sequence[str] = (), config: Shown | None = None) -> Iterator[Path]:
+def draw_figures(
+    folder: Path, names: Sequence[str] = (), config: Shown | None = None, numbers: bool = False
+) -> Iterator[Path]:
     """Draw pictures of the theory, each as PNG and SVG.
 
     Args:
         folder: Where to; it is made.
         names: Which, of `PICTURES`; empty for all, or all that can be drawn for the game.
         config: The game that they show in place of their own.
+        numbers: Whether to write the numbers of those that have them as CSV.
 
     Yields:
         Each file when it is complete.
@@ -145,3 +149,8 @@ def draw_figures(folder: Path, names: Sequence[str] = (), config: Shown | None =
         with style():
             save(draw() if shown is None else draw(shown), *files)
         yield from files
+        tabulate = PICTURES[name].numbers
+        if numbers and tabulate and isinstance(shown, GameConfig):
+            table = folder / f"{name}.csv"
+            write_text(table, str(tabulate(shown).to_csv(index=False)))
+            yield table

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from string import ascii_uppercase
 from textwrap import fill as wrapped
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from stackroute.training.figures.scenario import money_unit, scenario, short_name
 from stackroute.training.figures.style import (
@@ -26,34 +26,54 @@ from stackroute.training.figures.style import (
     mark,
     new_figure,
 )
-from stackroute.training.market.thresholds import answers, serving_in_words
+from stackroute.training.market.thresholds import served_over, serving_in_words, shown_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stackroute.analytic.equilibrium import Routing
+    from stackroute.analytic.game import FloatArray
     from stackroute.configs import GameConfig
 
 _AROUND = 30.0
 _COLUMNS, _ROWS, _LETTERS = 160, 120, 64
 _HEIGHT = 5.0
-_COLOURS = (PALE_BLUE, ORANGE, YELLOW, GREEN, BLUE, VERMILION)
+COLOURS = (PALE_BLUE, ORANGE, YELLOW, GREEN, BLUE, VERMILION)
+"""Of the answers that are shown, in their order."""
+
+_LISTED = 3
+
+
+def _around(config: GameConfig) -> tuple[float, FloatArray, FloatArray]:
+    """The churn penalty of a game or what stands for 0, and the values and churn penalties around it."""
+    penalty = config.churn_penalty or float(config.game.cost_of_pass.min()) or 1.0
+    x, y = (now * np.geomspace(1 / _AROUND, _AROUND, n) for now, n in ((config.value, _COLUMNS), (penalty, _ROWS)))
+    return penalty, x, y
+
+
+def plane_numbers(config: GameConfig) -> pd.DataFrame:
+    """The numbers of the picture as a table: a row for each value and churn penalty, with what is best there."""
+    _, x, y = _around(config)
+    kinds, which = served_over(config.game, x, y)
+    words = np.array([serving_in_words(serving, config.labels) for serving in kinds], dtype=object)
+    values, penalties = (each.ravel() for each in np.meshgrid(x, y))
+    unit = money_unit(config)
+    return pd.DataFrame(
+        {
+            f"value of a solved task ({unit})": values,
+            f"cost of an abandoned task ({unit})": penalties,
+            "answer": words[which.ravel()],
+        }
+    )
 
 
 def plane_picture(config: GameConfig, routing: Routing = "free", throttling: bool = False) -> Figure:
     """What is best over the value of a solved task and the churn penalty, around those of a game."""
     game = config.game
-    penalty = float(game.churn_penalty) or float(game.cost_of_pass.min()) or 1.0
-    x, y = (now * np.geomspace(1 / _AROUND, _AROUND, n) for now, n in ((config.value, _COLUMNS), (penalty, _ROWS)))
-    # The last is the game itself.
-    values, penalties = (
-        np.append(each, now) for each, now in zip(np.meshgrid(x, y), (config.value, penalty), strict=True)
-    )
-    games = game.broadcast_to(values.shape).with_valid(value=values, churn_penalty=penalties)
-    found, _ = answers(games, routing, throttling=throttling)
-    count = Counter(found)
-    kinds = sorted(count, key=lambda serving: (serving != found[-1], -count[serving]))
-    grid = np.array([kinds.index(serving) for serving in found[:-1]]).reshape(_ROWS, _COLUMNS)
+    penalty, x, y = _around(config)
+    kinds, which = served_over(game, x, y, routing, throttling)
+    shown, place = shown_of(kinds, len(COLOURS))
+    grid = place[which]
 
     labels = [short_name(config, k) for k in range(game.models)]
     looks = [
@@ -63,10 +83,12 @@ def plane_picture(config: GameConfig, routing: Routing = "free", throttling: boo
             colour,
             "" if all(serving.stays) else "//",
         )
-        for letter, serving, colour in zip(ascii_uppercase, kinds, _COLOURS, strict=False)
+        for letter, serving, colour in zip(ascii_uppercase, shown, COLOURS, strict=False)
     ]
-    if len(kinds) > len(_COLOURS):
-        looks.append(Look(f"{len(kinds) - len(_COLOURS)} other answers", "", GREY))
+    others = [serving_in_words(serving, labels) for serving in kinds[len(shown) :]]
+    if others:
+        listed = f": {'; '.join(others)}" if len(others) <= _LISTED else ""
+        looks.append(Look(wrapped(f"{len(others)} other answer{'s' * (len(others) > 1)}{listed}", _LETTERS), "", GREY))
     left = any(look.hatch for look in looks)
     written = 0.4 + 0.23 * sum(look.name.count("\n") + 1 for look in looks)
     headline = (

@@ -112,6 +112,18 @@ def served_over(
     return kinds, which.reshape(len(penalties), len(values))
 
 
+def shown_of(kinds: Sequence[Serving], most: int) -> tuple[list[Serving], IntArray]:
+    """The most frequent ones in an order that does not depend on how frequent, and the place of each of all in it.
+
+    Args:
+        kinds: The different ones, the most frequent first.
+        most: How many are shown; the place of all others is what follows.
+    """
+    shown = sorted(kinds[:most])
+    places = [shown.index(kind) if kind in shown else len(shown) for kind in kinds]
+    return shown, np.array(places)
+
+
 def retries_of(commitment: Commitment) -> FloatArray:
     """By whom the first retry is served after the likeliest first model, shape (k, n)."""
     moves: FloatArray = np.take_along_axis(commitment.transition, commitment.first_model[:, None, None], axis=1)[:, 0]

@@ -11,6 +11,7 @@ import pytest
 
 from stackroute import Commitment, best_response, load_game, read_outcomes, solve
 from stackroute.analytic import Game, Population, counting_response, provider_cost, solve_population, user_utility
+from stackroute.configs.loading import as_yaml
 from stackroute.configs.measured import MeasuredGame
 from stackroute.configs.tables import read_models
 from stackroute.training.cli import outcomes_advice
@@ -104,15 +105,15 @@ def test_json_has_the_numbers_of_the_solver(stackroute: Stackroute, tmp_path: Pa
 
 
 def test_a_pair_has_the_papers_cascades(stackroute: Stackroute) -> None:
-    code, shown, errors = stackroute("advise", "aider", "--pair", "gpt-4.1:o3")
+    code, shown, errors = stackroute("advise", "aider", "--pair", "gpt-4.1:o3", "--value", "5")
     assert (code, errors) == (0, "")
-    assert "You may commit to the paper's cascades" in shown
+    assert "You may commit to cascades, in which" in shown
     assert "Users would rather be served by gpt-4.1 at every prompt: worth 1.767 USD a task more to them." in shown
     assert "it pays below a churn penalty of P* = 0.09394 USD" in shown
     # The packaged result changes with measured second tries.
     assert "Second tries were measured" in shown
     assert "the answer would be another, gpt-4.1 throughout" in shown
-    _, shown, _ = stackroute("advise", "aider", "--pair", "gpt-4.1:o3", "--json")
+    _, shown, _ = stackroute("advise", "aider", "--pair", "gpt-4.1:o3", "--value", "5", "--json")
     found, config = json.loads(shown), load_game("gpt-4.1-o3-dev")
     assert found["cost"] == pytest.approx(float(solve(config.game).provider_cost))
     assert found["throttling_gain"]["churn_penalty_high"] == pytest.approx(0.09394, abs=1e-5)
@@ -285,13 +286,22 @@ def test_rejected_rows_are_listed(stackroute: Stackroute, tmp_path: Path) -> Non
     assert json.loads(shown)["rejected"][0]["label"] == "broken"
 
 
+def test_a_game_and_prices_of_tokens_are_refused_with_what_to_do(stackroute: Stackroute, tmp_path: Path) -> None:
+    (tmp_path / "dash.yaml").write_text(as_yaml(load_game("g1")))
+    _, _, errors = stackroute("advise", "dash.yaml")
+    assert errors == "error: 'dash.yaml' is a game, not a table of models; 'stackroute solve dash.yaml' answers it\n"
+    (tmp_path / "tokens.csv").write_text("model,success,input_per_token,latency\na,0.5,1e-6,2\n")
+    _, _, errors = stackroute("advise", "tokens.csv")
+    assert errors.endswith("; prices of tokens are not accepted: expected the cost of a pass\n")
+
+
 def test_units_are_said_and_odd_numbers_warned_of(stackroute: Stackroute, tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("model,success,cost,latency\na,41.2,€21.7,14800\nb,56,€30,20000\n")
     units = ["--unit", "success=percent", "--unit", "cost=/1k,latency=ms"]
     code, shown, errors = stackroute("advise", "mine.csv", *units)
     assert (code, errors) == (0, "")
     assert "Understood: success in percent, cost in EUR for 1,000 passes, latency in milliseconds" in shown
-    assert "a solved task is worth 5 EUR to users" in shown
+    assert "a solved task is worth 1 EUR to users" in shown
     code, _, errors = stackroute("advise", "mine.csv", "--unit", "success=percent")
     assert errors.startswith("warning: latency: the median is 17400 seconds")
     assert "warning: cost: a pass of b costs 30" in errors
@@ -302,6 +312,7 @@ def test_units_are_said_and_odd_numbers_warned_of(stackroute: Stackroute, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["g1"], "'g1' is a game, not a table of models; 'stackroute solve g1' answers it"),
         (["nowhere.csv"], "nowhere.csv: no such file; expected a CSV file"),
         (["aider", "--value", "0"], "value: '0' is not allowed; expected a number > 0"),
         (["aider", "--value", "1,5"], "value: '1,5' is not allowed; expected one number"),
