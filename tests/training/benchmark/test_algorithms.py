@@ -179,8 +179,8 @@ def test_entry_points_that_are_taken_or_broken(
         find_algorithm("broken")
     code, shown, _ = stackroute("benchmark", "--list")
     assert code == 0
-    assert "algorithm broken cannot be used: algorithms: 'broken':" in shown
-    assert "algorithm tabular_q: " in shown
+    assert "│ broken │ cannot be used: algorithms: 'broken':" in shown
+    assert "│ tabular_q │ Bi-level" in shown
 
 
 def test_settings_of_training_are_an_algorithm(tmp_path: Path) -> None:

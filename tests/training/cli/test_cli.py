@@ -199,7 +199,16 @@ def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     assert result.returncode == 2
     clone = Path(__file__).parents[3]
     command = shlex.split(result.stderr.removeprefix("error: this command needs sb3_contrib: "))
-    assert command == ["pip", "install", "-c", f"{clone}/constraints.txt", "-e", f"{clone}[train,plot]"]
+    assert command == [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-c",
+        f"{clone}/constraints.txt",
+        "-e",
+        f"{clone}[train,plot]",
+    ]
     assert (clone / "pyproject.toml").exists()
 
 
