@@ -6,6 +6,7 @@ region also has a hatch or a lightness of its own and a label in it, so that the
 
 from __future__ import annotations
 
+import re
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -133,9 +134,21 @@ def save(figure: Figure, *paths: Path) -> None:
     for path in paths:
         with replacing(path) as unfinished:
             figure.savefig(unfinished, metadata={"Date": None} if path.suffix == ".svg" else None)
+            if path.suffix == ".svg":
+                unfinished.write_text(_numbered(unfinished.read_text(encoding="utf-8")), encoding="utf-8")
             if path.suffix == ".png":
                 # 256 colours look as good and take a third of the space.
                 Image.open(unfinished).convert("RGB").quantize(256).save(unfinished, optimize=True)
+
+
+def _numbered(svg: str) -> str:
+    """An SVG whose parts are named in the order in which they occur: matplotlib's names differ from draw to draw."""
+    numbers: dict[str, int] = {}
+
+    def number(name: re.Match[str]) -> str:
+        return f"part{numbers.setdefault(name[0], len(numbers))}"
+
+    return re.sub(r"""(?<=[#"])[a-zA-Z][0-9a-f]{10}(?=[")])""", number, svg)
 
 
 def title(axes: Axes, text: str, detail: str) -> None:
