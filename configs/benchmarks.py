@@ -165,30 +165,35 @@ class Suite(Settings):
         groups: Its games.
         held_out: One task of many games instead.
         workloads: Tasks for routers instead.
+        traffic: Measured tasks of hidden difficulty instead, packaged names or files of
+            `stackroute.configs.traffic.TrafficSettings`.
         algorithms: The names of the algorithms, or files with settings of training; with workloads the names of
-            routers, "oracle", and "optimum" for a lower bound.
+            routers, "oracle", and "optimum" for a lower bound; with traffic "exact", "step_0", "best_static", "random",
+            and settings of `shadow_price`.
         seeds: The seeds.
-        horizon: Tasks of the game (prompts) up to which the area under the regret curve is taken; with workloads the
-            most attempts at a task, up to 12.
+        horizon: Tasks of the game (prompts) up to which the area under the regret curve is taken; with workloads and
+            traffic the most attempts at a task, up to 12.
     """
 
     summary: str
     groups: Annotated[list[Games], Field(min_length=1)] | None = None
     held_out: HeldOutGames | None = None
     workloads: Annotated[list[RoutedTasks], Field(min_length=1)] | None = None
+    traffic: Annotated[list[str], Field(min_length=1)] | None = None
     algorithms: Annotated[list[str], Field(min_length=1)]
     seeds: Annotated[list[Seed], Field(min_length=1)]
     horizon: Count
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if [self.groups, self.held_out, self.workloads].count(None) != 2:
-            raise ValueError("groups: expected either groups or held_out or workloads")
-        if self.workloads is not None and self.horizon > _MOST_ATTEMPTS:
+        if [self.groups, self.held_out, self.workloads, self.traffic].count(None) != 3:
+            raise ValueError("groups: expected either groups or held_out or workloads or traffic")
+        if (self.workloads or self.traffic) and self.horizon > _MOST_ATTEMPTS:
             raise ValueError(f"horizon: {self.horizon} is not allowed; expected at most {_MOST_ATTEMPTS} attempts")
         named: dict[str, list[Any]] = {
             "algorithms": self.algorithms,
             "seeds": self.seeds,
+            "traffic": self.traffic or [],
             "groups": [group.name for group in self.groups or ()],
             "workloads": [workload.name for workload in self.workloads or ()],
             **{f"economics of {one.name}": [each.name for each in one.economics] for one in self.workloads or ()},

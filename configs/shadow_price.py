@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic import BeforeValidator, Field, TypeAdapter, model_validator
 
 from stackroute.configs.learners import Count, Positive, PPOSettings, or_name
 from stackroute.configs.loading import Settings, read_settings, with_changes
@@ -33,6 +33,15 @@ class ShadowPriceSettings(Settings):
     tasks: Annotated[list[Count], Field(min_length=1)]
     standard_errors: Positive
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_this_scheme(cls, content: Any) -> Any:
+        """The keys of another scheme are not what is wrong."""
+        scheme = content.get("scheme", "shadow_price") if isinstance(content, dict) else "shadow_price"
+        if scheme != "shadow_price":
+            raise ValueError(f"scheme: {scheme!r} is for games; expected 'shadow_price' for measured tasks")
+        return content
+
 
 def load_shadow_price_settings(name: str | Path = "shadow_price", changes: Sequence[str] = ()) -> ShadowPriceSettings:
     """Load settings by their packaged name or from a YAML file, with changes as for `with_changes`.
@@ -40,4 +49,4 @@ def load_shadow_price_settings(name: str | Path = "shadow_price", changes: Seque
     Raises:
         ConfigError: No such settings, or a key or value that is not allowed.
     """
-    return with_changes(read_settings(name, "traffic", ShadowPriceSettings), changes)
+    return with_changes(read_settings(name, "training", ShadowPriceSettings), changes)

@@ -25,6 +25,8 @@ from ruamel.yaml import YAML
 import stackroute
 from stackroute.agents import routers
 from stackroute.configs.benchmarks import load_suite
+from stackroute.configs.outcome_files import is_outcomes
+from stackroute.configs.shadow_price import load_shadow_price_settings
 from stackroute.configs.training import load_training_settings
 from stackroute.training.benchmark import algorithms
 from stackroute.training.benchmark.algorithms import find_algorithm
@@ -43,6 +45,7 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = {*re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE), *(f"install-{extra}" for extra in EXTRAS)}
 TINY = Path(__file__).parent / "training" / "tiny.yaml"
+TINY_TASKS = TINY.with_name("tiny_shadow_price.yaml")
 
 Runner = Callable[..., tuple[int, str, str]]
 
@@ -59,6 +62,10 @@ def without(words: list[str], *names: str) -> list[str]:
 def shortened(words: list[str]) -> list[str]:
     """The command with the least budgets, once the names that it gives have been read."""
     command = words[0]
+    if command == "train" and "--resume" not in words and is_outcomes(words[1]):
+        load_shadow_price_settings(*option(words, "--settings") or ["shadow_price"], option(words, "--set"))
+        folder = option(words, "--out") or ["runs/" + "-".join(words).replace("/", "_")]
+        return [*without(words, "--settings", "--set", "--out"), "--settings", str(TINY_TASKS), "--out", *folder]
     if command == "train" and "--resume" not in words:
         load_training_settings(*option(words, "--settings") or ["follower_first"], option(words, "--set"))
         folder = option(words, "--out") or ["runs/" + "-".join(words).replace("/", "_")]

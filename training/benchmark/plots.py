@@ -46,6 +46,8 @@ _HEAD, _ROW, _CELL, _APART = 1.6, 1.25, 0.68, 0.18
 def draw(suite: Suite, order: list[str], regrets: pd.DataFrame, results: list[Result], out: Path) -> list[Path]:
     """Draw performance profiles, regret curves, a heat map and, where P was varied, throttling over P / P*.
 
+    Curves are of algorithms that were judged while they learned.
+
     Args:
         suite: The suite.
         order: The algorithms, the best first.
@@ -58,7 +60,9 @@ def draw(suite: Suite, order: list[str], regrets: pd.DataFrame, results: list[Re
     with style():
         figures = {
             "profiles.png": _profiles(suite, order, regrets),
-            "regret-curves.png": _curves(suite, order, results),
+            **(
+                {"regret-curves.png": _curves(suite, order, results)} if any(one.curve.tasks for one in results) else {}
+            ),
             "heat-map.png": _heat_map(suite, by_group(regrets).loc[order]),
         }
         if not varied.empty:

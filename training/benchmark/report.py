@@ -42,7 +42,7 @@ def write_report(folder: Path, out: Path | None = None) -> list[Path]:
     if len(errors) == len(results):
         raise RunError(f"{folder}: no run has finished" + (f"; the first failed: {errors[0]}" if errors else ""))
     target = output_folder(out or folder)
-    return (_write_games if plan.suite.workloads is None else _write_routers)(plan, results, target)
+    return (_write_regrets if plan.suite.workloads is None else _write_routers)(plan, results, target)
 
 
 def _write_routers(plan: Plan, results: list[Result], target: Path) -> list[Path]:
@@ -55,7 +55,7 @@ def _write_routers(plan: Plan, results: list[Result], target: Path) -> list[Path
     return [target / REPORT, *pictures, *written]
 
 
-def _write_games(plan: Plan, results: list[Result], target: Path) -> list[Path]:
+def _write_regrets(plan: Plan, results: list[Result], target: Path) -> list[Path]:
     from stackroute.training.benchmark.plots import draw
 
     files = write_files(results, target)
@@ -63,8 +63,7 @@ def _write_games(plan: Plan, results: list[Result], target: Path) -> list[Path]:
     ranked = ranking(regrets, together=plan.suite.held_out is not None)
     pictures = draw(plan.suite, [one.algorithm for one in ranked], regrets, results, target)
     write_text(target / REPORT, as_markdown(plan, ranked, regrets, results, [path.name for path in pictures]))
-    performance, _ = _by_algorithm(ranked, regrets, as_table(results))
-    write_text(target / RANKING, performance.to_csv(index=False))
+    write_text(target / RANKING, _performance(ranked, regrets, as_table(results)).to_csv(index=False))
     return [target / REPORT, target / RANKING, *pictures, *files]
 
 
@@ -76,24 +75,14 @@ def as_markdown(
     planned, failed = len(plan.units), [result for result in results if result.error is not None]
     missing = "A run that failed or is missing counts as a regret of 100 %. "
     summaries = {result.algorithm: result.summary for result in results}
-    groups = by_group(regrets).loc[order].map(_percent).rename_axis(columns=None).reset_index()
-    performance, behaviour = _by_algorithm(ranked, regrets, table)
     parts = (
         f"{plan.suite.summary} {len(results) - len(failed)} of {planned} runs are finished, {len(failed)} failed. "
         f"{missing if planned > len(results) or failed else ''}Seeds {', '.join(map(str, plan.suite.seeds))}.",
-        performance,
+        _performance(ranked, regrets, table),
         "Regret is the provider's exact relative excess cost against the exact best response, in percent, cut off at "
         f"100 but for the worst. IQM: the interquartile mean over all runs, {_uncertainty(plan)} P(better): how likely "
         "a run beats one of the next algorithm on the same task.",
-        behaviour,
-        "Means over finished runs but for the last three columns. On path: the regret with the learned answer in place "
-        "of the exact one; exploitation is the difference. User loss: what the user gets less than at the equilibrium, "
-        "and misalignment less than under the route that it would choose itself, in percent of the largest of |xi1|, "
-        "|xi2| and V p2. Tasks (prompts played) to a regret that stays at or below the target: the median of the runs "
-        "that reach it, with their share.",
-        groups,
-        f"Median regret in percent. {_by_chance(table)}",
-        *_schemes(table),
+        *(_of_tasks(table) if plan.suite.traffic else _of_games(order, regrets, table)),
         "\n".join(f"![{name.rpartition('.')[0]}]({name})" for name in pictures),
         "\n".join(f"- `{name}`: {summaries.get(name, '')}" for name in order),
         "\n".join(escaped(f"- failed: {one.algorithm}, {one.task}, seed {one.seed}: {one.error}") for one in failed),
@@ -112,20 +101,13 @@ def _uncertainty(plan: Plan) -> str:
     )
 
 
-def _by_algorithm(
-    ranked: list[Ranked], regrets: pd.DataFrame, table: pd.DataFrame
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """How good the algorithms are, and how they and their users play."""
-    means = {
-        "regret, ties against it": "provider_regret_pessimistic",
-        "on path": "on_path_regret",
-        **{name.replace("_", " "): name for name in ("exploitation", "user_regret", "user_loss", "misalignment")},
-    }
-    performance, behaviour = [], []
+def _performance(ranked: list[Ranked], regrets: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """How good the algorithms are."""
+    rows = []
     for one in ranked:
         regret, mine = regrets.loc[one.algorithm].to_numpy(), table[table["algorithm"] == one.algorithm]
         played = mine["tasks"].median() / _MILLION
-        performance.append(
+        rows.append(
             {
                 "tier": "" if one.tier is None else str(one.tier),
                 "algorithm": one.algorithm,
@@ -134,19 +116,61 @@ def _by_algorithm(
                 "worst": _percent(mine["provider_regret"].max()),
                 "within 1 %": f"{(regret <= RIGHT).mean():.0%}",
                 "P(better than next)": one.better_than_next.written("{:.2f}".format) if one.better_than_next else "",
-                "area": number(mine["area"].mean(), ".3f"),
+                **({"area": number(mine["area"].mean(), ".3f")} if "area" in mine else {}),
                 "tasks played, millions": number(played, ".3g") if played else "none",
                 "processor seconds": number(mine["seconds"].median(), ".0f"),
             }
         )
+    return pd.DataFrame(rows)
+
+
+def _of_tasks(table: pd.DataFrame) -> list[str | pd.DataFrame]:
+    """What is reported of measured tasks."""
+    from stackroute.training.benchmark.traffic import by_tasks
+
+    by_chance = table.groupby("task", sort=False)["random_regret"].first()
+    medians = ", ".join(f"{task} {_percent(regret)} %" for task, regret in by_chance.items())
+    return [
+        by_tasks(table, _percent),
+        "Seed by seed, or what all of them have in common. Users stop after so many failures: as they have learned, as "
+        "is best for them, and at the optimum. User's regret: what the learned stop loses, in percent of the value.",
+        f"Random ladders, the median of 100: {medians}. {_by_chance(table)}",
+    ]
+
+
+def _of_games(order: list[str], regrets: pd.DataFrame, table: pd.DataFrame) -> list[str | pd.DataFrame]:
+    """What is reported of games."""
+    return [
+        _behaviour(order, regrets, table),
+        "Means over finished runs but for the last three columns. On path: the regret with the learned answer in place "
+        "of the exact one; exploitation is the difference. User loss: what the user gets less than at the equilibrium, "
+        "and misalignment less than under the route that it would choose itself, in percent of the largest of |xi1|, "
+        "|xi2| and V p2. Tasks (prompts played) to a regret that stays at or below the target: the median of the runs "
+        "that reach it, with their share.",
+        by_group(regrets).loc[order].map(_percent).rename_axis(columns=None).reset_index(),
+        f"Median regret in percent. {_by_chance(table)}",
+        *_schemes(table),
+    ]
+
+
+def _behaviour(order: list[str], regrets: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """How the algorithms and their users play."""
+    means = {
+        "regret, ties against it": "provider_regret_pessimistic",
+        "on path": "on_path_regret",
+        **{name.replace("_", " "): name for name in ("exploitation", "user_regret", "user_loss", "misalignment")},
+    }
+    rows = []
+    for name in order:
+        mine = table[table["algorithm"] == name]
         reached = {}
         for title, target in (("million tasks to 5 %", "5%"), ("to 1 %", "1%")):
             tasks = mine[f"tasks_to_{target}"]
-            share = tasks.count() / regret.size
+            share = tasks.count() / regrets.loc[name].size
             reached[title] = f"{tasks.median() / _MILLION:.3g} ({share:.0%})" if share else "never"
-        behaviour.append(
+        rows.append(
             {
-                "algorithm": one.algorithm,
+                "algorithm": name,
                 **{title: _percent(mine[metric].mean()) for title, metric in means.items()},
                 "regime right": number(mine["regime_right"].mean(), ".0%"),
                 "throttling right": number(mine["throttling_right"].mean(), ".0%"),
@@ -154,7 +178,7 @@ def _by_algorithm(
                 "seconds to 1 %": number(mine["seconds_to_1%"].median(), ".0f") or "never",
             }
         )
-    return pd.DataFrame(performance), pd.DataFrame(behaviour)
+    return pd.DataFrame(rows)
 
 
 def _schemes(table: pd.DataFrame) -> list[str | pd.DataFrame]:
@@ -196,7 +220,7 @@ def _by_chance(table: pd.DataFrame) -> str:
     where = ", ".join(f"{name} ({right:.0%})" for name, right in share[share > NO_EVIDENCE].items())
     return (
         f"More than 10 % of random commitments are right (within 1 %), so that a right choice is no evidence of "
-        f"learning, in {where or 'none of these games'}."
+        f"learning, in {where or 'none of them'}."
     )
 
 

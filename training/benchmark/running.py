@@ -184,13 +184,18 @@ def units_of(suite: Suite) -> list[Unit]:
     """All units of a suite: task by task, so that all algorithms get ahead together.
 
     Raises:
-        ConfigError: A game, a workload or an algorithm does not exist.
+        ConfigError: A game, a workload, tasks or an algorithm do not exist.
     """
     if suite.workloads is not None:
         # Needs an extra.
         from stackroute.training.routers.units import router_units
 
         return [*router_units(suite)]
+    if suite.traffic is not None:
+        # It imports this module.
+        from stackroute.training.benchmark.traffic import traffic_units
+
+        return [*traffic_units(suite)]
     entrants = [find_algorithm(name) for name in suite.algorithms]
     tasks = tasks_of(suite)
     return [

@@ -51,6 +51,8 @@ def benchmark_command(
 
     stackroute benchmark throttling --jobs 2
 
+    stackroute benchmark traffic --jobs 2
+
     stackroute benchmark routers --jobs 2
 
     stackroute benchmark threshold --algorithms follower_first,ppo --seeds 2 --out mine
@@ -62,6 +64,7 @@ def benchmark_command(
     from stackroute.configs.benchmarks import Suite, load_suite, suite_names
     from stackroute.configs.loading import ConfigError, validated
     from stackroute.training.benchmark.algorithms import algorithm_names, enter_file, find_algorithm
+    from stackroute.training.benchmark.traffic import entrants
 
     if names:
         entered: list[tuple[str, str]] = []
@@ -72,6 +75,7 @@ def benchmark_command(
                 entered.append((name, f"cannot be used: {error}"))
         _list("suite", [(name, load_suite(name).summary) for name in suite_names()])
         _list("algorithm", entered)
+        _list("on measured tasks", [*entrants().items()])
         _list("router", _routers())
         return
     if suite is None:

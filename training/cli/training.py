@@ -9,19 +9,29 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stackroute.training.cli.console import (
-    GAME,
+    ChurnPenaltyOption,
+    CorrelationOption,
+    CostOption,
+    HorizonOption,
     JsonOption,
+    LatencyOption,
+    ModelsOption,
+    PricesOption,
     RoutingOption,
+    SecondPriceOption,
     SeedOption,
     ThrottlingOption,
+    ValueOption,
     app,
     console,
     fail,
+    outcome_options,
     print_json,
     print_written,
     require,
     resumable,
 )
+from stackroute.training.cli.market import ColumnsOption, DecimalOption, UnitOption, mapping
 
 if TYPE_CHECKING:
     from stackroute.training.learn.runs import RunSpec
@@ -33,7 +43,14 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of 
 
 @app.command("train")
 def train_command(
-    game: Annotated[str | None, GAME] = None,
+    game: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="GAME",
+            help="A packaged name (see 'stackroute games') or the path of a .yaml file; or measured outcomes by task: "
+            "metr, evalperf, bfcl, a folder or a CSV file; or a log of requests as CSV.",
+        ),
+    ] = None,
     routing: RoutingOption = None,
     throttling: ThrottlingOption = False,
     seed: SeedOption = 0,
@@ -42,8 +59,13 @@ def train_command(
         typer.Option(metavar="DIR", help="Output folder; if not given, in runs/, named by what is trained."),
     ] = None,
     settings: Annotated[
-        str, typer.Option(metavar="SETTINGS", help="Packaged training settings or the path of a .yaml file.")
-    ] = _DEFAULT_SETTINGS,
+        str | None,
+        typer.Option(
+            metavar="SETTINGS",
+            help="Packaged training settings or the path of a .yaml file; not given: follower_first, or shadow_price "
+            "of measured outcomes.",
+        ),
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting, as in --set user=user_dqn; repeatable."),
@@ -51,12 +73,35 @@ def train_command(
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Go on with the run in a folder; all else is as it was.")
     ] = None,
+    models: ModelsOption = None,
+    value: ValueOption = None,
+    churn_penalty: ChurnPenaltyOption = None,
+    cost: CostOption = None,
+    latency: LatencyOption = None,
+    second_price: SecondPriceOption = None,
+    context: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="The feature that the provider sees; not given: none.",
+            rich_help_panel="Of measured outcomes by task",
+        ),
+    ] = None,
+    horizon: HorizonOption = None,
+    correlation: CorrelationOption = None,
+    columns: ColumnsOption = None,
+    unit: UnitOption = None,
+    decimal: DecimalOption = None,
+    prices: PricesOption = None,
 ) -> None:
     """Train a user and a provider on a game, and evaluate them exactly.
 
     Writes report.json, learning_curves.png, both policies, finished stages and TensorBoard logs to the output folder,
     which must not hold a run already. A run that was stopped, by Ctrl-C or otherwise, goes on with --resume after the
     last stage that it has finished, and ends as if it had not been stopped.
+
+    On measured outcomes by task the provider learns which model serves which attempt, and users learn after how many
+    failures to stop. metr, evalperf and bfcl come with models, prices and a value; with --models all is as you say.
 
     For example:
 
@@ -66,23 +111,53 @@ def train_command(
 
     stackroute train g5 --routing free
 
+    stackroute train metr --models GPT-4o,o1 --cost 1,4.8 --latency 1,5.5 --value 30 --churn-penalty 1.5
+
     stackroute train --resume runs/mine
     """
     require("train", "plot")
     from stackroute.configs import load_game
+    from stackroute.configs.outcome_files import is_outcomes
     from stackroute.configs.training import load_training_settings
     from stackroute.training.cli.display import evaluation_table, held_out_table, stages_in_words, training_progress
+    from stackroute.training.cli.training_on_tasks import resume_on_tasks, train_on_tasks
     from stackroute.training.figures.curves import draw_learning_curves
-    from stackroute.training.learn.runs import REPORT, RUN, RunSpec, read_spec, run_game
+    from stackroute.training.learn.runs import REPORT, RUN, RunSpec, is_on_tasks, read_spec, run_game
 
     if (game is None) == (resume is None):
         fail("GAME: give either a game or --resume DIR")
+    of_outcomes = outcome_options(
+        models=models,
+        value=value,
+        churn_penalty=churn_penalty,
+        cost=cost,
+        latency=latency,
+        second_price=second_price,
+        context=context,
+        horizon=horizon,
+        correlation=correlation,
+        columns=columns,
+        unit=unit,
+        decimal=decimal,
+        prices=prices,
+    )
+    if resume is not None and is_on_tasks(resume):
+        resume_on_tasks(resume)
+        return
+    if game is not None and is_outcomes(game, mapping("columns", [columns or ""])):
+        if routing or throttling:
+            fail(f"routing, throttling: are for games; {game!r} holds measured outcomes")
+        train_on_tasks(game, of_outcomes, settings, changes or [], seed, out)
+        return
     if resume is not None:
         folder, spec = resume, read_spec(resume)
     else:
         config = load_game(str(game))
-        spec = RunSpec(config, load_training_settings(settings, changes or []), throttling, seed, routing)
-        folder = out if out is not None else Path("runs") / _name(spec, settings, changes or [])
+        for option in of_outcomes:
+            fail(f"{option}: is for measured outcomes; {game!r} is a game")
+        chosen = settings or _DEFAULT_SETTINGS
+        spec = RunSpec(config, load_training_settings(chosen, changes or []), throttling, seed, routing)
+        folder = out if out is not None else Path("runs") / _name(spec, chosen, changes or [])
         if (folder / RUN).exists():
             fail(f"{folder}: holds a run already; go on with --resume {folder}, or choose another folder by --out")
     advice = f"go on with: stackroute train --resume {folder}"
@@ -157,8 +232,15 @@ def evaluate_command(
     stackroute evaluate runs/mine runs/other mine.py:Halves --game gpt-4.1-o3-dev --game g4b
     """
     require("train")
+    from stackroute.training.cli.training_on_tasks import evaluate_on_tasks
+    from stackroute.training.learn.runs import is_on_tasks
+
     single = len(players) == 1 and _is_run(players[0])
-    if single and not games and throttling is None and routing is None:
+    if single and is_on_tasks(Path(players[0])):
+        if provider or user or games or throttling is not None or routing:
+            fail(f"provider, user, game, throttling, routing: are for games; {players[0]} is a run on measured tasks")
+        evaluate_on_tasks(Path(players[0]), as_json)
+    elif single and not games and throttling is None and routing is None:
         _evaluate_one(Path(players[0]), provider, user, trust, as_json)
     else:
         _compare(players, provider, user, games or [], throttling, routing, trust, as_json)
@@ -261,12 +343,12 @@ def plot_command(
     Example: stackroute plot runs/mine
     """
     require("train", "plot")
-    from stackroute.training.figures.curves import draw_run
-    from stackroute.training.learn.runs import read_spec
+    from stackroute.training.figures.curves import draw_run, draw_tasks_learned
+    from stackroute.training.learn.runs import is_on_tasks
     from stackroute.training.output import output_folder
 
-    read_spec(run)
-    print_written(draw_run(run, output_folder(out or run)))
+    draw = draw_tasks_learned if is_on_tasks(run) else draw_run
+    print_written(draw(run, output_folder(out or run)))
 
 
 @app.command("quickstart")

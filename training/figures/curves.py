@@ -10,10 +10,23 @@ import numpy as np
 from stackroute.agents.saving import load_user
 from stackroute.analytic import best_response, cascade_thresholds, default_routing
 from stackroute.training.figures.scenario import scenario
-from stackroute.training.figures.style import BLUE, NARROW, VERMILION, new_figure, save, style, write_below
+from stackroute.training.figures.style import (
+    BLUE,
+    GREEN,
+    NARROW,
+    ORANGE,
+    VERMILION,
+    explain,
+    foreign,
+    new_figure,
+    save,
+    style,
+    write_below,
+)
 from stackroute.training.learn.evaluation import Outcome
 from stackroute.training.learn.lines import all_lines, line_through
 from stackroute.training.learn.runs import CURVES, REPORT, USER, read_json, read_spec
+from stackroute.training.learn.traffic_runs import read_traffic_spec
 from stackroute.training.output import RunError
 
 if TYPE_CHECKING:
@@ -25,6 +38,7 @@ if TYPE_CHECKING:
 
 _POINTS = 401
 _FLAT = 1e-5
+_LEVELS = ((VERMILION, ":"), (GREEN, "-."), (ORANGE, (0, (6, 2))), (BLUE, (0, (1, 1))))
 
 
 def draw_run(folder: Path, out: Path) -> list[Path]:
@@ -42,27 +56,77 @@ def draw_run(folder: Path, out: Path) -> list[Path]:
 
 def draw_learning_curves(folder: Path, path: Path) -> None:
     """Draw the exact regret in every stage of a finished run, with the equilibrium as the zero line; as `draw_run`."""
-    curves: dict[str, Any] = read_json(folder / CURVES)
+    curves, report = read_json(folder / CURVES), read_json(folder / REPORT)
     moving = {stage: curve for stage, curve in curves.items() if np.ptp(curve["regret"]) > _FLAT}
     level = [f"{stage} at {100 * curve['regret'][-1]:.2g} %" for stage, curve in curves.items() if stage not in moving]
     # Where nothing moves there is still a picture.
     moving = moving or curves
+    beside = {"random commitments": report["random_regret"], "step 0": report["untrained_regret"]}
     with style():
-        figure = new_figure(2.0 * len(moving) + 1.4, "Exact regret while learning", NARROW, _scenario(folder))
+        height = 2.4 * len(moving) + 2.0
+        figure = new_figure(height, "Exact regret while learning", NARROW, _scenario(folder))
         panels = figure.subplots(len(moving), 1, squeeze=False).ravel()
         for axes, (stage, curve) in zip(panels, moving.items(), strict=True):
-            percent = [100 * regret for regret in curve["regret"]]
-            axes.plot([steps / 1e3 for steps in curve["steps"]], percent, color=BLUE, label="learned")
-            axes.axhline(0, color="black", linestyle="--", linewidth=1, label="Stackelberg equilibrium")
-            player = "user's mean regret" if stage.endswith("user") else "provider's regret"
-            axes.set(title=stage, ylabel=f"{player}, %")
-            axes.set_yscale("symlog", linthresh=0.01)
-            axes.set_ylim(bottom=-0.004, top=2 * max(*percent, 1))
-        panels[0].legend()
-        panels[-1].set_xlabel("steps, thousands")
+            user = stage.endswith("user")
+            _draw_curve(axes, curve, _words(stage, report["scheme"]), {} if user else beside)
+        figure.legend(*panels[-1].get_legend_handles_labels(), loc="outside lower left", ncols=2)
         if level:
             write_below(figure, f"Without a change: {', '.join(level)}.")
         save(figure, path)
+
+
+def draw_tasks_learned(folder: Path, out: Path) -> list[Path]:
+    """Draw the exact regret while a provider learned to route measured tasks; as `draw_run`."""
+    spec, report, curves = read_traffic_spec(folder), read_json(folder / REPORT), read_json(folder / CURVES)
+    ((_, curve),) = curves.items()
+    beside = {
+        "random ladders": report["random_regret"],
+        f"best single model: {foreign(report['single_model'])}": report["single_model_regret"],
+        "step 0, the same choice by play": report["untrained_regret"],
+        "learned, after the choice by play": report["provider_regret"],
+    }
+    scenario = f"{foreign(spec.tasks)}: {' and '.join(map(foreign, spec.models))}; seed {spec.seed}."
+    detail = (
+        "The exact regret of the ladders that its network knows, mixed by play of few tasks; users answer best. "
+        "0 is the optimum."
+    )
+    with style():
+        figure = new_figure(4.8, "Exact regret while learning", NARROW, scenario)
+        axes = figure.subplots()
+        _draw_curve(axes, curve, ("The provider learns ladders for all prices of patience", detail), beside)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=1)
+        save(figure, out / "learning_curves.png")
+    return [out / "learning_curves.png"]
+
+
+def _words(stage: str, scheme: str) -> tuple[str, str]:
+    """What a panel shows, and what it means."""
+    together = scheme.startswith("simultaneous")
+    many = " over many games" if scheme == "joint_amortised" else ""
+    if stage.endswith("user"):
+        blind = ", which it does not see" if scheme.endswith("blind") else ""
+        over = many or f" over commitments{blind}" if together else many or " over 1,000 commitments"
+        return "The user learns to answer", f"Its mean exact regret{over}; 0 is the best response."
+    against = "the user, which learns at the same time" if together else "that user"
+    return (
+        f"The provider learns against {against}",
+        f"Its {'mean ' if many else ''}exact regret{many}, if users answered best; 0 is the Stackelberg equilibrium.",
+    )
+
+
+def _draw_curve(axes: Axes, curve: dict[str, list[float]], words: tuple[str, str], beside: dict[str, float]) -> None:
+    """Draw regret against steps, beside that of what has not learned."""
+    axes.plot(
+        [steps / 1e3 for steps in curve["steps"]], [100 * one for one in curve["regret"]], color=BLUE, label="learned"
+    )
+    axes.axhline(0, color="black", linestyle="--", linewidth=1, label="equilibrium")
+    for (name, regret), (colour, dashes) in zip(beside.items(), _LEVELS, strict=False):
+        axes.axhline(100 * regret, color=colour, linestyle=dashes, label=f"{name}: {100 * regret:.3g} %")
+    axes.set_yscale("symlog", linthresh=0.01)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set(ylabel="regret, %", xlabel="steps, thousands")
+    axes.set_ylim(bottom=-0.004, top=2 * max(1, *(100 * one for one in (*curve["regret"], *beside.values()))))
+    explain(axes, *words)
 
 
 def _draw_response(folder: Path, path: Path) -> None:

@@ -80,6 +80,7 @@ _AROUND = [
     for across, up in ((1, 1), (1, -1), (-1, -1), (-1, 1), (1, 0), (0, 1), (0, -1), (-1, 0))
 ]
 _FRAME, _WORSE = 3, 1000
+_BESIDE_AXES = 0.7
 _HEADLINE, _HEADLINE_LINE = 0.32, 0.21
 _LETTERS_PER_INCH, _HEADLINE_LETTERS = 14, 9
 _LABEL_SHAPE = 2.5
@@ -155,6 +156,15 @@ def title(axes: Axes, text: str, detail: str) -> None:
     """Give a panel its title, with what it is for in a lighter line below."""
     axes.set_title(f"{text}\n")
     axes.text(0, 1.03, detail, transform=axes.transAxes)
+
+
+def explain(axes: Axes, text: str, meaning: str) -> None:
+    """Give a panel its title, with what it means in lighter lines below."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None, "axes are made in one"
+    lines = _wrapped(meaning, figure.get_figwidth() - _BESIDE_AXES)
+    axes.set_title(text + "\n" * len(lines))
+    axes.text(0, 1.03, "\n".join(lines), transform=axes.transAxes)
 
 
 def logarithmic(*scales: Axis) -> None:

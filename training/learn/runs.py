@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter
 
@@ -31,6 +32,7 @@ from stackroute.training.output import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from stackroute.training.learn.evaluation import Evaluation
@@ -39,9 +41,13 @@ if TYPE_CHECKING:
 
 RUN, REPORT, CURVES, TIMES = "run.json", "report.json", "curves.json", "times.json"
 USER, PROVIDER, NETWORK = "user.npz", "provider.npz", "provider-network.npz"
+TRAFFIC, LADDERS = "traffic.npz", "ladders.json"
 STAGES, LOGS = "stages", "tensorboard"
 
+_Spec = TypeVar("_Spec")
+
 _CHECKSUM = "checksum"
+_TASKS = "tasks"
 _OPTIONS = ("routing", "throttling", "seed")
 
 
@@ -65,9 +71,6 @@ class RunSpec:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "routing", self.routing or default_routing(self.config.game))
-
-
-_SPEC = TypeAdapter(RunSpec)
 
 
 def report(spec: RunSpec, pair: TrainedPair) -> dict[str, Any]:
@@ -98,11 +101,24 @@ def read_spec(folder: Path) -> RunSpec:
     """The specification that a run's folder holds.
 
     Raises:
-        RunError: There is none, or it cannot be used.
+        RunError: There is none, it cannot be used, or it is that of a run on measured tasks.
     """
+    if is_on_tasks(folder):
+        raise RunError(f"{folder}: is a run on measured tasks; expected one on a game")
+    return specification(folder, RunSpec)
+
+
+def is_on_tasks(folder: Path) -> bool:
+    """Whether a run is on measured tasks, in place of a game; RunError where there is none."""
+    content = read_json(folder / RUN)
+    return isinstance(content, dict) and _TASKS in content
+
+
+def specification(folder: Path, kind: type[_Spec]) -> _Spec:
+    """As `read_spec`, of a kind of specification."""
     content = read_json(folder / RUN)
     try:
-        spec = validated(content, "run", _SPEC)
+        spec: _Spec = validated(content, "run", TypeAdapter(kind))
     except ConfigError as error:
         raise RunError(f"{folder / RUN}: is no specification of a run ({error})") from None
     if content.pop(_CHECKSUM, None) != checksum(content):
@@ -144,41 +160,54 @@ def run_game(
         RunError: The folder holds another run, of this version of stackroute or another, or none that can go on.
         OutputError: The folder or a file cannot be written, or another process works in the folder.
     """
-    content = _content(spec)
-    with locked(folder):
-        if resume or (folder / RUN).exists():
-            _check_same(content, folder)
-        if not resume:
-            start(spec, folder)
-        # What the stages of another run have given is none of this one's.
-        key, logged = checksum(content), folder / LOGS if logs else None
-        session = Session(folder / STAGES, key=key, log_folder=logged, on_progress=on_progress)
+    with session_of(spec, folder, resume=resume, on_progress=on_progress, logs=logs) as session:
         options: Any = {name: getattr(spec, name) for name in _OPTIONS}
         pair = train(spec.config.game, spec.settings, session=session, **options)
         for name, player in ((USER, pair.user), (PROVIDER, pair.provider), (NETWORK, pair.network)):
             with replacing(folder / name) as unfinished:
                 save_policy(player, unfinished)
         write_json(folder / CURVES, {name: asdict(curve) for name, curve in pair.curves.items()})
-        write_json(folder / TIMES, {unit: round(spent, 2) for unit, spent in session.spent().items()})
+        write_times(session, folder)
         write_json(folder / REPORT, report(spec, pair))
         return pair
 
 
-def _content(spec: RunSpec) -> dict[str, Any]:
-    return {"version": __version__, **_SPEC.dump_python(spec, mode="json", by_alias=True)}
+@contextmanager
+def session_of(
+    spec: object, folder: Path, *, resume: bool, on_progress: OnProgress | None, logs: bool = True
+) -> Iterator[Session]:
+    """Work in a run's folder, with the session that keeps its stages there; as of `run_game`, for any specification."""
+    content = _content(spec)
+    with locked(folder):
+        if resume or (folder / RUN).exists():
+            _check_same(spec, folder)
+        if not resume:
+            start(spec, folder)
+        # What the stages of another run have given is none of this one's.
+        key, logged = checksum(content), folder / LOGS if logs else None
+        yield Session(folder / STAGES, key=key, log_folder=logged, on_progress=on_progress)
 
 
-def _check_same(content: dict[str, Any], folder: Path) -> None:
+def write_times(session: Session, folder: Path) -> None:
+    """Write what a run has taken so far."""
+    write_json(folder / TIMES, {unit: round(spent, 2) for unit, spent in session.spent().items()})
+
+
+def _content(spec: object) -> dict[str, Any]:
+    return {"version": __version__, **TypeAdapter(type(spec)).dump_python(spec, mode="json", by_alias=True)}
+
+
+def _check_same(spec: object, folder: Path) -> None:
     """Refuse a folder of another run, which would be replaced or gone on with as if it were this one."""
-    read_spec(folder)
+    specification(folder, type(spec))
     found = read_json(folder / RUN)
-    for name, value in content.items():
+    for name, value in _content(spec).items():
         if found.get(name) != value:
             told = f"{name}: {found.get(name)}, not {value}" if name in ("version", *_OPTIONS) else name
             raise RunError(f"{folder}: holds another run ({told}); train in another folder")
 
 
-def start(spec: RunSpec, folder: Path) -> None:
+def start(spec: object, folder: Path) -> None:
     """Remove what an earlier run has left in a folder, and write the specification.
 
     Raises:
@@ -188,7 +217,7 @@ def start(spec: RunSpec, folder: Path) -> None:
     for name in (STAGES, LOGS):
         shutil.rmtree(folder / name, ignore_errors=True)
     try:
-        for name in (REPORT, CURVES, TIMES, USER, PROVIDER, NETWORK):
+        for name in (REPORT, CURVES, TIMES, USER, PROVIDER, NETWORK, TRAFFIC, LADDERS):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: an earlier run cannot be removed ({error.strerror})") from None

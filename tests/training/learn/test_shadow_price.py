@@ -15,14 +15,7 @@ from stackroute.configs.shadow_price import ShadowPriceSettings, load_shadow_pri
 from stackroute.training.learn.goals import Goals, GoalView, Played, choose, contenders, ladders_of, mixture, play
 from stackroute.training.learn.shadow_price import known_ladders, learn, make_learner
 
-TINY = [
-    "horizon=4",
-    "prices=3",
-    "tasks=[1024, 4096]",
-    "provider={algorithm: ppo, steps: 512, rounds: 2, batch_size: 64, tasks_per_commitment: 1, rollout_length: 4, "
-    "minibatches: 2, epochs: 1, learning_rate: 0.003, final_learning_rate: 0.003, entropy_bonus: 0.0, "
-    "hidden_layers: [8], activation: tanh}",
-]
+TINY = Path(__file__).parents[1] / "tiny_shadow_price.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +33,7 @@ def pair() -> Traffic:
 
 @pytest.fixture
 def tiny() -> ShadowPriceSettings:
-    return load_shadow_price_settings(changes=TINY)
+    return load_shadow_price_settings(TINY)
 
 
 def exact(traffic: Traffic, ladders: np.ndarray) -> Played:
