@@ -90,11 +90,12 @@ def test_suites_that_are_not_allowed(small_suite: SmallSuite, changes: dict[str,
 
 def test_every_suite_can_be_used() -> None:
     units = {name: units_of(load_suite(name)) for name in suite_names()}
-    assert {name: len(units[name]) for name in ("convergence", "free", "random_cascades", "throttling")} == {
+    assert {name: len(units[name]) for name in ("convergence", "free", "random_cascades", "throttling", "traffic")} == {
         "convergence": 75,
         "free": 18 + 3,
         "random_cascades": 40,
         "throttling": 200,
+        "traffic": 45,
     }
     seeds = {name: len({unit.seed for unit in made}) for name, made in units.items()}
     assert seeds | {"quick": 3, "full": 10} == seeds
