@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from stable_baselines3.common.base_class import BaseAlgorithm
 
+    from stackroute.agents.thresholds import LearnedThresholds
     from stackroute.analytic import Commitment, Game
     from stackroute.analytic.game import FloatArray
     from stackroute.envs.observations import Block, Routing
@@ -254,6 +255,7 @@ class LearnedProvider(_Learned):
             discrete; it plays the mean of its actions.
         commitments: The actions in [0, 1] that its discrete actions stand for, shape (k, width), as of
             `stackroute.envs.ProviderActions`; None for the grid with as many.
+        thresholds: Gives the last two of these commitments the cascade probabilities that suit a game.
         normalisation: As for `LearnedUser`.
         explores: Whether its actions are drawn from its policy instead, with PyTorch's generator.
 
@@ -273,11 +275,13 @@ class LearnedProvider(_Learned):
         policy: BasePolicy,
         *,
         commitments: npt.ArrayLike | None = None,
+        thresholds: LearnedThresholds | None = None,
         normalisation: Normalisation | None = None,
         explores: bool = False,
     ) -> None:
         super().__init__(policy, normalisation, explores)
         self.commitments = None if commitments is None else _checked_commitments(commitments, policy)
+        self.thresholds = thresholds
         self.actions = self._actions_of(policy.action_space)
         self._listed = self.commitments
         if self._listed is None and isinstance(policy.action_space, spaces.Discrete):
@@ -307,7 +311,10 @@ class LearnedProvider(_Learned):
             shape = np.broadcast_shapes(game.shape, np.shape(random_numbers)[:-1])
             observation = np.broadcast_to(observation, (*shape, observation.shape[-1]))
         action = self._predicted(observation)
-        if self._listed is not None:
+        if self.thresholds is not None and self.commitments is not None:
+            rows = self.thresholds.completed(self.commitments, observation)
+            action = np.take_along_axis(rows, action[..., None, None], axis=-2)[..., 0, :]
+        elif self._listed is not None:
             action = listed(action, self._listed)
         elif self.policy.action_space == symmetric(self.actions.box):
             action = from_symmetric(action, self.actions.delays)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from gymnasium import spaces
 from pydantic import Field, TypeAdapter
+from stable_baselines3.common.policies import ActorCriticPolicy
 
 from stackroute.agents.errors import PolicyFileError, without_advice
 from stackroute.agents.files import read_arrays, write_arrays
 from stackroute.agents.learned import LearnedProvider, LearnedUser, Normalisation, View
 from stackroute.agents.networks import describe, load_sb3_policy, rebuild
 from stackroute.agents.providers import EquilibriumProvider, RandomProvider, StaticProvider
+from stackroute.agents.thresholds import KINDS, SEEN, THRESHOLD_SPACE, LearnedThresholds
 from stackroute.agents.users import (
     CountingUser,
     FixedPatienceUser,
@@ -51,6 +53,9 @@ _BY_RULE = {
     )
 }
 """Players that are made of their arguments, which their attributes hold."""
+
+_THRESHOLDS = "thresholds."
+"""Begins the names of the weights of a provider's thresholds."""
 
 _MOST_BYTES = 2**27
 _MOST_MODELS = 100
@@ -98,9 +103,15 @@ class _ByRule(Settings):
     arguments: dict[str, Any]
 
 
+class _Thresholds(Settings):
+    margin: float = Field(ge=0, lt=0.5)
+    network: _Network
+
+
 class _Learned(Settings):
     kind: Literal["user", "provider"]
     commitments: list[list[float]] | None = None
+    thresholds: _Thresholds | None = None
     view: _View
     actions: _Actions
     network: _Network
@@ -208,6 +219,10 @@ def _specified(player: Any) -> tuple[dict[str, Any], Weights]:
     network = {"view": asdict(player.view), "actions": actions, "network": describe(player.policy)}
     statistics = player.normalisation and asdict(player.normalisation)
     weights = {name: tensor.cpu().numpy() for name, tensor in player.policy.state_dict().items()}
+    if isinstance(player, LearnedProvider) and player.thresholds is not None:
+        policy = player.thresholds.policy
+        own["thresholds"] = {"margin": player.thresholds.margin, "network": describe(policy)}
+        weights |= {_THRESHOLDS + name: tensor.cpu().numpy() for name, tensor in policy.state_dict().items()}
     return own | network | {"normalisation": statistics}, weights
 
 
@@ -220,15 +235,23 @@ def _built(content: _Static | _ByRule | _Learned, weights: Weights) -> ProviderP
         player: Any = _BY_RULE[content.name](**content.arguments)
         return player  # type: ignore[no-any-return]
     view = View(content.view.models, tuple(content.view.blocks), content.view.features)
-    _check_sizes(content, view, weights)
-    policy = rebuild(content.network.model_dump(), weights, view.space, _space_from_json(content.actions))
+    kept_apart = {name for name in weights if name.startswith(_THRESHOLDS)} if content.thresholds else set()
+    own = {name: array for name, array in weights.items() if name not in kept_apart}
+    _check_sizes(content, view, own)
+    policy = rebuild(content.network.model_dump(), own, view.space, _space_from_json(content.actions))
     normalisation = None
     if content.normalisation is not None:
         kept = content.normalisation
         normalisation = Normalisation(tuple(kept.mean), tuple(kept.variance), kept.epsilon, kept.clip)
     if content.kind == "user":
         return LearnedUser(policy, normalisation=normalisation)
-    provider = LearnedProvider(policy, commitments=content.commitments, normalisation=normalisation)
+    thresholds = None
+    if content.thresholds is not None:
+        others = {name.removeprefix(_THRESHOLDS): weights[name] for name in kept_apart}
+        thresholds = _thresholds(content.thresholds, others)
+    provider = LearnedProvider(
+        policy, commitments=content.commitments, thresholds=thresholds, normalisation=normalisation
+    )
     # Files without this number are of a version in which the centre of an action was half of the longest delay.
     if content.actions.delays != provider.actions.delays:
         found = content.actions.delays
@@ -236,19 +259,30 @@ def _built(content: _Static | _ByRule | _Learned, weights: Weights) -> ProviderP
     return provider
 
 
+def _thresholds(content: _Thresholds, weights: Weights) -> LearnedThresholds:
+    _check_network(content.network, SEEN, KINDS, weights)
+    policy = rebuild(content.network.model_dump(), weights, THRESHOLD_SPACE, spaces.Discrete(KINDS))
+    if not isinstance(policy, ActorCriticPolicy):
+        raise ValueError(f"policy: {content.network.policy!r} is not allowed; expected 'actor-critic' for thresholds")
+    return LearnedThresholds(policy, content.margin)
+
+
 def _check_sizes(content: _Learned, view: View, weights: Weights) -> None:
-    """Refuse a network that is larger than the weights of the file."""
-    given = sum(array.size for array in weights.values())
-    described = content.network.net_arch
-    last = content.actions.n or content.actions.shape[0]
-    for hidden in described.values() if isinstance(described, dict) else [described]:
-        widths = [view.space.shape[0], *hidden, last]
-        needed = sum(one * other for one, other in pairwise(widths))
-        if min(widths) < 1 or needed > given:
-            raise ValueError(f"net_arch: {hidden} is not allowed; expected layers that the file has the weights of")
+    """Refuse a network that is larger than the weights of the file, and too long a grid."""
+    _check_network(content.network, view.space.shape[0], content.actions.n or content.actions.shape[0], weights)
     lists = content.kind == "provider" and content.actions.n and content.commitments is None
     if lists and view.models > _MOST_LISTED_MODELS:
         raise ValueError(f"models: {view.models} is not allowed; expected at most {_MOST_LISTED_MODELS} with a grid")
+
+
+def _check_network(content: _Network, first: int, last: int, weights: Weights) -> None:
+    """Refuse a network that is larger than its weights."""
+    given, described = sum(array.size for array in weights.values()), content.net_arch
+    for hidden in described.values() if isinstance(described, dict) else [described]:
+        widths = [first, *hidden, last]
+        needed = sum(one * other for one, other in pairwise(widths))
+        if min(widths) < 1 or needed > given:
+            raise ValueError(f"net_arch: {hidden} is not allowed; expected layers that the file has the weights of")
 
 
 def _space_as_json(space: spaces.Space[Any]) -> dict[str, Any]:

@@ -61,16 +61,28 @@ class AllActionSettings(AllOptionSettings):
     regression: Annotated[float, Field(ge=0, le=1)]
 
 
+class ThresholdSettings(AllOptionSettings):
+    """How the thresholds are learned at which users begin or cease to stay, as numbers.
+
+    Its `situations` are games, of which those are learned from in which mixing the models may pay; `tasks` are played
+    in each of these where staying seems to earn nothing more, a quarter of them to come near that place. Errors above
+    1 / `sharpness` count in proportion, smaller ones quadratically.
+
+    Attributes:
+        margin: How far on the safe side of a threshold the provider stays, as a cascade probability.
+    """
+
+    margin: Annotated[float, Field(ge=0, lt=0.5)]
+
+
 class AmortisedProviderSettings(AllActionSettings):
     """How the provider of `joint_amortised` learns.
 
     Attributes:
-        mixtures: Equally spaced cascade probabilities above 0, the last of them 1, that it can commit to.
         delay_fee: Subtracted from the reward, -log(cost), of every delay, so that it delays only where that pays.
         mixing_weight: How much more often it learns from a game in which mixing the models paid in play, which is rare.
     """
 
-    mixtures: Annotated[int, Field(ge=2)]
     delay_fee: NonNegativeFloat
     mixing_weight: NonNegativeFloat
 
@@ -83,11 +95,13 @@ class AmortisedSettings(Settings):
             the logarithm of churn penalty / cost-of-pass.
         games: The distribution.
         user: How the user learns to answer any commitment.
-        provider: How the provider learns against it.
+        thresholds: How the provider learns where users begin or cease to stay.
+        provider: How it learns what to commit to.
     """
 
     scheme: Literal["joint_amortised"]
     features: Literal["raw", "theory"]
     games: GamesSettings
     user: AllActionSettings
+    thresholds: ThresholdSettings
     provider: AmortisedProviderSettings

@@ -136,9 +136,13 @@ def stages_in_words(pair: TrainedPair) -> str:
 def held_out_table(held_out: HeldOut) -> Table:
     """How a provider does in held-out games, by stratum."""
     table = table_of(
-        ("", "games", "median", "within 1 %", "95th percentile"),
+        ("", "games", "median", "within 1 %", "within 5 %", "95th percentile"),
         [
-            (row["games"], str(row["count"]), *(percent(row[x], 2) for x in ("median", "within_one_percent", "p95")))
+            (
+                row["games"],
+                str(row["count"]),
+                *(percent(row[x], 2) for x in ("median", "within_one_percent", "within_five_percent", "p95")),
+            )
             for row in held_out["regrets"]
         ],
         "Provider's exact regret in held-out games",

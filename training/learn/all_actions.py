@@ -13,6 +13,7 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch.nn import functional
 
+from stackroute.configs.amortised import AllActionSettings
 from stackroute.configs.learners import AllPatienceSettings
 from stackroute.training.learn.session import derived_seed
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from stackroute.analytic.game import FloatArray
-    from stackroute.configs.amortised import AllActionSettings
+    from stackroute.configs.learners import AllOptionSettings
 
 ROUND = 250
 """Most gradient steps between two points of the curve."""
@@ -74,16 +75,18 @@ class AllActionLearner:
         rounds: Rounds done.
         planned: Rounds in all.
         plateau: None: it never stops early.
+        activation: The activation function.
     """
 
     plateau = None
+    activation: type[torch.nn.Module] = torch.nn.ReLU
 
     def __init__(
         self,
         play: Callable[[], Played],
         space: spaces.Box,
         options: int,
-        settings: AllActionSettings | AllPatienceSettings,
+        settings: AllOptionSettings,
         *,
         seed: int,
     ) -> None:
@@ -97,7 +100,7 @@ class AllActionLearner:
             spaces.Discrete(options),
             lambda _: settings.learning_rate,
             net_arch={"pi": settings.hidden_layers, "vf": []},
-            activation_fn=torch.nn.ReLU,
+            activation_fn=self.activation,
             ortho_init=False,
         )
         self.policy.set_training_mode(False)
@@ -108,12 +111,13 @@ class AllActionLearner:
         return min(self.rounds * self._each, self.settings.steps)
 
     @cached_property
-    def _played(self) -> Played:
+    def played(self) -> Played:
+        """What play gave."""
         return self._play()
 
     def round(self) -> None:
         """Learn for a round from all situations but those that are kept for evaluation."""
-        played = self._played
+        played = self.played
         first = len(played.exact_regret)
         generator = np.random.default_rng(derived_seed(self._seed, "round", self.rounds))
         size = (min(self._each, self.settings.steps - self.steps), self.settings.batch_size)
@@ -143,6 +147,7 @@ class AllActionLearner:
         settings = self.settings
         if isinstance(settings, AllPatienceSettings):
             return functional.cross_entropy(outputs, torch.softmax(settings.sharpness * rewards, 1))
+        assert isinstance(settings, AllActionSettings), "others have a loss of their own"
         if step < settings.regression * settings.steps:
             return functional.smooth_l1_loss(outputs, rewards)
         # Cut off, or the few situations with the most to lose would drown all others.
@@ -151,7 +156,7 @@ class AllActionLearner:
 
     def measure(self) -> tuple[float, float]:
         """The mean exact regret and the mean sampled reward of the policy's choices where it is evaluated."""
-        played = self._played
+        played = self.played
         rows = np.arange(len(played.exact_regret))
         chosen, _ = self.policy.predict(played.observations[rows], deterministic=True)
         return float(played.exact_regret[rows, chosen].mean()), float(played.rewards[rows, chosen].mean())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stackroute.agents.learned import GAME, LearnedProvider, LearnedUser, View
+from stackroute.agents.thresholds import KINDS
 from stackroute.analytic import Commitment, Game, random_games, solve
 from stackroute.configs import ConfigError
 from stackroute.envs import PATIENCE_LEVELS, ProviderActions, Variant
@@ -25,6 +26,7 @@ from stackroute.training.learn.exploration import ExploringProvider
 from stackroute.training.learn.learning import learn_alone, no_random_numbers
 from stackroute.training.learn.result import TrainedPair, evaluate_held_out
 from stackroute.training.learn.session import derived_seed
+from stackroute.training.learn.thresholds import THRESHOLD_STAGE, learn_thresholds
 from stackroute.training.learn.views import scaled_gain
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from stable_baselines3.common.policies import ActorCriticPolicy
 
+    from stackroute.agents.thresholds import LearnedThresholds
     from stackroute.analytic.game import FloatArray, IntArray
     from stackroute.configs.amortised import (
         AllActionSettings,
@@ -88,17 +91,18 @@ def train(training: Training, settings: AmortisedSettings) -> TrainedPair:
     problem = Problem(
         training,
         training_games(settings.games, derived_seed(training.seed, "games")),
-        provider_options(settings.provider.mixtures, throttling),
+        provider_options(throttling),
     )
     user, user_curve = learn_user(problem, settings.user)
-    provider, provider_curve = learn_provider(problem, user, settings.provider)
+    thresholds, threshold_curve = learn_thresholds(problem, settings.thresholds)
+    provider, provider_curve = learn_provider(problem, thresholds, settings.provider)
     commitment = provider.commit(game, no_random_numbers(game))
     return TrainedPair(
         user=user,
         provider=provider,
         network=provider,
         stages={PROVIDER_STAGE: training.evaluate(commitment, user.patience(game, commitment, np.zeros(())))},
-        curves={USER_STAGE: user_curve, PROVIDER_STAGE: provider_curve},
+        curves={USER_STAGE: user_curve, THRESHOLD_STAGE: threshold_curve, PROVIDER_STAGE: provider_curve},
         certified=None,
         held_out=evaluate_held_out(provider, throttling=throttling),
     )
@@ -122,14 +126,15 @@ def training_games(settings: GamesSettings, seed: int) -> Game:
     return Game.concatenate(parts)
 
 
-def provider_options(mixtures: int, throttling: bool) -> FloatArray:
+def provider_options(throttling: bool) -> FloatArray:
     """The commitments among which the provider chooses, as actions of Provider-v0 in [0, 1], shape (k, width).
 
-    Each model alone, with throttling each model alone and delayed by the value, then so many cascade probabilities.
+    Each model alone, with throttling each model alone and delayed by the value, the first model and then the
+    second one, and two whose cascade probabilities are on the safe side of learned thresholds.
     """
     alone = [(0.0, 0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0)]
     delayed = [(0.0, 0.0, 1.0, 0.0), (1.0, 0.0, 0.0, 1.0)] if throttling else []
-    mixed = [(0.0, number / mixtures, 0.0, 0.0) for number in range(1, mixtures + 1)]
+    mixed = [(0.0, 1.0, 0.0, 0.0), *[(0.0, 0.5, 0.0, 0.0)] * KINDS]
     return np.array([*alone, *delayed, *mixed])[:, : 4 if throttling else 2]
 
 
@@ -158,33 +163,45 @@ def learn_user(problem: Problem, settings: AllActionSettings) -> tuple[LearnedUs
 
 
 def learn_provider(
-    problem: Problem, user: LearnedUser, settings: AmortisedProviderSettings
+    problem: Problem, thresholds: LearnedThresholds, settings: AmortisedProviderSettings
 ) -> tuple[LearnedProvider, Curve]:
-    """The provider learns what to commit to in any game, against a user that no longer changes; as `learn_user`."""
-    games, options = problem.games, problem.options
+    """The provider learns what to commit to in any game, against users that answer as is best in play.
+
+    Those who stay with one model alone and leave the other are taken to stay on the safe side of the learned threshold.
+    """
+    games, options, levels = problem.games, problem.options, np.array(PATIENCE_LEVELS)
     view = View(2, GAME, problem.training.features)
     fee = settings.delay_fee * (options[:, 2:] > 0).any(axis=1)
+
+    def committed(rows: IntArray) -> Commitment:
+        return problem.committed(games[rows][:, None], thresholds.completed(options, view.observe(games[rows])))
 
     def play(rows: IntArray, seeds: IntArray, generator: np.random.Generator) -> Played:
         rewards = np.empty((len(rows), len(options)), dtype=np.float32)
         for part in _parts(PROVIDER_STAGE, len(rows), problem):
-            batch = games[rows[part]][:, None]
-            commitment = problem.committed(batch, options)
-            patience = user.patience(batch, commitment, np.zeros(())).ravel()
+            commitment = committed(rows[part])
             each, seed = (np.repeat(numbers[part], len(options)) for numbers in (rows, seeds))
-            rollouts = problem.rollouts(each, seed, settings.tasks, commitment.reshape(patience.size))
-            means = rollouts.play(np.stack([patience, patience], axis=1))
+            flat = commitment.reshape(len(each))
+            # Users answer on other tasks than those that are counted.
+            asked = problem.rollouts(each, seed + len(rows), settings.tasks, flat)
+            gain = asked.compare(np.tile(levels, (len(each), 1)))
+            patience = levels[gain.argmax(axis=1)].reshape(commitment.shape)
+            first, second = (patience[:, :2] > 0.5).T
+            patience[:, -KINDS:][np.stack([second & ~first, first & ~second], axis=1)] = 1.0
+            means = problem.rollouts(each, seed, settings.tasks, flat).play(
+                np.repeat(patience.reshape(-1, 1), 2, axis=1)
+            )
             total = means["service_cost"] + means["churn_penalty"]
-            cost = total.reshape(commitment.shape) / unit_of_money(batch)
+            cost = total.reshape(commitment.shape) / unit_of_money(games[rows[part]])[:, None]
             rewards[part] = -np.log(np.maximum(cost, _LEAST_COST)) - fee
-        kept = games[rows[: evaluated(len(rows))]]
-        best = solve(kept, throttling=problem.training.throttling).provider_cost
-        regret = provider_regret(kept[:, None], problem.committed(kept[:, None], options), best[:, None])
-        weights = 1.0 + settings.mixing_weight * _mixing_pays(rewards, options)
+        kept = rows[: evaluated(len(rows))]
+        best = solve(games[kept], throttling=problem.training.throttling).provider_cost
+        regret = provider_regret(games[kept][:, None], committed(kept), best[:, None])
+        weights = 1.0 + settings.mixing_weight * _mixing_pays(rewards)
         return Played(view.observe(games[rows]), rewards, regret, weights)
 
     policy, curve = _learned(PROVIDER_STAGE, problem, settings, view, len(options), play)
-    return LearnedProvider(policy, commitments=options), curve
+    return LearnedProvider(policy, commitments=options, thresholds=thresholds), curve
 
 
 def _learned(
@@ -209,20 +226,20 @@ def _learned(
 
 
 def _explored(games: Game, problem: Problem, generator: np.random.Generator) -> Commitment:
-    """Half of the commitments are all over, a quarter are options that mix the models, a quarter the other options."""
-    count, options = len(games), problem.options
+    """Half of the commitments are all over, a quarter mix the models without delays, a quarter are other options."""
+    count, others = len(games), problem.options[:-KINDS]
     wide = ExploringProvider(problem.training.throttling).commit(games, generator.random((count, 5)))
-    mixes = options[:, 1] > 0
-    numbers = [generator.choice(np.flatnonzero(those), count) for those in (mixes, ~mixes)]
-    own = problem.committed(games, options[np.where(generator.random(count) < 0.5, *numbers)])
+    alone = others[generator.integers(len(others), size=count)]
+    mixed = np.zeros_like(alone)
+    mixed[:, 1] = generator.random(count)
+    own = problem.committed(games, np.where(generator.random((count, 1)) < 0.5, mixed, alone))
     listed = generator.random(count) < 0.5
     return Commitment.stack([wide, own])[listed.astype(np.int64), np.arange(count)]
 
 
-def _mixing_pays(rewards: npt.NDArray[np.float32], options: FloatArray) -> FloatArray:
+def _mixing_pays(rewards: npt.NDArray[np.float32]) -> FloatArray:
     """From 0, where mixing the models has saved the provider less than 5 % in play, to 1 from 25 % on; shape (n,)."""
-    mixes = (options[:, 1] > 0) & (options[:, 1] < 1)
-    gain = rewards[:, mixes].max(axis=1) - rewards[:, ~mixes].max(axis=1)
+    gain = rewards[:, -KINDS:].max(axis=1) - rewards[:, :-KINDS].max(axis=1)
     share: FloatArray = (gain.astype(np.float64) - _LEAST_SAVING) / (_FULL_SAVING - _LEAST_SAVING)
     return np.clip(share, 0.0, 1.0)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,21 @@ from stackroute import load_game
 from stackroute.agents import LearnedProvider
 from stackroute.agents.learned import View
 from stackroute.agents.saving import load_provider, load_user, save_policy
-from stackroute.analytic import random_games
+from stackroute.agents.thresholds import LearnedThresholds
+from stackroute.analytic import cascade_thresholds, random_games
 from stackroute.configs import ConfigError
 from stackroute.configs.amortised import AllActionSettings, AmortisedSettings
 from stackroute.configs.training import load_training_settings, settings_from
-from stackroute.envs import observation_space
+from stackroute.envs import observation_space, observe
 from stackroute.training.learn import all_actions
 from stackroute.training.learn.all_actions import AllActionLearner, Played
-from stackroute.training.learn.amortised import provider_options, training_games
-from stackroute.training.learn.learning import learn_alone
+from stackroute.training.learn.amortised import Problem, provider_options, training_games
+from stackroute.training.learn.learning import Training, learn_alone
 from stackroute.training.learn.result import TrainedPair
 from stackroute.training.learn.runs import RunSpec, evaluate_run, run_game
 from stackroute.training.learn.schemes import train
 from stackroute.training.learn.session import Session
+from stackroute.training.learn.thresholds import found_in_play
 
 NAME = "gpt-4.1-o3-dev-low-p"
 FIT = {"situations": 200, "tasks": 8, "steps": 50, "batch_size": 16, "hidden_layers": [8]}
@@ -42,7 +45,9 @@ def content() -> dict[str, Any]:
     """Tiny settings as keys and values."""
     full = load_training_settings("joint_amortised").model_dump()
     full["games"]["count"] = 1000
-    return full | {player: full[player] | FIT for player in ("user", "provider")}
+    small = {part: full[part] | FIT for part in ("user", "thresholds", "provider")}
+    small["thresholds"]["situations"] = 1000
+    return full | small
 
 
 def settings(**changes: Any) -> AmortisedSettings:
@@ -72,7 +77,7 @@ def test_another_seed_gives_another_pair(pair: TrainedPair) -> None:
     assert trained(seed=4).curves != pair.curves
 
 
-@pytest.mark.parametrize("stage", ["user", "provider: play", "provider"])
+@pytest.mark.parametrize("stage", ["user", "thresholds", "provider: play", "provider"])
 def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(pair: TrainedPair, stage: str, tmp_path: Path) -> None:
     def cut_off(name: str, done: int, total: int, regret: float) -> None:
         if name == stage and 2 * done > total:
@@ -80,11 +85,13 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(pair: TrainedPair, st
 
     with pytest.raises(KeyboardInterrupt):
         trained(session=Session(tmp_path, on_progress=cut_off))
-    for learns in ([stage == "user", True], [False, False]):
+    parts = ["user", "thresholds", "provider"]
+    first = parts.index(stage.partition(":")[0])
+    for learns in ([part >= first for part in range(3)], [False] * 3):
         reported: set[str] = set()
         again = Session(tmp_path, on_progress=lambda name, *_, to=reported: to.add(name))  # type: ignore[misc]
         assert_same(pair, trained(session=again))
-        assert [player in reported for player in ("user", "provider")] == learns
+        assert [part in reported for part in parts] == learns
 
 
 @pytest.mark.parametrize("features", ["raw", "theory"])
@@ -107,7 +114,7 @@ def test_without_throttling_nothing_is_delayed() -> None:
     made = trained(throttling=False)
     assert isinstance(made.provider, LearnedProvider)
     assert made.provider.commitments is not None
-    assert made.provider.commitments.shape == (22, 2)
+    assert made.provider.commitments.shape == (5, 2)
     commitment = made.provider.commit(random_games(300, seed=5), np.zeros((300, 5)))
     assert not commitment.delay.any()
     assert made.held_out is not None
@@ -115,10 +122,10 @@ def test_without_throttling_nothing_is_delayed() -> None:
 
 
 def test_the_options_are_each_model_alone_delayed_and_mixed() -> None:
-    options = provider_options(4, throttling=True)
-    assert options.tolist()[:4] == [[0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [1, 0, 0, 1]]
-    assert options[4:, 1].tolist() == [0.25, 0.5, 0.75, 1.0]
-    np.testing.assert_array_equal(provider_options(4, throttling=False), np.delete(options, [2, 3], axis=0)[:, :2])
+    options = provider_options(throttling=True)
+    assert options.tolist()[:5] == [[0, 0, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [1, 0, 0, 1], [0, 1, 0, 0]]
+    assert options[5:].tolist() == [[0, 0.5, 0, 0]] * 2
+    np.testing.assert_array_equal(provider_options(throttling=False), np.delete(options, [2, 3], axis=0)[:, :2])
 
 
 def test_games_come_in_equal_parts() -> None:
@@ -135,13 +142,14 @@ def test_a_run_reports_the_held_out_games_by_stratum(pair: TrainedPair, tmp_path
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["scheme"] == "joint_amortised"
     regrets = report["held_out"]["regrets"]
-    assert [row["count"] for row in regrets] == [84, 84, 83, 83, 83, 83, 334]
+    assert [row["count"] for row in regrets] == [84, 84, 83, 83, 83, 83, 334, 500]
     assert all(0 <= row["within_one_percent"] <= 1 and row["median"] <= row["p95"] for row in regrets)
+    assert all(row["within_one_percent"] <= row["within_five_percent"] <= 1 for row in regrets)
     finite, everything = report["held_out"]["throttling"]
     assert 0 < finite["count"] < everything["count"] <= 500
     assert 0 <= finite["right"] <= 1
     assert evaluate_run(tmp_path) == made.evaluation
-    assert len(list((tmp_path / "tensorboard").rglob("events.out.tfevents*"))) == 2
+    assert len(list((tmp_path / "tensorboard").rglob("events.out.tfevents*"))) == 3
 
 
 @pytest.mark.parametrize(
@@ -152,8 +160,8 @@ def test_a_run_reports_the_held_out_games_by_stratum(pair: TrainedPair, tmp_path
         ("games", "values", [], "games.values: [] is not allowed"),
         ("games", "churn_penalties", [[0.0, -1.0]], "games.churn_penalties.0.1: -1.0 is not allowed"),
         ("user", "steps", 0, "user.steps: 0 is not allowed"),
-        ("user", "mixtures", 20, "user.mixtures: unknown key"),
-        ("provider", "mixtures", 1, "provider.mixtures: 1 is not allowed"),
+        ("user", "margin", 0.1, "user.margin: unknown key"),
+        ("thresholds", "margin", 0.5, "thresholds.margin: 0.5 is not allowed"),
         ("provider", "regression", 1.5, "provider.regression: 1.5 is not allowed"),
         ("provider", "delay_fee", None, "provider.delay_fee: None is not allowed"),
     ],
@@ -165,6 +173,38 @@ def test_bad_settings_are_refused_in_a_line(part: str, key: str, value: Any, mes
         settings_from(changed, "tiny")
     assert str(error.value).startswith(f"tiny: {message}")
     assert "\n" not in str(error.value)
+
+
+def test_play_finds_the_exact_thresholds() -> None:
+    games = random_games(1500, seed=8)
+    problem = Problem(Training(games[0], throttling=False), games, provider_options(throttling=False))
+    rows, begins, place = found_in_play(problem, np.arange(1500), 4000, np.random.default_rng(0))
+    exact, value = cascade_thresholds(games[rows]), games.net_value[rows]
+    assert len(rows) > 50
+    begin = (value[:, 0] < 0) & (value[:, 1] > 0)
+    cease = (value[:, 0] > 0) & (value[:, 1] < 0)
+    assert np.mean(np.where(begins, begin, cease)) > 0.9
+    right = np.where(begins, begin, cease)
+    error = np.abs(place - exact.low)[right]
+    assert np.median(error) < 0.015
+    assert np.mean(error < 0.1) > 0.9
+
+
+def test_thresholds_are_learned_on_their_safe_side(pair: TrainedPair) -> None:
+    assert isinstance(pair.provider, LearnedProvider)
+    assert pair.provider.thresholds is not None
+    policy, games = pair.provider.thresholds.policy, random_games(50, seed=5)
+    seen = observe(games, blocks=["game"])
+    bare, places = (LearnedThresholds(policy, margin).places(seen) for margin in (0.0, 0.01))
+    assert ((bare > 0) & (bare < 1)).all()
+    np.testing.assert_allclose(places - bare, np.tile([0.01, -0.01], (50, 1)), atol=1e-12)
+    assert (LearnedThresholds(policy, 0.499).places(seen)[bare > 0.501] <= 1).all()
+    # Users do not answer to what the provider pays.
+    other = replace(games, cost=games.cost * [2.0, 3.0], churn_penalty=games.churn_penalty + 1.0)
+    np.testing.assert_array_equal(LearnedThresholds(policy, 0.0).places(observe(other, blocks=["game"])), bare)
+    rows = pair.provider.thresholds.completed(pair.provider.commitments, seen)
+    np.testing.assert_array_equal(rows[:, :-2], np.tile(pair.provider.commitments[:-2], (50, 1, 1)))
+    np.testing.assert_array_equal(rows[:, -2:, 1], pair.provider.thresholds.places(seen))
 
 
 @pytest.mark.parametrize("regression", [0.0, 0.5, 1.0])
