@@ -50,6 +50,7 @@ USER_STAGE, PROVIDER_STAGE = "user", "provider"
 
 _PARTS = 100
 _LEAST_COST = 1e-6
+_STAYS = 0.5
 
 _LEAST_SAVING, _FULL_SAVING = 0.05, 0.25
 
@@ -95,7 +96,7 @@ def train(training: Training, settings: AmortisedSettings) -> TrainedPair:
     )
     user, user_curve = learn_user(problem, settings.user)
     thresholds, threshold_curve = learn_thresholds(problem, settings.thresholds)
-    provider, provider_curve = learn_provider(problem, thresholds, settings.provider)
+    provider, provider_curve = learn_provider(problem, user, thresholds, settings.provider)
     commitment = provider.commit(game, no_random_numbers(game))
     return TrainedPair(
         user=user,
@@ -163,13 +164,14 @@ def learn_user(problem: Problem, settings: AllActionSettings) -> tuple[LearnedUs
 
 
 def learn_provider(
-    problem: Problem, thresholds: LearnedThresholds, settings: AmortisedProviderSettings
+    problem: Problem, user: LearnedUser, thresholds: LearnedThresholds, settings: AmortisedProviderSettings
 ) -> tuple[LearnedProvider, Curve]:
-    """The provider learns what to commit to in any game, against users that answer as is best in play.
+    """The provider learns what to commit to in any game, against a user that no longer changes; as `learn_user`.
 
-    Those who stay with one model alone and leave the other are taken to stay on the safe side of the learned threshold.
+    Users who stay with one model alone and leave the other are taken to stay on the safe side of the learned threshold,
+    so near to which the learned user is not sharp.
     """
-    games, options, levels = problem.games, problem.options, np.array(PATIENCE_LEVELS)
+    games, options = problem.games, problem.options
     view = View(2, GAME, problem.training.features)
     fee = settings.delay_fee * (options[:, 2:] > 0).any(axis=1)
 
@@ -180,17 +182,12 @@ def learn_provider(
         rewards = np.empty((len(rows), len(options)), dtype=np.float32)
         for part in _parts(PROVIDER_STAGE, len(rows), problem):
             commitment = committed(rows[part])
-            each, seed = (np.repeat(numbers[part], len(options)) for numbers in (rows, seeds))
-            flat = commitment.reshape(len(each))
-            # Users answer on other tasks than those that are counted.
-            asked = problem.rollouts(each, seed + len(rows), settings.tasks, flat)
-            gain = asked.compare(np.tile(levels, (len(each), 1)))
-            patience = levels[gain.argmax(axis=1)].reshape(commitment.shape)
-            first, second = (patience[:, :2] > 0.5).T
+            patience = user.patience(games[rows[part]][:, None], commitment, np.zeros(()))
+            first, second = (patience[:, :2] > _STAYS).T
             patience[:, -KINDS:][np.stack([second & ~first, first & ~second], axis=1)] = 1.0
-            means = problem.rollouts(each, seed, settings.tasks, flat).play(
-                np.repeat(patience.reshape(-1, 1), 2, axis=1)
-            )
+            each, seed = (np.repeat(numbers[part], len(options)) for numbers in (rows, seeds))
+            rollouts = problem.rollouts(each, seed, settings.tasks, commitment.reshape(patience.size))
+            means = rollouts.play(np.repeat(patience.reshape(-1, 1), 2, axis=1))
             total = means["service_cost"] + means["churn_penalty"]
             cost = total.reshape(commitment.shape) / unit_of_money(games[rows[part]])[:, None]
             rewards[part] = -np.log(np.maximum(cost, _LEAST_COST)) - fee

@@ -28,9 +28,9 @@ THRESHOLD_STAGE = "thresholds"
 
 _TASKS_ALONE, _TASKS_OF_COST = 64, 256
 _COARSE = ((0.5, 64), (0.2, 128))
-_FINE = (0.1, 1_000)
+_FINE = (0.1, 600)
 _PLACES = 8
-_KEPT = 0.2
+_KEPT = 0.12
 _LESS_PATIENT = 0.99
 _LEAST_SLOPE = 0.05
 _BEYOND = 0.02
@@ -111,7 +111,9 @@ def found_in_play(
         place, _ = _on_line(problem, rows, begins, place, width, each, generator)
         session.progress(f"{THRESHOLD_STAGE}: play", done, 6, np.nan)
     cheapest = np.argsort(_relative_cost(problem, rows, begins, place, generator))
-    chosen = generator.permutation(cheapest[: max(round(_KEPT * len(rows)), 1)])
+    most = max(round(_KEPT * len(rows)), 1)
+    of_kinds = [cheapest[begins[cheapest] == kind][:most] for kind in (True, False)]
+    chosen = generator.permutation(np.concatenate(of_kinds))
     rows, begins = rows[chosen], begins[chosen]
     place, slope = _on_line(problem, rows, begins, place[chosen], *_FINE, generator)
     session.progress(f"{THRESHOLD_STAGE}: play", 4, 6, np.nan)
