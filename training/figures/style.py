@@ -167,6 +167,14 @@ def explain(axes: Axes, text: str, meaning: str) -> None:
     axes.text(0, 1.03, "\n".join(lines), transform=axes.transAxes)
 
 
+def write_legend(axes: Axes, columns: int = 2) -> None:
+    """Say below a panel what is drawn in it, each name once."""
+    handles, names = axes.get_legend_handles_labels()
+    unique = dict(zip(names, handles, strict=True))
+    below = -0.14 - 0.08 * len(axes.get_xlabel().splitlines())
+    axes.legend(unique.values(), unique, loc="upper left", bbox_to_anchor=(-0.02, below), ncols=columns)
+
+
 def logarithmic(*scales: Axis) -> None:
     """Number logarithmic scales 1, 2, 5, 10 and so on."""
     for scale in scales:
