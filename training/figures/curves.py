@@ -9,7 +9,7 @@ import numpy as np
 
 from stackroute.agents.saving import load_user
 from stackroute.analytic import best_response, cascade_thresholds, default_routing
-from stackroute.training.figures.places import draw_places, walked_line
+from stackroute.training.figures.places import checked_alone, draw_places, walked_line
 from stackroute.training.figures.scenario import scenario
 from stackroute.training.figures.style import (
     BLUE,
@@ -83,8 +83,8 @@ def draw_learning_curves(folder: Path, path: Path) -> None:
             draw_places(panels[-1], spec, walked, chosen)
         for axes in panels:
             write_legend(axes)
-        if level:
-            write_below(figure, f"Without a change: {', '.join(level)}.")
+        still = f"Without a change: {', '.join(level)}." if level else ""
+        write_below(figure, "\n".join(filter(None, [still, checked_alone(spec.config, walks)])))
         save(figure, path)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from stackroute.analytic import Commitment, Game
     from stackroute.analytic.game import FloatArray
+    from stackroute.configs import GameConfig
     from stackroute.training.learn.lines import Line
     from stackroute.training.learn.runs import RunSpec
 
@@ -51,6 +52,18 @@ def walked_line(spec: RunSpec, walks: list[dict[str, Any]], chosen: Commitment) 
         if compared or checked:
             return Walked(one, share if one is line else None, compared, checked)
     return None
+
+
+def checked_alone(config: GameConfig, walks: list[dict[str, Any]]) -> str:
+    """What was checked of models that serve alone, in words."""
+    found = [
+        f"{short_name(config, walk['models'][0])} alone{', slowed down' * any(walk['delay'])}: "
+        f"{'sure' if place['sure'] else 'not sure'} how users answer after {place['tasks']:,} tasks"
+        for walk in walks
+        if walk["models"][0] == walk["models"][1]
+        for place in walk["checked"]
+    ]
+    return f"Checked by play: {'; '.join(found)}." if found else ""
 
 
 def draw_places(axes: Axes, spec: RunSpec, walked: Walked, chosen: Commitment) -> None:
