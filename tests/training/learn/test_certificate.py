@@ -10,7 +10,7 @@ import pytest
 from stackroute import Commitment, Game, best_response, load_game, solve
 from stackroute.analytic import Stratum, cascade_thresholds, provider_cost, stratified_games, user_utility
 from stackroute.configs.training import CertificateSettings
-from stackroute.training.learn.certificate import Checked, check, walk
+from stackroute.training.learn.certificate import Checked, Place, check, walk
 from stackroute.training.learn.evaluation import provider_regret
 from stackroute.training.learn.lines import all_lines, line_through
 from stackroute.training.learn.sampling import BLOCKS, SampledGame
