@@ -105,6 +105,7 @@ class _Learned(Settings):
     actions: _Actions
     network: _Network
     normalisation: _Statistics | None = None
+    predicts_utility: bool = False
 
 
 _SPECIFICATION: TypeAdapter[_Static | _ByRule | _Learned] = TypeAdapter(
@@ -197,7 +198,7 @@ def _specified(player: Any) -> tuple[dict[str, Any], Weights]:
         arguments = {name.removeprefix("_"): plain(value) for name, value in vars(player).items()}
         return {"kind": "rule", "name": type(player).__name__, "arguments": arguments}, {}
     if isinstance(player, LearnedUser):
-        own: dict[str, Any] = {"kind": "user"}
+        own: dict[str, Any] = {"kind": "user", "predicts_utility": player.predicts_utility}
     elif isinstance(player, LearnedProvider):
         own = {"kind": "provider", "commitments": plain(player.commitments)}
     else:
@@ -227,7 +228,7 @@ def _built(content: _Static | _ByRule | _Learned, weights: Weights) -> ProviderP
         kept = content.normalisation
         normalisation = Normalisation(tuple(kept.mean), tuple(kept.variance), kept.epsilon, kept.clip)
     if content.kind == "user":
-        return LearnedUser(policy, normalisation=normalisation)
+        return LearnedUser(policy, normalisation=normalisation, predicts_utility=content.predicts_utility)
     provider = LearnedProvider(policy, commitments=content.commitments, normalisation=normalisation)
     # Files without this number are of a version in which the centre of an action was half of the longest delay.
     if content.actions.delays != provider.actions.delays:

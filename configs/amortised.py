@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat
 
-from stackroute.configs.learners import AllOptionSettings
+from stackroute.configs.learners import AllOptionSettings, Positive
 from stackroute.configs.loading import Settings
 
 
@@ -51,14 +51,15 @@ class GamesSettings(Settings):
 class AllActionSettings(AllOptionSettings):
     """How one player of `joint_amortised` learns.
 
-    First it learns to predict the rewards, then it follows the gradient of what its choice loses to the best option;
-    its `sharpness` multiplies the differences in prediction.
+    First it learns to predict the rewards, then it follows the gradient of what its choice loses to the best option.
 
     Attributes:
         regression: The share of the steps that predict rewards; the others follow the gradient.
+        sharpness: Multiplies the differences in prediction: the policy's odds are exp(sharpness * difference).
     """
 
     regression: Annotated[float, Field(ge=0, le=1)]
+    sharpness: Positive
 
 
 class AmortisedProviderSettings(AllActionSettings):

@@ -29,7 +29,7 @@ from stackroute.training.learn.overview import OVERVIEW_STAGE, Contender, find_c
 from stackroute.training.learn.result import TrainedPair
 from stackroute.training.learn.sampling import SampledGame
 from stackroute.training.learn.session import derived_seed
-from stackroute.training.learn.views import LearnerView, log_cost, scaled_gain
+from stackroute.training.learn.views import GAIN_UNIT, LearnerView, log_cost, scaled_gain
 
 if TYPE_CHECKING:
     from typing import Any
@@ -122,14 +122,14 @@ def _learn_from_all_patiences(training: Training, settings: AllPatienceSettings)
         zeros = np.zeros(size, dtype=np.int64)
         seeds = derived_seed(seed, "tasks") + np.arange(size)
         rollouts = Rollouts(Variant.of(game), seeds, zeros, settings.tasks, zeros, commitment)
-        gain = rollouts.compare(np.tile(levels, (size, 1))) / float(game.value)
+        gain = rollouts.compare(np.tile(levels, (size, 1))) / (GAIN_UNIT * float(game.value))
         kept = commitment[: evaluated(size)]
         regret = user_regret(game, kept.reshape(*kept.shape, 1), levels)
-        return Played(view.observe(game, commitment), scaled_gain(gain.astype(np.float32)), regret)
+        return Played(view.observe(game, commitment), gain.astype(np.float32), regret)
 
     learner = AllActionLearner(play, view.space, len(levels), settings, seed=seed)
     curve = learn_alone(USER_STAGE, learner, training.session, learner.measure)
-    return LearnedUser(learner.policy), curve
+    return LearnedUser(learner.policy, predicts_utility=True), curve
 
 
 def user_environment(
