@@ -27,6 +27,7 @@ _FIRST_WIDTH, _LAST_WIDTH = 0.5, 0.05
 _USER_WIDTH = 0.3
 _DAMPING = 1.0
 _COMPARED_TASKS = 64_000
+_LEAST_DEVIATION = 1e-8
 
 
 def stackelberg_ppo(problem: Problem) -> Solution:
@@ -71,7 +72,9 @@ def stackelberg_ppo(problem: Problem) -> Solution:
 
 def _centred(rewards: FloatArray) -> FloatArray:
     """Advantages of each leader's samples."""
-    return (rewards - rewards.mean(axis=1, keepdims=True)) / (rewards.std(axis=1, keepdims=True) + 1e-8)
+    mean, deviation = rewards.mean(axis=1, keepdims=True), rewards.std(axis=1, keepdims=True)
+    advantage: FloatArray = (rewards - mean) / (deviation + _LEAST_DEVIATION)
+    return advantage
 
 
 def _improved(centre: FloatArray, actions: FloatArray, advantage: FloatArray, spread: float) -> FloatArray:
@@ -81,5 +84,6 @@ def _improved(centre: FloatArray, actions: FloatArray, advantage: FloatArray, sp
         ratio = np.exp((old - ((actions - centre) ** 2).sum(axis=2)) / (2 * spread**2))
         counts = np.where(advantage > 0, ratio < 1 + _CLIP, ratio > 1 - _CLIP)
         weight = (counts * ratio * advantage)[..., None] / spread
-        centre = np.clip(centre + _STEP * spread * (weight * (actions - centre)).mean(axis=1, keepdims=True), -1, 1)
-    return centre
+        centre = centre + _STEP * spread * (weight * (actions - centre)).mean(axis=1, keepdims=True)
+    improved: FloatArray = np.clip(centre, -1.0, 1.0)
+    return improved
