@@ -29,6 +29,10 @@ GAME: tuple[Block, ...] = ("game",)
 """What the provider of the paper observes, and a user that does not see the commitment."""
 
 
+# Those next to 1 are too near each other for a parabola through predictions.
+_SPREAD = [PATIENCE_LEVELS.index(level) for level in (0.0, 0.2, 0.4, 0.6, 0.75, 0.9, 1.0)]
+
+
 @dataclass(frozen=True)
 class View:
     """What a policy observes of games of n models: blocks, perhaps with the hand-built features of `with_features`."""
@@ -195,6 +199,9 @@ class LearnedUser(_Learned):
         normalisation: What is made of observations before the policy sees them; `from_sb3` takes it from a model that
             was trained under `VecNormalize`. A policy alone does not tell.
         explores: Whether its actions are drawn from its policy, as a learner draws them, with PyTorch's generator.
+        predicts_utility: Whether the outputs for Discrete(10) predict what each patience is worth to the user, up to a
+            constant. Then its patience may lie between those: at the peak of a parabola through the best one and its
+            neighbours.
 
     Attributes:
         view: What the policy observes.
@@ -207,23 +214,35 @@ class LearnedUser(_Learned):
     _blocks = (PAPER, GAME)
 
     def __init__(
-        self, policy: BasePolicy, *, normalisation: Normalisation | None = None, explores: bool = False
+        self,
+        policy: BasePolicy,
+        *,
+        normalisation: Normalisation | None = None,
+        explores: bool = False,
+        predicts_utility: bool = False,
     ) -> None:
         super().__init__(policy, normalisation, explores)
+        self.predicts_utility = predicts_utility
         choices = spaces.Discrete(len(PATIENCE_LEVELS))
         if policy.action_space not in (spaces.Discrete(2), choices, PATIENCE_SPACE, symmetric(PATIENCE_SPACE)):
             expected = f"Discrete(2), {choices} or a patience"
             raise ValueError(f"policy: actions {policy.action_space} are not allowed; expected {expected}")
+        if predicts_utility and not (isinstance(policy, ActorCriticPolicy) and policy.action_space == choices):
+            raise ValueError(f"predicts_utility: True is not allowed; expected an actor and a critic over {choices}")
 
     def patience(self, game: Game, commitment: Commitment | None, random_numbers: FloatArray) -> FloatArray:
         """The learned patience, shape (...)."""
         policy, actions, observation = self.policy, self.policy.action_space, self._observed(game, commitment)
-        if actions == spaces.Discrete(2) and isinstance(policy, ActorCriticPolicy):
+        random = actions == spaces.Discrete(2) and isinstance(policy, ActorCriticPolicy)
+        if random or self.predicts_utility:
+            assert isinstance(policy, ActorCriticPolicy)
             flat = torch.tensor(observation.reshape(-1, observation.shape[-1]), device=policy.device)
             with torch.no_grad():
                 distribution: Any = policy.get_distribution(flat).distribution
-            re_prompts: FloatArray = distribution.probs[:, 0].cpu().numpy().astype(np.float64)
-            return re_prompts.reshape(observation.shape[:-1])[()]
+            known = distribution.probs[:, 0] if random else distribution.logits
+            outputs: FloatArray = known.cpu().numpy().astype(np.float64)
+            patience = outputs if random else _peak(outputs[:, _SPREAD], np.array(PATIENCE_LEVELS)[_SPREAD])
+            return patience.reshape(observation.shape[:-1])[()]
         chosen = self._predicted(observation)
         if actions == spaces.Discrete(2):
             return 1.0 - chosen
@@ -232,6 +251,19 @@ class LearnedUser(_Learned):
         if actions == PATIENCE_SPACE:
             return np.clip(chosen[..., 0].astype(np.float64), 0.0, 1.0)
         return from_symmetric(chosen[..., 0])
+
+
+def _peak(utility: FloatArray, patience: FloatArray) -> FloatArray:
+    """Where the parabola through the best patience and its neighbours is largest; utility (n, k), patience (k,)."""
+    rows = np.arange(len(utility))
+    middle = np.clip(utility.argmax(axis=1), 1, len(patience) - 2)
+    one, two, three = (patience[middle + step] for step in (-1, 0, 1))
+    at_one, at_two, at_three = (utility[rows, middle + step] for step in (-1, 0, 1))
+    rises, falls = (at_two - at_one) / (two - one), (at_two - at_three) / (three - two)
+    bends = rises + falls > 0
+    peak = (one + two + (three - one) * rises / np.where(bends, rises + falls, 1.0)) / 2
+    best: FloatArray = np.where(bends, np.clip(peak, one, three), patience[utility.argmax(axis=1)])
+    return best
 
 
 def _checked_commitments(commitments: npt.ArrayLike, policy: BasePolicy) -> FloatArray:

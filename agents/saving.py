@@ -116,6 +116,7 @@ class _Learned(Settings):
     actions: _Actions
     network: _Network
     normalisation: _Statistics | None = None
+    predicts_utility: bool = False
 
 
 _SPECIFICATION: TypeAdapter[_Static | _ByRule | _Learned] = TypeAdapter(
@@ -208,7 +209,7 @@ def _specified(player: Any) -> tuple[dict[str, Any], Weights]:
         arguments = {name.removeprefix("_"): plain(value) for name, value in vars(player).items()}
         return {"kind": "rule", "name": type(player).__name__, "arguments": arguments}, {}
     if isinstance(player, LearnedUser):
-        own: dict[str, Any] = {"kind": "user"}
+        own: dict[str, Any] = {"kind": "user", "predicts_utility": player.predicts_utility}
     elif isinstance(player, LearnedProvider):
         own = {"kind": "provider", "commitments": plain(player.commitments)}
     else:
@@ -244,7 +245,7 @@ def _built(content: _Static | _ByRule | _Learned, weights: Weights) -> ProviderP
         kept = content.normalisation
         normalisation = Normalisation(tuple(kept.mean), tuple(kept.variance), kept.epsilon, kept.clip)
     if content.kind == "user":
-        return LearnedUser(policy, normalisation=normalisation)
+        return LearnedUser(policy, normalisation=normalisation, predicts_utility=content.predicts_utility)
     thresholds = None
     if content.thresholds is not None:
         others = {name.removeprefix(_THRESHOLDS): weights[name] for name in kept_apart}

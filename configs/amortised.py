@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat
 
-from stackroute.configs.learners import AllOptionSettings
+from stackroute.configs.learners import AllOptionSettings, Positive
 from stackroute.configs.loading import Settings
 
 
@@ -51,27 +51,29 @@ class GamesSettings(Settings):
 class AllActionSettings(AllOptionSettings):
     """How one player of `joint_amortised` learns.
 
-    First it learns to predict the rewards, then it follows the gradient of what its choice loses to the best option;
-    its `sharpness` multiplies the differences in prediction.
+    First it learns to predict the rewards, then it follows the gradient of what its choice loses to the best option.
 
     Attributes:
         regression: The share of the steps that predict rewards; the others follow the gradient.
+        sharpness: Multiplies the differences in prediction: the policy's odds are exp(sharpness * difference).
     """
 
     regression: Annotated[float, Field(ge=0, le=1)]
+    sharpness: Positive
 
 
 class ThresholdSettings(AllOptionSettings):
     """How the thresholds are learned at which users begin or cease to stay, as numbers.
 
     Its `situations` are games, of which those are learned from in which mixing the models may pay; `tasks` are played
-    in each of these where staying seems to earn nothing more, a quarter of them to come near that place. Errors above
-    1 / `sharpness` count in proportion, smaller ones quadratically.
+    in each of these where staying seems to earn nothing more, after a quarter as many to come near that place.
 
     Attributes:
+        tolerance: Errors above it count in proportion, smaller ones quadratically; a cascade probability.
         margin: How far on the safe side of a threshold the provider stays, as a cascade probability.
     """
 
+    tolerance: Annotated[float, Field(gt=0, lt=1)]
     margin: Annotated[float, Field(ge=0, lt=0.5)]
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, le=1e3)]
+Activation = Literal["tanh", "relu", "silu"]
 
 
 class PlateauSettings(Settings):
@@ -52,7 +53,7 @@ class LearnerSettings(Settings):
     learning_rate: Positive
     final_learning_rate: Positive
     hidden_layers: Annotated[list[Count], Field(min_length=1)]
-    activation: Literal["tanh", "relu", "silu"]
+    activation: Activation
     plateau: PlateauSettings | None = None
 
     @property
@@ -189,8 +190,8 @@ class AllOptionSettings(Settings):
         batch_size: Situations of a gradient step.
         learning_rate: At the beginning.
         final_learning_rate: At the end; half a cosine wave in between.
-        hidden_layers: Widths of the hidden layers, which are rectified linear.
-        sharpness: How sharply the policy chooses: its odds are exp(sharpness * difference in reward).
+        hidden_layers: Widths of the hidden layers.
+        activation: Activation function of the network.
     """
 
     situations: Annotated[int, Field(ge=100)]
@@ -200,11 +201,11 @@ class AllOptionSettings(Settings):
     learning_rate: Positive
     final_learning_rate: Positive
     hidden_layers: Annotated[list[Count], Field(min_length=1)]
-    sharpness: Positive
+    activation: Activation
 
 
 class AllPatienceSettings(AllOptionSettings):
-    """How a user of one game learns of which all patiences are played under random commitments."""
+    """How a user of one game learns to predict what each patience is worth, from play of all of them."""
 
     algorithm: Literal["all_patiences"]
 

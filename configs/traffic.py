@@ -13,6 +13,8 @@ from stackroute.configs.outcome_files import read_outcomes
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from stackroute.analytic.traffic import Traffic
+
 Amount = Annotated[float, Field(ge=0)]
 
 
@@ -41,9 +43,9 @@ class TrafficSettings(Settings):
     correlation: Annotated[float, Field(ge=0, le=1)] = 0.5
     context: str | None = None
 
-    def game(self) -> MeasuredGame:
-        """The game; ConfigError where the outcomes cannot be read."""
-        return MeasuredGame(
+    def traffic(self) -> Traffic:
+        """The types of the tasks; ConfigError or InvalidGameError as of `MeasuredGame.traffic_by`."""
+        game = MeasuredGame(
             read_outcomes(self.outcomes),
             tuple(self.models),
             self.value,
@@ -53,6 +55,7 @@ class TrafficSettings(Settings):
             self.second_price,
             self.correlation,
         )
+        return game.traffic_by(self.context)
 
 
 def traffic_names() -> list[str]:

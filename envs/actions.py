@@ -338,13 +338,3 @@ def from_symmetric(action: npt.ArrayLike, delays: int = 0) -> FloatArray:
         above = (symmetric[..., -delays:] - DEAD_ZONE) / (1 - 2 * DEAD_ZONE)
         numbers[..., -delays:] = np.clip(above, 0.0, 1.0) ** 3
     return numbers
-
-
-def to_symmetric(numbers: npt.ArrayLike, delays: int = 0) -> FloatArray:
-    """The learner's action that `from_symmetric` maps to numbers in [0, 1]: the one nearest to the middle."""
-    given: FloatArray = np.asarray(numbers, dtype=np.float64)
-    symmetric = (2 * given - 1) * (1 - DEAD_ZONE)
-    if delays:
-        share = given[..., -delays:]
-        symmetric[..., -delays:] = np.where(share > 0, DEAD_ZONE + (1 - 2 * DEAD_ZONE) * np.cbrt(share), 0.0)
-    return symmetric

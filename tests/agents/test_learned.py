@@ -10,7 +10,7 @@ from gymnasium import spaces
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
-from stackroute import Commitment, Game
+from stackroute import Commitment, Game, load_game
 from stackroute.agents import (
     LearnedProvider,
     LearnedUser,
@@ -22,6 +22,7 @@ from stackroute.agents import (
 )
 from stackroute.agents.errors import PolicyFileError
 from stackroute.envs import (
+    PATIENCE_LEVELS,
     RE_PROMPT,
     ProviderEnv,
     ProviderPolicy,
@@ -67,6 +68,40 @@ def test_policies_are_read_in_the_actions_they_were_trained_on(tmp_path: Path) -
         commitment = policy.commit(env.variant.games[0], np.zeros(5))
         np.testing.assert_allclose(commitment.cascade_probability, action[1:2])
         np.testing.assert_allclose(commitment.delay, action[2:] * 2)
+
+
+def predicting(utility: list[float]) -> PPO:
+    model = PPO("MlpPolicy", choosing(load_game("g1").game, action="grid"), seed=1, device="cpu")
+    with torch.no_grad():
+        model.policy.action_net.weight.zero_()
+        model.policy.action_net.bias.copy_(torch.tensor(utility))
+    return model
+
+
+@pytest.mark.parametrize("peak", [-1.0, 0.0, 0.03, 0.31, 0.5, 0.83, 0.97, 1.0, 3.0])
+def test_a_user_that_predicts_utility_answers_at_the_peak(tmp_path: Path, peak: float) -> None:
+    levels = np.array(PATIENCE_LEVELS)
+    model = predicting([float(-3 * (level - peak) ** 2) for level in levels])
+    save_policy(LearnedUser(model.policy, predicts_utility=True), tmp_path / "user.npz")
+    answers = load_user(tmp_path / "user.npz").patience(load_game("g1").game, COMMITMENTS, np.zeros(3))
+    np.testing.assert_allclose(answers, np.clip(peak, 0, 1), atol=1e-4)
+    nearest = levels[np.abs(levels - peak).argmin()]
+    np.testing.assert_allclose(
+        LearnedUser(model.policy).patience(load_game("g1").game, COMMITMENTS, np.zeros(3)), nearest
+    )
+
+
+def test_a_user_that_predicts_utility_answers_at_an_end_where_nothing_bends() -> None:
+    for slope, end in ((1.0, 1.0), (-1.0, 0.0)):
+        model = predicting([slope * level + level**2 - level for level in PATIENCE_LEVELS])
+        user = LearnedUser(model.policy, predicts_utility=True)
+        np.testing.assert_array_equal(user.patience(load_game("g1").game, COMMITMENTS, np.zeros(3)), end)
+
+
+def test_only_a_policy_over_the_list_predicts_utility() -> None:
+    model = PPO("MlpPolicy", choosing(load_game("g1").game, action="box"), seed=1, device="cpu")
+    with pytest.raises(ValueError, match="predicts_utility: True is not allowed"):
+        LearnedUser(model.policy, predicts_utility=True)
 
 
 def test_activations_survive_saving(cascade_game: Game, tmp_path: Path) -> None:

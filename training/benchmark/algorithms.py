@@ -15,7 +15,7 @@ from stackroute.configs.amortised import AmortisedSettings
 from stackroute.configs.benchmarks import TrainedAlgorithm
 from stackroute.configs.loading import packaged, read_settings
 from stackroute.configs.training import load_training_settings
-from stackroute.training.benchmark import plug_in, search, tabular
+from stackroute.training.benchmark import plug_in, search, stackelberg_ppo, tabular
 from stackroute.training.benchmark.problem import Solution
 from stackroute.training.learn.session import Session
 from stackroute.training.own_code import OwnCode, is_own_code
@@ -78,6 +78,7 @@ _REGISTERED: dict[str, Entrant] = {
         "plug_in": plug_in.plug_in,
         "tabular_q": tabular.tabular_q,
         "stackelberg_gradient": stackelberg_gradient,
+        "stackelberg_ppo": stackelberg_ppo.stackelberg_ppo,
     }.items()
 }
 

@@ -134,7 +134,7 @@ def _of_tasks(table: pd.DataFrame) -> list[str | pd.DataFrame]:
         by_tasks(table, _percent),
         "Seed by seed, or what all of them have in common. Users stop after so many failures: as they have learned, as "
         "is best for them, and at the optimum. User's regret: what the learned stop loses, in percent of the value.",
-        f"Random ladders, the median of 100: {medians}. {_by_chance(table)}",
+        f"Random ladders, the median of 100: {medians}. {_by_chance(table, 'ladders', 'tasks')}",
     ]
 
 
@@ -213,14 +213,14 @@ def _schemes(table: pd.DataFrame) -> list[str | pd.DataFrame]:
     ]
 
 
-def _by_chance(table: pd.DataFrame) -> str:
+def _by_chance(table: pd.DataFrame, drawn: str = "commitments", of: str = "games") -> str:
     """In which games a right choice says nothing about an algorithm."""
     share = table.groupby(["task", "group"], sort=False)["random_right"].first()
     share.index = [group if task == HELD_OUT else task for task, group in share.index]
     where = ", ".join(f"{name} ({right:.0%})" for name, right in share[share > NO_EVIDENCE].items())
     return (
-        f"More than 10 % of random commitments are right (within 1 %), so that a right choice is no evidence of "
-        f"learning, in {where or 'none of them'}."
+        f"More than 10 % of random {drawn} are right (within 1 %), so that a right choice is no evidence of "
+        f"learning, in {where or f'none of these {of}'}."
     )
 
 

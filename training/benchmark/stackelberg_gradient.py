@@ -11,6 +11,7 @@ from torch import nn
 from stackroute.training.benchmark.problem import Solution, log_cost
 from stackroute.training.learn.learning import one_thread
 from stackroute.training.learn.session import derived_seed
+from stackroute.training.learn.views import GAIN_UNIT
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,7 +27,6 @@ _CRITIC_STEPS = 8
 _MINIBATCH = 256
 _FIRST_WIDTH, _LAST_WIDTH = 0.3, 0.03
 _UNIFORM = 0.25
-_GAIN_UNIT = 0.05
 _EDGE = 1e-3
 _COMPARED_TASKS = 64_000
 
@@ -48,9 +48,9 @@ def _learned(problem: Problem) -> Solution:
     # The user's response to an action, and what an action and a patience give each player: log cost and scaled gain.
     response, critics = _network(width, 1), _network(width + 1, 2)
     leaders = torch.tensor(generator.uniform(-2, 2, (_LEADERS, width)), dtype=torch.float32, requires_grad=True)
-    critics_optimizer = torch.optim.Adam(critics.parameters(), lr=2e-3)
-    user_optimizer = torch.optim.Adam(response.parameters(), lr=2e-3)
-    leader_optimizer = torch.optim.Adam([leaders], lr=3e-2)
+    critics_optimizer = torch.optim.Adam(critics.parameters(), lr=2e-3, fused=True)
+    user_optimizer = torch.optim.Adam(response.parameters(), lr=2e-3, fused=True)
+    leader_optimizer = torch.optim.Adam([leaders], lr=3e-2, fused=True)
     tried = np.empty((0, width + 1), dtype=np.float32)
     seen = np.empty((0, 2), dtype=np.float32)
 
@@ -79,7 +79,7 @@ def _learned(problem: Problem) -> Solution:
         cost = log_cost(play.cost(played, patience, _TASKS, first=first))
         gain = play.gain(played, patience[:, None], _TASKS, first=first)[:, 0].mean(axis=1)
         tried = np.concatenate([tried, np.column_stack([actions, patience]).astype(np.float32)])
-        outcome = np.column_stack([cost, np.arcsinh(gain / (_GAIN_UNIT * play.value))])
+        outcome = np.column_stack([cost, np.arcsinh(gain / (GAIN_UNIT * play.value))])
         seen = np.concatenate([seen, outcome.astype(np.float32)])
         for _ in range(_CRITIC_STEPS):
             rows = generator.integers(len(tried), size=_MINIBATCH)

@@ -155,8 +155,7 @@ def _entrant(name: str) -> TrafficEntrant:
 
 
 def _task(name: str) -> TrafficTask:
-    settings = load_traffic_settings(name)
-    return TrafficTask(name, settings.game().traffic_by(settings.context))
+    return TrafficTask(name, load_traffic_settings(name).traffic())
 
 
 def by_tasks(table: pd.DataFrame, percent: Callable[[float], str]) -> pd.DataFrame:

@@ -66,7 +66,8 @@ def evaluate_on_tasks(folder: Path, as_json: bool) -> None:
     """Judge the ladders of a run exactly."""
     spec, learned, report = evaluate_traffic_run(folder)
     if as_json:
-        print_json(with_units(spec.unit, report))
+        shown = with_units(spec.unit, report)
+        print_json(shown | {"units": shown["units"] | {"user_regret": "share of the value of a solved task"}})
         return
     console.print(table_of_tasks(spec, report, f"{spec.tasks}, {folder}"))
     if len(spec.contexts) == 1:
@@ -90,6 +91,8 @@ def table_of_tasks(spec: TrafficRunSpec, report: dict[str, Any], title: str) -> 
     notes = [f"The users that learned stop after {stops['learned']} failures and lose {lost} of the value."]
     if report["untrained_regret"] <= report["provider_regret"] + _NOTHING_LEARNED:
         notes.append("The choice by play does as well with an untrained network: no evidence of learning.")
+    if report["single_model_regret"] < report["provider_regret"]:
+        notes.append("The best single model costs less.")
     if report["random_right"] > NO_EVIDENCE:
         notes.append("So many random ladders are as good that the choice is no evidence of learning.")
     table.caption = " ".join(notes)

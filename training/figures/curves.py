@@ -9,6 +9,7 @@ import numpy as np
 
 from stackroute.agents.saving import load_user
 from stackroute.analytic import best_response, cascade_thresholds, default_routing
+from stackroute.training.figures.places import checked_alone, draw_places, walked_line
 from stackroute.training.figures.scenario import scenario
 from stackroute.training.figures.style import (
     BLUE,
@@ -22,10 +23,11 @@ from stackroute.training.figures.style import (
     save,
     style,
     write_below,
+    write_legend,
 )
 from stackroute.training.learn.evaluation import Outcome
 from stackroute.training.learn.lines import all_lines, line_through
-from stackroute.training.learn.runs import CURVES, REPORT, USER, read_json, read_spec
+from stackroute.training.learn.runs import CURVES, PLACES, REPORT, USER, read_json, read_spec
 from stackroute.training.learn.traffic_runs import read_traffic_spec
 from stackroute.training.output import RunError
 
@@ -62,16 +64,27 @@ def draw_learning_curves(folder: Path, path: Path) -> None:
     # Where nothing moves there is still a picture.
     moving = moving or curves
     beside = {"random commitments": report["random_regret"], "step 0": report["untrained_regret"]}
+    if report["scheme"] == "joint_amortised":
+        # Those of one game do not belong to curves over many.
+        del beside["random commitments"]
+    spec, chosen = read_spec(folder), Outcome(**report["learned"]).commitment
+    walks = read_json(folder / PLACES) if (folder / PLACES).exists() else []
+    walked = walked_line(spec, walks, chosen)
+    count = len(moving) + (walked is not None)
     with style():
-        height = 2.4 * len(moving) + 2.0
-        figure = new_figure(height, "Exact regret while learning", NARROW, _scenario(folder))
-        panels = figure.subplots(len(moving), 1, squeeze=False).ravel()
-        for axes, (stage, curve) in zip(panels, moving.items(), strict=True):
+        headline = "Exact regret, and the check by play" if walked else "Exact regret while learning"
+        figure = new_figure(3.1 * count + 1.2, headline, NARROW, _scenario(folder))
+        panels = figure.subplots(count, 1, squeeze=False).ravel()
+        for axes, (stage, curve) in zip(panels, moving.items(), strict=False):
             user = stage.endswith("user")
-            _draw_curve(axes, curve, _words(stage, report["scheme"]), {} if user else beside)
-        figure.legend(*panels[-1].get_legend_handles_labels(), loc="outside lower left", ncols=2)
-        if level:
-            write_below(figure, f"Without a change: {', '.join(level)}.")
+            words, zero = _words(stage, report["scheme"]), "best response" if user else "equilibrium"
+            _draw_curve(axes, curve, words, {} if user else beside, zero)
+        if walked is not None:
+            draw_places(panels[-1], spec, walked, chosen)
+        for axes in panels:
+            write_legend(axes)
+        still = f"Without a change: {', '.join(level)}." if level else ""
+        write_below(figure, "\n".join(filter(None, [still, checked_alone(spec.config, walks)])))
         save(figure, path)
 
 
@@ -93,33 +106,39 @@ def draw_tasks_learned(folder: Path, out: Path) -> list[Path]:
     with style():
         figure = new_figure(4.8, "Exact regret while learning", NARROW, scenario)
         axes = figure.subplots()
-        _draw_curve(axes, curve, ("The provider learns ladders for all prices of patience", detail), beside)
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=1)
+        _draw_curve(axes, curve, ("The provider learns ladders for all prices of patience", detail), beside, "optimum")
+        write_legend(axes, columns=1)
         save(figure, out / "learning_curves.png")
     return [out / "learning_curves.png"]
 
 
 def _words(stage: str, scheme: str) -> tuple[str, str]:
     """What a panel shows, and what it means."""
-    together = scheme.startswith("simultaneous")
-    many = " over many games" if scheme == "joint_amortised" else ""
+    together, many = scheme.startswith("simultaneous"), scheme == "joint_amortised"
     if stage.endswith("user"):
+        over = "at the provider's commitment of that moment" if together else "over random commitments, on average"
+        where = f"{over}{' and over games' if many else ''}"
         blind = ", which it does not see" if scheme.endswith("blind") else ""
-        over = many or f" over commitments{blind}" if together else many or " over 1,000 commitments"
-        return "The user learns to answer", f"Its mean exact regret{over}; 0 is the best response."
-    against = "the user, which learns at the same time" if together else "that user"
+        return "The user learns to answer", f"Its exact regret {where}{blind}; 0 is the best response."
+    against = "a user that learns at the same time" if together else "that user"
+    mean = "mean exact regret over games" if many else "exact regret"
     return (
         f"The provider learns against {against}",
-        f"Its {'mean ' if many else ''}exact regret{many}, if users answered best; 0 is the Stackelberg equilibrium.",
+        f"Its {mean}, were users to answer best; 0 is the Stackelberg equilibrium.",
     )
 
 
-def _draw_curve(axes: Axes, curve: dict[str, list[float]], words: tuple[str, str], beside: dict[str, float]) -> None:
-    """Draw regret against steps, beside that of what has not learned."""
+def _draw_curve(
+    axes: Axes, curve: dict[str, list[float]], words: tuple[str, str], beside: dict[str, float], zero: str
+) -> None:
+    """Draw regret against steps, beside that of what has not learned and with what the zero line is called."""
     axes.plot(
-        [steps / 1e3 for steps in curve["steps"]], [100 * one for one in curve["regret"]], color=BLUE, label="learned"
+        [steps / 1e3 for steps in curve["steps"]],
+        [100 * one for one in curve["regret"]],
+        color=BLUE,
+        label="while learning",
     )
-    axes.axhline(0, color="black", linestyle="--", linewidth=1, label="equilibrium")
+    axes.axhline(0, color="black", linestyle="--", linewidth=1, label=zero)
     for (name, regret), (colour, dashes) in zip(beside.items(), _LEVELS, strict=False):
         axes.axhline(100 * regret, color=colour, linestyle=dashes, label=f"{name}: {100 * regret:.3g} %")
     axes.set_yscale("symlog", linthresh=0.01)

@@ -19,7 +19,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullLocator
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, offset_copy
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
@@ -81,6 +81,7 @@ _AROUND = [
 ]
 _FRAME, _WORSE = 3, 1000
 _BESIDE_AXES = 0.7
+_TICKS, _LINE = 16.0, 13.0
 _HEADLINE, _HEADLINE_LINE = 0.32, 0.21
 _LETTERS_PER_INCH, _HEADLINE_LETTERS = 14, 9
 _LABEL_SHAPE = 2.5
@@ -165,6 +166,17 @@ def explain(axes: Axes, text: str, meaning: str) -> None:
     lines = _wrapped(meaning, figure.get_figwidth() - _BESIDE_AXES)
     axes.set_title(text + "\n" * len(lines))
     axes.text(0, 1.03, "\n".join(lines), transform=axes.transAxes)
+
+
+def write_legend(axes: Axes, columns: int = 2) -> None:
+    """Say below a panel what is drawn in it, each name once."""
+    handles, names = axes.get_legend_handles_labels()
+    unique = dict(zip(names, handles, strict=True))
+    below = -_TICKS - _LINE * len(axes.get_xlabel().splitlines())
+    place = offset_copy(axes.transAxes, axes.get_figure(root=True), y=below, units="points")
+    axes.legend(
+        unique.values(), unique, loc="upper left", bbox_to_anchor=(-0.02, 0.0), bbox_transform=place, ncols=columns
+    )
 
 
 def logarithmic(*scales: Axis) -> None:

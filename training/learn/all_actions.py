@@ -14,7 +14,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch.nn import functional
 
 from stackroute.configs.amortised import AllActionSettings
-from stackroute.configs.learners import AllPatienceSettings
+from stackroute.training.learn.models import ACTIVATIONS, FUSED
 from stackroute.training.learn.session import derived_seed
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def evaluated(situations: int) -> int:
 class AllActionLearner:
     """A network that learns to choose from a list, in at least ten rounds of at most `ROUND` gradient steps.
 
-    No action needs to be sampled where the rewards of all are known. Of one game, the network's outputs are logits that
-    are fitted to the Boltzmann distribution of the rewards. Of many games, they first learn to predict the rewards;
-    then they are read as logits, and follow the exact gradient of what their policy loses to the best option.
+    No action needs to be sampled where the rewards of all are known. The network's outputs learn to predict them. Of
+    many games, they are then read as logits, and follow the exact gradient of what their policy loses to the best
+    option.
 
     Args:
         play: Plays all options; called when the learning begins.
@@ -75,11 +75,9 @@ class AllActionLearner:
         rounds: Rounds done.
         planned: Rounds in all.
         plateau: None: it never stops early.
-        activation: The activation function.
     """
 
     plateau = None
-    activation: type[torch.nn.Module] = torch.nn.ReLU
 
     def __init__(
         self,
@@ -100,8 +98,9 @@ class AllActionLearner:
             spaces.Discrete(options),
             lambda _: settings.learning_rate,
             net_arch={"pi": settings.hidden_layers, "vf": []},
-            activation_fn=self.activation,
+            activation_fn=ACTIVATIONS[settings.activation],
             ortho_init=False,
+            optimizer_kwargs={**FUSED, "eps": 1e-5},
         )
         self.policy.set_training_mode(False)
 
@@ -145,10 +144,7 @@ class AllActionLearner:
 
     def _loss(self, step: int, outputs: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
         settings = self.settings
-        if isinstance(settings, AllPatienceSettings):
-            return functional.cross_entropy(outputs, torch.softmax(settings.sharpness * rewards, 1))
-        assert isinstance(settings, AllActionSettings), "others have a loss of their own"
-        if step < settings.regression * settings.steps:
+        if not isinstance(settings, AllActionSettings) or step < settings.regression * settings.steps:
             return functional.smooth_l1_loss(outputs, rewards)
         # Cut off, or the few situations with the most to lose would drown all others.
         lost = (rewards.max(1, keepdim=True).values - rewards).clamp_max(_MOST_LOST)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -39,12 +39,23 @@ class Checked:
         patience: Of the answers that are not ruled out, the one that costs the provider most.
         cost: The provider's cost of a task with that answer, in the first tasks played.
         sure: Whether all answers that are not ruled out cost the provider about the same.
+        tasks: How many were played.
     """
 
     commitment: Commitment
     patience: float
     cost: float
     sure: bool
+    tasks: int
+
+
+class Place(NamedTuple):
+    """A place on a line that was checked: the share in which re-prompts follow the second way, and as of `Checked`."""
+
+    share: float
+    cost: float
+    sure: bool
+    tasks: int
 
 
 def check(
@@ -80,38 +91,47 @@ def check(
         if sure or least >= worth or hoped < settings.standard_errors or tasks <= 0:
             break
     worst = int(cost.argmax())
-    return Checked(commitment, float(left[worst]), float(cost[worst]), sure)
+    return Checked(commitment, float(left[worst]), float(cost[worst]), sure, played)
 
 
-def walk(play: SampledGame, line: Line, centre: float, settings: CertificateSettings) -> Checked | None:
+def walk(
+    play: SampledGame, line: Line, centre: float, settings: CertificateSettings, places: list[Place] | None = None
+) -> Checked | None:
     """Find the cheapest commitment near a given one about which play is sure.
 
     Only the share moves along the line: first by ever longer steps to both sides; then, from the cheapest place found,
     the gap to the next one on the side of the threshold is halved until crossing it would save no more than half
     the tolerance, if the user answered the same. It does not move for a gain within the tolerance. None if play is sure
-    of no commitment.
+    of no commitment. What it looks at is added to the places.
     """
+
+    def look(share: float, worth: float = math.inf) -> Checked:
+        checked = check(play, line.at(share), settings, worth=worth)
+        if places is not None:
+            places.append(Place(share, checked.cost, checked.sure, checked.tasks))
+        return checked
+
     if line.is_point:
-        only = check(play, line.at(centre), settings)
+        only = look(centre)
         return only if only.sure else None
     steps = _FIRST_STEP * 2.0 ** np.arange(_STEPS)
-    places = np.unique(np.clip(centre + np.concatenate([-steps, [0.0], steps]), 0.0, 1.0))
+    shares = np.unique(np.clip(centre + np.concatenate([-steps, [0.0], steps]), 0.0, 1.0))
     found: Checked | None = None
     here, worth = centre, math.inf
-    for place in sorted(places, key=lambda place: abs(place - centre)):
-        checked = check(play, line.at(place), settings, worth=worth)
+    for share in sorted(shares.tolist(), key=lambda share: abs(share - centre)):
+        checked = look(share, worth)
         if checked.sure and checked.cost < worth:
-            found, here, worth = checked, float(place), checked.cost * (1 - settings.tolerance)
+            found, here, worth = checked, share, checked.cost * (1 - settings.tolerance)
     if found is None:
         return None
     side = cheaper_side(play, line, here, found.patience)
-    index = int(np.searchsorted(places, here)) + side
-    if not side or here == centre or not 0 <= index < len(places):
+    index = int(np.searchsorted(shares, here)) + side
+    if not side or here == centre or not 0 <= index < len(shares):
         return found
-    bad = float(places[index])
+    bad = float(shares[index])
     while saving(play, line, here, bad, found.patience) > settings.tolerance / 2:
         middle = (bad + here) / 2
-        nearer = check(play, line.at(middle), settings, worth=found.cost)
+        nearer = look(middle, found.cost)
         if nearer.sure and nearer.cost < found.cost:
             found, here = nearer, middle
         else:

@@ -29,7 +29,7 @@ from stackroute.training.learn.overview import OVERVIEW_STAGE, Contender, find_c
 from stackroute.training.learn.result import TrainedPair
 from stackroute.training.learn.sampling import SampledGame
 from stackroute.training.learn.session import derived_seed
-from stackroute.training.learn.views import LearnerView, log_cost, scaled_gain
+from stackroute.training.learn.views import GAIN_UNIT, LearnerView, log_cost, scaled_gain
 
 if TYPE_CHECKING:
     from typing import Any
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from stackroute.configs.learners import FollowerSettings, ProviderSettings, UserSettings
     from stackroute.configs.training import CertificateSettings, FollowerFirstSettings
     from stackroute.envs.policies import ProviderPolicy, UserPolicy
-    from stackroute.training.learn.certificate import Checked
+    from stackroute.training.learn.certificate import Checked, Place
     from stackroute.training.learn.evaluation import Evaluation
     from stackroute.training.learn.learning import Training
     from stackroute.training.learn.session import Curve
@@ -68,8 +68,9 @@ def train(training: Training, settings: FollowerFirstSettings) -> TrainedPair:
         contenders = find_contenders(training, final, settings.overview)
         final = contenders[0].commitment
         stages[OVERVIEW_STAGE] = evaluated(final)
+    checked: list[list[dict[str, Any]]] = [[] for _ in contenders]
     if settings.certificate:
-        found = _certified(training, contenders, settings.certificate)
+        found, checked = _certified(training, contenders, settings.certificate)
         certified = found is not None
         final = final if found is None else found
         stages[CERTIFICATE_STAGE] = evaluated(final)
@@ -81,6 +82,7 @@ def train(training: Training, settings: FollowerFirstSettings) -> TrainedPair:
         stages=stages,
         curves=curves,
         certified=certified,
+        walks=[_walk_as_json(one, places) for one, places in zip(contenders, checked, strict=True)],
     )
 
 
@@ -120,14 +122,14 @@ def _learn_from_all_patiences(training: Training, settings: AllPatienceSettings)
         zeros = np.zeros(size, dtype=np.int64)
         seeds = derived_seed(seed, "tasks") + np.arange(size)
         rollouts = Rollouts(Variant.of(game), seeds, zeros, settings.tasks, zeros, commitment)
-        gain = rollouts.compare(np.tile(levels, (size, 1))) / float(game.value)
+        gain = rollouts.compare(np.tile(levels, (size, 1))) / (GAIN_UNIT * float(game.value))
         kept = commitment[: evaluated(size)]
         regret = user_regret(game, kept.reshape(*kept.shape, 1), levels)
-        return Played(view.observe(game, commitment), scaled_gain(gain.astype(np.float32)), regret)
+        return Played(view.observe(game, commitment), gain.astype(np.float32), regret)
 
     learner = AllActionLearner(play, view.space, len(levels), settings, seed=seed)
     curve = learn_alone(USER_STAGE, learner, training.session, learner.measure)
-    return LearnedUser(learner.policy), curve
+    return LearnedUser(learner.policy, predicts_utility=True), curve
 
 
 def user_environment(
@@ -189,24 +191,46 @@ def provider_environment(training: Training, user: UserPolicy, settings: Provide
     return LearnerView(VecEnv(env), reward=log_cost, blocks=GAME if training.features else None)
 
 
-def _certified(training: Training, contenders: list[Contender], settings: CertificateSettings) -> Commitment | None:
+def _certified(
+    training: Training, contenders: list[Contender], settings: CertificateSettings
+) -> tuple[Commitment | None, list[list[dict[str, Any]]]]:
     """The cheapest commitment about which play is sure, by walks from the contenders; None if there is none.
 
-    The most promising come first; those that could not lead to a lower cost are left out.
+    The most promising come first; those that could not lead to a lower cost are left out. With it the places that were
+    checked from each contender.
     """
     play = SampledGame(training.game, derived_seed(training.seed, CERTIFICATE_STAGE))
 
     def compute() -> dict[str, Any]:
         training.session.progress(CERTIFICATE_STAGE, 0, len(contenders), np.nan)
         best: Checked | None = None
-        for number, one in enumerate(sorted(contenders, key=lambda one: one.bound), start=1):
+        places: list[list[Place]] = [[] for _ in contenders]
+        order = sorted(range(len(contenders)), key=lambda number: contenders[number].bound)
+        for done, number in enumerate(order, start=1):
+            one = contenders[number]
             if best is None or one.bound < best.cost * (1 + _NOISE):
-                found = walk(play, one.line, one.share, settings)
+                found = walk(play, one.line, one.share, settings, places[number])
                 best = found if best is None or (found is not None and found.cost < best.cost) else best
-            training.session.progress(CERTIFICATE_STAGE, number, len(contenders), np.nan)
-        if best is None:
-            return {}
-        return {name: getattr(best.commitment, name).tolist() for name in ("start", "transition", "delay")}
+            training.session.progress(CERTIFICATE_STAGE, done, len(contenders), np.nan)
+        made = None if best is None else best.commitment
+        return {
+            "found": {
+                name: getattr(made, name).tolist() for name in ("start", "transition", "delay") if made is not None
+            },
+            "places": [[place._asdict() for place in each] for each in places],
+        }
 
     kept = training.session.stage(CERTIFICATE_STAGE, compute)
-    return Commitment(**kept) if kept else None
+    return Commitment(**kept["found"]) if kept["found"] else None, kept["places"]
+
+
+def _walk_as_json(one: Contender, checked: list[dict[str, Any]]) -> dict[str, Any]:
+    """The line of a contender, and what was compared and checked on it."""
+    line = one.line
+    return {
+        "start": line.start.tolist(),
+        "delay": line.delay.tolist(),
+        "models": list(line.models),
+        "compared": [{"share": share, "cost": cost} for share, cost in one.compared.items()],
+        "checked": list(checked),
+    }

@@ -7,7 +7,7 @@ must be near it already. Comparing a list of commitments has neither weakness.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,12 +41,14 @@ class Contender:
         cost: The provider's cost of a task in play, with the user's best answer in play.
         bound: The least cost to which following the line could lead, up to the noise of play, if the user answered
             alike up to the next place at which it does not.
+        compared: All places compared on the line, by their share, and the cost of each.
     """
 
     line: Line
     share: float
     cost: float
     bound: float
+    compared: dict[float, float] = field(default_factory=dict)
 
     @property
     def commitment(self) -> Commitment:
@@ -79,7 +81,7 @@ def find_contenders(training: Training, choice: Commitment, settings: OverviewSe
         made = line.at(places)
         answers = play.answer(made, _PLAYED_TASKS)
         costs = play.cost(made, answers, _PLAYED_TASKS).mean(axis=1)
-        cheapest = min(cheapest, costs.min())
+        cheapest, compared = min(cheapest, costs.min()), dict(zip(places.tolist(), costs.tolist(), strict=True))
         for stays in (True, False):
             of_kind = np.where((answers > _STAYS) == stays, costs, np.inf)
             # Of places that cost the same, the middle one is the farthest from where users answer otherwise.
@@ -88,7 +90,7 @@ def find_contenders(training: Training, choice: Commitment, settings: OverviewSe
             if of_kind[best] < np.inf:
                 cost, share = float(costs[best]), float(places[best])
                 bound = _bound(play, line, share, places, stays, cost, cheapest * margin)
-                found.append(Contender(line, share, cost, bound))
+                found.append(Contender(line, share, cost, bound, compared))
     return sorted(found, key=lambda one: (one.cost, one.line.delay.sum()))
 
 

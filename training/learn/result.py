@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,6 +87,7 @@ class TrainedPair:
         stages: The pair after each part of the training, beside the exact equilibrium, by name; the final one last.
         curves: The curve of each stage of learning, by name.
         certified: Whether sampled play confirmed the final commitment; None where that was not asked for.
+        walks: What was compared and checked on each line of commitments, as `places.json` keeps it.
         held_out: The provider in held-out games, as of `evaluate_held_out`, where it learned a distribution of games;
             None where one game.
     """
@@ -97,6 +98,7 @@ class TrainedPair:
     stages: dict[str, Evaluation]
     curves: dict[str, Curve]
     certified: bool | None
+    walks: list[dict[str, Any]] = field(default_factory=list)
     held_out: HeldOut | None = None
 
     @property

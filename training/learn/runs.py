@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 RUN, REPORT, CURVES, TIMES = "run.json", "report.json", "curves.json", "times.json"
 USER, PROVIDER, NETWORK = "user.npz", "provider.npz", "provider-network.npz"
+PLACES = "places.json"
 TRAFFIC, LADDERS = "traffic.npz", "ladders.json"
 STAGES, LOGS = "stages", "tensorboard"
 
@@ -167,6 +168,7 @@ def run_game(
             with replacing(folder / name) as unfinished:
                 save_policy(player, unfinished)
         write_json(folder / CURVES, {name: asdict(curve) for name, curve in pair.curves.items()})
+        write_json(folder / PLACES, pair.walks)
         write_times(session, folder)
         write_json(folder / REPORT, report(spec, pair))
         return pair
@@ -217,7 +219,7 @@ def start(spec: object, folder: Path) -> None:
     for name in (STAGES, LOGS):
         shutil.rmtree(folder / name, ignore_errors=True)
     try:
-        for name in (REPORT, CURVES, TIMES, USER, PROVIDER, NETWORK, TRAFFIC, LADDERS):
+        for name in (REPORT, CURVES, TIMES, USER, PROVIDER, NETWORK, PLACES, TRAFFIC, LADDERS):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: an earlier run cannot be removed ({error.strerror})") from None

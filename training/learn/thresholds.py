@@ -12,6 +12,7 @@ from stackroute.agents.learned import GAME, View
 from stackroute.agents.thresholds import KINDS, SEEN, THRESHOLD_SPACE, LearnedThresholds
 from stackroute.analytic import Commitment, solve
 from stackroute.configs import ConfigError
+from stackroute.configs.amortised import ThresholdSettings
 from stackroute.training.learn.all_actions import AllActionLearner, Played, evaluated
 from stackroute.training.learn.evaluation import provider_regret
 from stackroute.training.learn.learning import learn_alone
@@ -20,7 +21,6 @@ from stackroute.training.learn.session import derived_seed
 if TYPE_CHECKING:
     from stackroute.analytic import Game
     from stackroute.analytic.game import BoolArray, FloatArray, IntArray
-    from stackroute.configs.amortised import ThresholdSettings
     from stackroute.training.learn.amortised import Problem
     from stackroute.training.learn.session import Curve
 
@@ -40,13 +40,10 @@ _LEAST_COST = 1e-6
 class ThresholdLearner(AllActionLearner):
     """A network that learns one number for each kind of threshold; labels of the other kind are NaN."""
 
-    activation = torch.nn.SiLU
-
     def _loss(self, step: int, outputs: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
         known = rewards.isfinite()
-        return functional.smooth_l1_loss(
-            torch.sigmoid(outputs)[known], rewards[known], beta=1 / self.settings.sharpness
-        )
+        assert isinstance(self.settings, ThresholdSettings), "it has no others"
+        return functional.smooth_l1_loss(torch.sigmoid(outputs)[known], rewards[known], beta=self.settings.tolerance)
 
 
 def learn_thresholds(problem: Problem, settings: ThresholdSettings) -> tuple[LearnedThresholds, Curve]:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     Observation = npt.NDArray[np.float32]
     Rewards = npt.NDArray[np.float32]
 
-_GAIN_UNIT = 0.05
+GAIN_UNIT = 0.05
+"""Of the value: gains of the user are learned in multiples of it."""
 
 
 def log_cost(rewards: Rewards) -> Rewards:
@@ -39,7 +40,7 @@ def scaled_gain(rewards: Rewards) -> Rewards:
 
     It keeps the order of the gains up to the noise of their means.
     """
-    scaled: Rewards = np.arcsinh(rewards / _GAIN_UNIT)
+    scaled: Rewards = np.arcsinh(rewards / GAIN_UNIT)
     return scaled
 
 

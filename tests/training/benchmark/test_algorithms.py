@@ -53,19 +53,21 @@ def test_best_static_is_the_cheaper_model() -> None:
         assert regret("best_static", name) == pytest.approx(cheaper / best - 1, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["cma_es", "random_search", "tabular_q", "stackelberg_gradient"])
+@pytest.mark.parametrize("name", ["cma_es", "random_search", "tabular_q", "stackelberg_gradient", "stackelberg_ppo"])
 def test_learners_find_a_static_optimum(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stackroute.training.benchmark.search._EVALUATIONS", 320)
     monkeypatch.setattr("stackroute.training.benchmark.stackelberg_gradient._ROUNDS", 200)
+    monkeypatch.setattr("stackroute.training.benchmark.stackelberg_ppo._ROUNDS", 60)
     # A commitment at random has a regret of 2 % here only in 1 of 25 cases; these get there each time.
     assert regret(name, "g2", seed=1) < 0.02
 
 
-@pytest.mark.parametrize("name", ["cma_es", "tabular_q", "stackelberg_gradient"])
+@pytest.mark.parametrize("name", ["cma_es", "tabular_q", "stackelberg_gradient", "stackelberg_ppo"])
 def test_the_same_seed_gives_the_same_solution(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stackroute.training.benchmark.search._EVALUATIONS", 64)
     monkeypatch.setattr("stackroute.training.benchmark.tabular._ROUNDS", 20)
     monkeypatch.setattr("stackroute.training.benchmark.stackelberg_gradient._ROUNDS", 10)
+    monkeypatch.setattr("stackroute.training.benchmark.stackelberg_ppo._ROUNDS", 10)
     game = load_game("g7").game.reshape(1)
 
     def learned(seed: int) -> tuple[list[float], list[int], list[float]]:

@@ -47,7 +47,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Suite:
 
 
 def tasks() -> Traffic:
-    return load_traffic_settings("mine.yaml").game().traffic
+    return load_traffic_settings("mine.yaml").traffic()
 
 
 def static_costs(horizon: int) -> list[float]:

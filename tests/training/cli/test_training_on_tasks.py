@@ -54,7 +54,7 @@ def attempt_by_attempt(traffic: Traffic, ladders: list[tuple[list[int], float]],
 
 def test_what_is_written_is_what_the_ladders_are_worth(finished: Path, stackroute: Stackroute) -> None:
     report, kept = read(finished, "report.json"), read(finished, "ladders.json")
-    traffic = load_traffic_settings("metr").game().traffic
+    traffic = load_traffic_settings("metr").traffic()
     (shares,) = kept["shares"].values()
     mixed = [
         ([["GPT-4o", "o1"].index(label) for label in ladder], share)
@@ -76,7 +76,8 @@ def test_what_is_written_is_what_the_ladders_are_worth(finished: Path, stackrout
     code, shown, _ = stackroute("evaluate", str(finished), "--json")
     found = json.loads(shown)
     assert code == 0
-    assert found.pop("units")["provider_cost"] == "money per task"
+    units = found.pop("units")
+    assert (units["provider_cost"], units["user_regret"]) == ("money per task", "share of the value of a solved task")
     assert found == report
     words = stackroute("evaluate", str(finished))[1]
     assert ("Draw for each task" if len(mixed) > 1 else "Serve") in words
@@ -113,7 +114,7 @@ def test_options_in_full_are_the_packaged_ones(finished: Path, stackroute: Stack
 def test_packaged_tasks_can_be_used() -> None:
     for name in traffic_names():
         settings = load_traffic_settings(name)
-        traffic = settings.game().traffic_by(settings.context)
+        traffic = settings.traffic()
         assert traffic.models == len(settings.models) == len(settings.cost) == len(settings.latency)
 
 

@@ -10,7 +10,7 @@ import pytest
 from stackroute import Commitment, Game, best_response, load_game, solve
 from stackroute.analytic import Stratum, cascade_thresholds, provider_cost, stratified_games, user_utility
 from stackroute.configs.training import CertificateSettings
-from stackroute.training.learn.certificate import Checked, check, walk
+from stackroute.training.learn.certificate import Checked, Place, check, walk
 from stackroute.training.learn.evaluation import provider_regret
 from stackroute.training.learn.lines import all_lines, line_through
 from stackroute.training.learn.sampling import BLOCKS, SampledGame
@@ -91,10 +91,16 @@ def test_more_tasks_make_surer(cascade_game: Game) -> None:
 def test_a_walk_ends_near_the_threshold_and_never_beyond(name: str, side: float) -> None:
     game = load_game(name).game
     threshold = cascade_of(solve(game).commitment)
-    found = walk(SampledGame(game, 5), CASCADES, threshold + side, QUICK)
+    seen: list[Place] = []
+    found = walk(SampledGame(game, 5), CASCADES, threshold + side, QUICK, seen)
     assert found is not None
     assert found.sure
     place = cascade_of(found.commitment)
+    assert seen[0].share == pytest.approx(threshold + side)
+    assert (found.cost, found.tasks) in {(one.cost, one.tasks) for one in seen if one.share == place and one.sure}
+    # It is the cheapest of those that play is sure of, but for the tolerance.
+    assert found.cost <= min(one.cost for one in seen if one.sure) * (1 + QUICK.tolerance)
+    assert all(0 < one.tasks <= QUICK.tasks for one in seen)
     assert place >= threshold if name == "g4b" else place <= threshold
     assert abs(place - threshold) < 0.05
     regret = float(provider_regret(game, found.commitment, solve(game).provider_cost, pessimistic=True))

@@ -9,11 +9,14 @@ import pytest
 
 from stackroute import Commitment, load_game
 from stackroute.agents import FixedPatienceUser
-from stackroute.analytic import throttling_gain
+from stackroute.analytic import best_response, cascade_thresholds, throttling_gain
 from stackroute.configs.training import FollowerFirstSettings, SimultaneousSettings, load_training_settings
+from stackroute.envs.tasks import Rollouts
+from stackroute.training.learn import follower_first
 from stackroute.training.learn.follower_first import learn_provider, learn_user
 from stackroute.training.learn.learning import Training, one_thread
 from stackroute.training.learn.schemes import train
+from stackroute.training.learn.views import log_cost
 
 pytestmark = pytest.mark.convergence
 
@@ -125,6 +128,33 @@ def test_a_learned_user_switches_at_s0(settings: FollowerFirstSettings, name: st
         patience = user.patience(game, Commitment.cascade(0, cascade), np.zeros(401))
     assert (patience[cascade < switch - 0.02] == 0).all()
     assert (patience[cascade > switch + 0.02] == 1).all()
+
+
+@pytest.mark.parametrize("name", ["g5", "g5b"])
+def test_a_learned_user_mixes_between_its_thresholds(settings: FollowerFirstSettings, name: str) -> None:
+    game = load_game(name).game
+    thresholds = cascade_thresholds(game)
+    commitments = Commitment.cascade(0, np.linspace(thresholds.low, thresholds.high, 201)[1:-1])
+    with one_thread():
+        user, _ = learn_user(Training(game, throttling=False), settings.user)
+        error = np.abs(user.patience(game, commitments, np.zeros(199)) - best_response(game, commitments))
+    # The ten patiences alone are up to 0.1 from the best.
+    assert np.median(error) < 0.05
+    assert error.max() < 0.2
+
+
+def test_learners_of_shuffled_rewards_find_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    random, compare = np.random.default_rng(0), Rollouts.compare
+    settings = load_training_settings("follower_first", ["overview=null", "certificate=null"])
+    game = load_game("gpt-4.1-o3-dev-low-p").game
+    honest = train(game, settings, throttling=True, seed=0).curves
+    monkeypatch.setattr(Rollouts, "compare", lambda rollouts, patience: random.permutation(compare(rollouts, patience)))
+    monkeypatch.setattr(follower_first, "log_cost", lambda rewards: random.permutation(log_cost(rewards)))
+    shuffled = train(game, settings, throttling=True, seed=0).curves
+    assert honest["user"].regret[-1] < 0.1 * honest["user"].regret[0]
+    assert shuffled["user"].regret[-1] > 0.5 * shuffled["user"].regret[0]
+    assert honest["provider"].regret[-1] < STATIC_REGRET
+    assert shuffled["provider"].regret[-1] > 0.1
 
 
 def test_players_that_learn_blindly_and_at_once_miss_the_cascade() -> None:

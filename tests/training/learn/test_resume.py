@@ -43,7 +43,7 @@ def cut_off_in(stage: str) -> Callable[[str, int, int, float], None]:
 
 
 def assert_same(folder: Path, other: Path) -> None:
-    for name in ("report.json", "curves.json"):
+    for name in ("report.json", "curves.json", "places.json"):
         assert (folder / name).read_bytes() == (other / name).read_bytes()
     for name in PLAYERS:
         with np.load(folder / name) as file, np.load(other / name) as same:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stackroute import read_outcomes
 from stackroute.analytic import Game, Ladders, Traffic, solve_traffic, traffic_payoffs
 from stackroute.configs import ConfigError
 from stackroute.configs.shadow_price import ShadowPriceSettings, load_shadow_price_settings
+from stackroute.configs.traffic import load_traffic_settings
 from stackroute.training.learn.goals import Goals, GoalView, Played, choose, contenders, ladders_of, mixture, play
 from stackroute.training.learn.shadow_price import known_ladders, learn, make_learner
 
@@ -148,10 +148,9 @@ def test_settings_are_read_from_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.convergence
 def test_routing_by_category_is_learned() -> None:
-    models = ["claude-3-haiku", "gpt-4o"]
-    cost, latency = dict(zip(models, (1, 7.4), strict=True)), dict(zip(models, (1, 5.3), strict=True))
-    traffic = read_outcomes("bfcl").traffic(models, 14, 22, context="category", cost=cost, latency=latency)
-    found = learn(traffic, load_shadow_price_settings(changes=["tasks=[16384, 131072]"]), seed=0)
+    found = learn(
+        load_traffic_settings("bfcl").traffic(), load_shadow_price_settings(changes=["tasks=[16384, 131072]"]), seed=0
+    )
     assert found.provider_regret < 0.03
     assert abs(found.stop - found.exact_stop) <= 1
     assert abs(found.exact_stop - found.equilibrium.stop) <= 1
