@@ -201,7 +201,7 @@ class LearnedUser(_Learned):
         explores: Whether its actions are drawn from its policy, as a learner draws them, with PyTorch's generator.
         predicts_utility: Whether the outputs for Discrete(10) predict what each patience is worth to the user, up to a
             constant. Then its patience may lie between those: at the peak of a parabola through the best one and its
-            neighbours.
+            neighbours, if that is nearer to 0.9 than to 1.
 
     Attributes:
         view: What the policy observes.
@@ -262,7 +262,9 @@ def _peak(utility: FloatArray, patience: FloatArray) -> FloatArray:
     rises, falls = (at_two - at_one) / (two - one), (at_two - at_three) / (three - two)
     bends = rises + falls > 0
     peak = (one + two + (three - one) * rises / np.where(bends, rises + falls, 1.0)) / 2
-    best: FloatArray = np.where(bends, np.clip(peak, one, three), patience[utility.argmax(axis=1)])
+    found = np.where(bends, np.clip(peak, one, three), patience[utility.argmax(axis=1)])
+    # A user who should never leave is not to leave now and then because its predictions are a little off.
+    best: FloatArray = np.where(found > (patience[-2] + patience[-1]) / 2, patience[-1], found)
     return best
 
 

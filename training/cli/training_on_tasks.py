@@ -6,7 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from stackroute.analytic import Ladders
 from stackroute.configs.shadow_price import load_shadow_price_settings
+from stackroute.configs.text import some_of
 from stackroute.configs.traffic import load_traffic_settings, traffic_names
 from stackroute.training.cli.console import console, fail, print_json, print_written, resumable
 from stackroute.training.cli.display import percent, table_of, training_progress
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 
     from stackroute.analytic import Traffic
     from stackroute.configs.measured import MeasuredGame
+    from stackroute.training.learn.shadow_price import LearnedTraffic
 
 SETTINGS = "shadow_price"
 
@@ -69,10 +74,27 @@ def evaluate_on_tasks(folder: Path, as_json: bool) -> None:
         shown = with_units(spec.unit, report)
         print_json(shown | {"units": shown["units"] | {"user_regret": "share of the value of a solved task"}})
         return
-    console.print(table_of_tasks(spec, report, f"{spec.tasks}, {folder}"))
-    if len(spec.contexts) == 1:
-        found = replace(learned.equilibrium, policy=learned.policy, stop=learned.stop)
-        console.print(serving_of_ladders(found, spec.models, spec.unit), highlight=False)
+    _show(spec, learned, report, f"{spec.tasks}, {folder}")
+
+
+def _show(spec: TrafficRunSpec, learned: LearnedTraffic, report: dict[str, Any], title: str) -> None:
+    """Print what was learned beside the optimum, and who serves which attempts."""
+    console.print(table_of_tasks(spec, report, title))
+    for sentence in _serving(spec, learned):
+        console.print(sentence, highlight=False)
+
+
+def _serving(spec: TrafficRunSpec, learned: LearnedTraffic) -> list[str]:
+    """Which models serve which attempts, by what the provider sees of a task."""
+    policy = learned.policy
+    rows, of_context = np.unique(policy.probability[0], axis=0, return_inverse=True)
+    sentences = []
+    for number, row in enumerate(rows):
+        found = replace(learned.equilibrium, policy=Ladders(policy.models, row[None, None]), stop=learned.stop)
+        seen = [label for label, of in zip(spec.contexts, of_context.ravel(), strict=True) if of == number]
+        where = f"{some_of(seen)}: " if len(spec.contexts) > 1 else ""
+        sentences.append(where + serving_of_ladders(found, spec.models, spec.unit))
+    return sentences
 
 
 def table_of_tasks(spec: TrafficRunSpec, report: dict[str, Any], title: str) -> Table:
@@ -124,9 +146,9 @@ def _train(spec: TrafficRunSpec, folder: Path, traffic: Traffic | None) -> None:
         resumable(f"go on with: stackroute train --resume {folder}"),
         training_progress(console, spec.tasks) as on_progress,
     ):
-        report = run_traffic(spec, folder, traffic, resume=traffic is None, on_progress=on_progress)
+        run_traffic(spec, folder, traffic, resume=traffic is None, on_progress=on_progress)
     picture = draw_tasks_learned(folder, folder)
-    console.print(table_of_tasks(spec, report, f"{spec.tasks}, seed {spec.seed}"))
+    _show(*evaluate_traffic_run(folder), f"{spec.tasks}, seed {spec.seed}")
     seconds = read_json(folder / TIMES)["cpu_seconds"]
     console.print(f"Learning took {seconds:.0f} processor seconds.", highlight=False)
     print_written([folder / REPORT, *picture])

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _POINTS = 401
 _FLAT = 1e-5
+_LETTERS = 28
 _LEVELS = ((VERMILION, ":"), (GREEN, "-."), (ORANGE, (0, (6, 2))), (BLUE, (0, (1, 1))))
 
 
@@ -94,7 +95,7 @@ def draw_tasks_learned(folder: Path, out: Path) -> list[Path]:
     ((_, curve),) = curves.items()
     beside = {
         "random ladders": report["random_regret"],
-        f"best single model: {foreign(report['single_model'])}": report["single_model_regret"],
+        f"best single model: {foreign(report['single_model'], _LETTERS)}": report["single_model_regret"],
         "step 0, the same choice by play": report["untrained_regret"],
         "learned, after the choice by play": report["provider_regret"],
     }

@@ -129,6 +129,29 @@ class AllActionLearner:
             self._step(step, torch.from_numpy(played.observations[batch]), torch.from_numpy(played.rewards[batch]))
         self.rounds += 1
 
+    def learn_on(
+        self, observations: npt.NDArray[np.float32], rewards: npt.NDArray[np.float32], odds: FloatArray
+    ) -> None:
+        """Learn for the last fifth of the steps again, half of each batch from other situations.
+
+        Args:
+            observations: What the player sees in those, shape (n, width).
+            rewards: The mean reward of each option, shape (n, k).
+            odds: How often each is chosen, relative to the others, shape (n,).
+        """
+        played, steps = self._played, self.settings.steps
+        generator = np.random.default_rng(derived_seed(self._seed, "on"))
+        half = max(self.settings.batch_size // 2, 1)
+        # As one that goes on after an interruption finds it.
+        self.policy.optimizer.state.clear()
+        for step in range(steps - math.ceil(steps / 5), steps):
+            known = generator.integers(len(played.exact_regret), len(played.rewards), size=half)
+            new = generator.choice(len(odds), size=half, p=odds / odds.sum())
+            seen = np.concatenate([played.observations[known], observations[new]])
+            self._step(
+                step, torch.from_numpy(seen), torch.from_numpy(np.concatenate([played.rewards[known], rewards[new]]))
+            )
+
     def _step(self, step: int, observations: torch.Tensor, rewards: torch.Tensor) -> None:
         settings, policy, optimizer = self.settings, self.policy, self.policy.optimizer
         # Half a cosine wave, from the first learning rate to the last.

@@ -40,6 +40,7 @@ class Checked:
         cost: The provider's cost of a task with that answer, in the first tasks played.
         sure: Whether all answers that are not ruled out cost the provider about the same.
         tasks: How many were played.
+        gain: What each of `ANSWERS` earns the user after a failed first pass, as far as it was played, utility.
     """
 
     commitment: Commitment
@@ -47,6 +48,7 @@ class Checked:
     cost: float
     sure: bool
     tasks: int
+    gain: FloatArray
 
 
 class Place(NamedTuple):
@@ -56,6 +58,7 @@ class Place(NamedTuple):
     cost: float
     sure: bool
     tasks: int
+    gain: list[float]
 
 
 def check(
@@ -69,9 +72,11 @@ def check(
     """
     played, tasks = 0, min(_FIRST_TASKS, settings.tasks)
     left, total, cost = ANSWERS, np.zeros((len(ANSWERS), BLOCKS)), np.full(len(ANSWERS), np.nan)
+    gain = np.empty(len(ANSWERS))
     while True:
         total += tasks * play.gain(commitment.reshape(1), left[None], tasks, first=played)[0]
         played += tasks
+        gain[np.isin(ANSWERS, left)] = total.mean(axis=1) / played
         behind = _behind(total)
         possible = behind < settings.standard_errors
         left, total, cost, behind = (array[possible] for array in (left, total, cost, behind))
@@ -91,7 +96,7 @@ def check(
         if sure or least >= worth or hoped < settings.standard_errors or tasks <= 0:
             break
     worst = int(cost.argmax())
-    return Checked(commitment, float(left[worst]), float(cost[worst]), sure, played)
+    return Checked(commitment, float(left[worst]), float(cost[worst]), sure, played, gain)
 
 
 def walk(
@@ -108,7 +113,7 @@ def walk(
     def look(share: float, worth: float = math.inf) -> Checked:
         checked = check(play, line.at(share), settings, worth=worth)
         if places is not None:
-            places.append(Place(share, checked.cost, checked.sure, checked.tasks))
+            places.append(Place(share, checked.cost, checked.sure, checked.tasks, checked.gain.tolist()))
         return checked
 
     if line.is_point:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from stable_baselines3.common.policies import ActorCriticPolicy
 
 from stackroute.agents.learned import GAME, LearnedProvider, LearnedUser, View
 from stackroute.agents.providers import StaticProvider
@@ -27,7 +28,7 @@ from stackroute.training.learn.learning import Learner, learn_alone, no_random_n
 from stackroute.training.learn.lines import line_through
 from stackroute.training.learn.overview import OVERVIEW_STAGE, Contender, find_contenders
 from stackroute.training.learn.result import TrainedPair
-from stackroute.training.learn.sampling import SampledGame
+from stackroute.training.learn.sampling import ANSWERS, SampledGame
 from stackroute.training.learn.session import derived_seed
 from stackroute.training.learn.views import GAIN_UNIT, LearnerView, log_cost, scaled_gain
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 USER_STAGE = "user"
 PROVIDER_STAGE = "provider"
 CERTIFICATE_STAGE = "certificate"
+LAST_USER_STAGE = "last user"
 
 _EVALUATED_COMMITMENTS = 1_000
 _TASKS_OF_USER = 256
@@ -73,6 +75,8 @@ def train(training: Training, settings: FollowerFirstSettings) -> TrainedPair:
         found, checked = _certified(training, contenders, settings.certificate)
         certified = found is not None
         final = final if found is None else found
+        if isinstance(settings.user, AllPatienceSettings):
+            _learn_from_certificate(training, settings.user, user, contenders, checked)
         stages[CERTIFICATE_STAGE] = evaluated(final)
     refined = settings.overview or settings.certificate
     return TrainedPair(
@@ -112,6 +116,40 @@ def learn_user(training: Training, settings: FollowerSettings) -> tuple[LearnedU
 
 def _learn_from_all_patiences(training: Training, settings: AllPatienceSettings) -> tuple[LearnedUser, Curve]:
     """As `learn_user`, from play of all patiences on the same tasks under each commitment."""
+    learner = _all_patience_learner(training, settings)
+    curve = learn_alone(USER_STAGE, learner, training.session, learner.measure)
+    return LearnedUser(learner.policy, predicts_utility=True), curve
+
+
+def _learn_from_certificate(
+    training: Training,
+    settings: AllPatienceSettings,
+    user: LearnedUser,
+    contenders: list[Contender],
+    checked: list[list[dict[str, Any]]],
+) -> None:
+    """The user learns on from what was played on the way to the certificate, near the place where it matters most."""
+    known = [
+        (one.line.at(place["share"]), place) for one, seen in zip(contenders, checked, strict=True) for place in seen
+    ]
+    if not known:
+        return
+    learner = _all_patience_learner(training, settings)
+    assert isinstance(user.policy, ActorCriticPolicy), "this learner's policies are such"
+    learner.policy = user.policy
+    commitments = Commitment.stack([commitment for commitment, _ in known])
+    gain = np.array([place["gain"] for _, place in known])[:, np.isin(ANSWERS, PATIENCE_LEVELS)]
+    rewards = (gain / (GAIN_UNIT * float(training.game.value))).astype(np.float32)
+    tasks = np.array([float(place["tasks"]) for _, place in known])
+
+    def compute() -> dict[str, Any]:
+        learner.learn_on(user.view.observe(training.game, commitments), rewards, tasks)
+        return {name: tensor.detach().clone() for name, tensor in user.policy.state_dict().items()}
+
+    user.policy.load_state_dict(training.session.stage(LAST_USER_STAGE, compute))
+
+
+def _all_patience_learner(training: Training, settings: AllPatienceSettings) -> AllActionLearner:
     game, seed, levels = training.game, derived_seed(training.seed, USER_STAGE), np.array(PATIENCE_LEVELS)
     view, size = View(game.models, PAPER, training.features), settings.situations
 
@@ -127,9 +165,7 @@ def _learn_from_all_patiences(training: Training, settings: AllPatienceSettings)
         regret = user_regret(game, kept.reshape(*kept.shape, 1), levels)
         return Played(view.observe(game, commitment), gain.astype(np.float32), regret)
 
-    learner = AllActionLearner(play, view.space, len(levels), settings, seed=seed)
-    curve = learn_alone(USER_STAGE, learner, training.session, learner.measure)
-    return LearnedUser(learner.policy, predicts_utility=True), curve
+    return AllActionLearner(play, view.space, len(levels), settings, seed=seed)
 
 
 def user_environment(

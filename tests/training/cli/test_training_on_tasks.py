@@ -83,6 +83,16 @@ def test_what_is_written_is_what_the_ladders_are_worth(finished: Path, stackrout
     assert ("Draw for each task" if len(mixed) > 1 else "Serve") in words
 
 
+def test_contexts_are_served_by_their_ladders(stackroute: Stackroute, tmp_path: Path) -> None:
+    shown = stackroute("train", "bfcl", "--settings", TINY, "--out", "run")[1]
+    kept = read(tmp_path / "run", "ladders.json")
+    assert len(kept["shares"]) == 12
+    # Contexts with the same ladders are named together.
+    for label, shares in kept["shares"].items():
+        together = [other for other, same in kept["shares"].items() if same == shares]
+        assert f"{', '.join(together)}: {'Draw' if max(shares) < 1 else 'Serve'}" in shown, label
+
+
 def test_a_run_that_was_cut_off_ends_alike(finished: Path, stackroute: Stackroute) -> None:
     before = {name: read(finished, name) for name in ("report.json", "ladders.json", "curves.json")}
     for name in before:

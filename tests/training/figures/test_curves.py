@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from stackroute import Commitment, load_game
 from stackroute.analytic import best_response, cascade_thresholds, provider_cost
@@ -95,6 +97,11 @@ def test_what_was_checked_is_drawn_against_the_exact_costs(drawn: Drawn) -> None
     made = Commitment.cascade(0, 0.5)
     exact = float(provider_cost(game, made, best_response(game, made)))
     assert lines["chosen"].get_xydata().tolist() == [[0.0, exact]]  # type: ignore[union-attr]
+    figure.draw_without_rendering()
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and re.search("[a-z]", text.get_text())]
+    boxes = {text.get_text(): text.get_window_extent() for text in texts}
+    assert len(boxes) > 15
+    assert not [said for said, box in boxes.items() if min(box.x0, box.y0, figure.bbox.x1 - box.x1) < -1]
     assert figure.get_supxlabel().startswith("Checked by play: reasoning alone: sure how users answer after 200,000")
 
 
