@@ -139,7 +139,7 @@ class AllActionLearner:
             rewards: The mean reward of each option, shape (n, k).
             odds: How often each is chosen, relative to the others, shape (n,).
         """
-        played, steps = self._played, self.settings.steps
+        played, steps = self.played, self.settings.steps
         generator = np.random.default_rng(derived_seed(self._seed, "on"))
         half = max(self.settings.batch_size // 2, 1)
         # As one that goes on after an interruption finds it.
