@@ -27,20 +27,24 @@ from unittest import mock
 import numpy as np
 from ruamel.yaml import YAML
 
-from stackroute import load_game
+from stackroute import load_game, read_outcomes
 from stackroute.configs.benchmarks import load_suite
 from stackroute.configs.loading import packaged
+from stackroute.configs.measured import MeasuredGame
+from stackroute.configs.shadow_price import load_shadow_price_settings
 from stackroute.configs.training import settings_from
 from stackroute.training.benchmark.results import PLAN, DamagedResultWarning, Plan, write_result
 from stackroute.training.benchmark.running import result_of, units_of, versions
 from stackroute.training.cli.main import main
 from stackroute.training.learn.runs import RunSpec, run_game
+from stackroute.training.learn.traffic_runs import TrafficRunSpec, run_traffic
 from stackroute.training.output import checksum, write_sealed
 
 SECONDS = 60
 """What a case may take on a machine that others use too."""
 
 TINY = (Path(__file__).parent / "training" / "tiny.yaml").read_text(encoding="utf-8")
+TINY_TASKS = Path(__file__).parent / "training" / "tiny_shadow_price.yaml"
 SUITE = packaged("benchmarks")["quick"].read_text(encoding="utf-8")
 TABLES = (
     "model,success,cost,latency,count\na,0.3,0.1,5,200\nb,0.5,0.2,9,200\nc,.7,.5,20,100\n",
@@ -79,7 +83,8 @@ OPTIONS: dict[str, str] = {
     "|--prices prices.json|--models a,b|--cost 1,2|--latency 1,2|--horizon 3|--segment kind",
     "route": "--prices prices.json|--models a,b|--value 2|--churn-penalty 0|--horizon 2|--features t.yaml|--json"
     "|--columns ok=passed|--current a|--router barp",
-    "train": "--throttling|--seed 3|--set provider=provider_sac|--set user.steps=64|--set scheme=x|--settings t.yaml",
+    "train": "--throttling|--seed 3|--set provider=provider_sac|--set user.steps=64|--set scheme=x|--settings t.yaml"
+    "|--models a,b|--value 2|--churn-penalty 1|--second-price 0.01|--context kind|--horizon 3",
     "evaluate": "run|run/provider.npz|t.yaml:x|--game g4b|--provider run/provider.npz"
     "|--user run/user.npz|--user run/provider.npz|--user x.zip|--json",
     "report": "",
@@ -168,6 +173,11 @@ def prepare(folder: Path) -> dict[str, bytes]:
     """The files of a finished run, and of a benchmark that is not finished."""
     spec = RunSpec(load_game("g7"), settings_from(YAML(typ="safe").load(TINY), "tiny"), throttling=True, seed=0)
     run_game(spec, folder / "run", logs=False)
+    game = MeasuredGame(read_outcomes("metr"), ("GPT-4o", "o1"), 30.0, 5.0, *2 * [{"GPT-4o": 1.0, "o1": 5.0}])
+    on_tasks = TrafficRunSpec.of(game, game.traffic, load_shadow_price_settings(TINY_TASKS), seed=0)
+    run_traffic(on_tasks, folder / "tasks", game.traffic)
+    for name in ("stages", "tensorboard"):
+        shutil.rmtree(folder / "tasks" / name)
     suite = load_suite("quick")
     units = {unit.name: unit for unit in units_of(suite)}
     (folder / "bench" / "units").mkdir(parents=True)
@@ -197,7 +207,7 @@ def case(kept: dict[str, bytes], random: np.random.Generator) -> tuple[list[str]
     files["game.yaml"] = written(game.decode(), random) if random.random() < 0.8 else game
     match command:
         case "evaluate" | "plot" | "report":
-            subject = ["bench" if command == "report" else "run"]
+            subject = ["bench" if command == "report" else pick(random, ["run", "run", "tasks"])]
             name = pick(random, [name for name in kept if name.startswith(subject[0])])
             files[name] = changed(name, kept[name], random)
         case "advise":
@@ -208,7 +218,9 @@ def case(kept: dict[str, bytes], random: np.random.Generator) -> tuple[list[str]
             subject = [pick(random, ["log.csv", "outcomes.csv"])]
         case "benchmark":
             subject = [pick(random, ["suite.yaml"] * 9 + ["quick"])]
-        case "solve" | "train":
+        case "train":
+            subject = [pick(random, ["game.yaml"] * 15 + ["log.csv"] * 3 + ["outcomes.csv"] * 5 + [*GAMES])]
+        case "solve":
             subject = [pick(random, ["game.yaml"] * 15 + [*GAMES])]
     # Where valid input would keep a command busy for long, its output folder is one that it refuses.
     busy = {"train": "run", "benchmark": "bench", "figures": "run/run.json", "quickstart": "run/run.json"}

@@ -39,6 +39,9 @@ class OutputError(Exception):
 class RunError(Exception):
     """A folder holds no run that can be used so; the message is one line that names it."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
 
 def output_folder(path: Path) -> Path:
     """Make an output folder, its parents too, and check that files can be written to it; gives the folder.

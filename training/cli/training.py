@@ -258,7 +258,7 @@ def _evaluate_one(run: Path, provider: Path | None, user: Path | None, trust: bo
     from stackroute.configs.games import DisplayUnits
     from stackroute.training.cli.display import evaluation_table, percent
     from stackroute.training.cli.quantities import with_units
-    from stackroute.training.learn.runs import REPORT, evaluate_run, read_json, read_spec
+    from stackroute.training.learn.runs import REPORT, evaluate_run, intact, read_json, read_spec
 
     spec = read_spec(run)
     evaluation = evaluate_run(run, provider=provider, user=user, trust=trust)
@@ -272,7 +272,8 @@ def _evaluate_one(run: Path, provider: Path | None, user: Path | None, trust: bo
     distance, routed = evaluation.routing_error, "cascade" if spec.routing == "cascade" else "lottery"
     error = "" if distance is None else f"; distance from the optimal {routed} {distance:.4f}"
     console.print(f"Start model {model}, throttling {throttles}{error}.")
-    console.print(f"Before learning the regret was {percent(read_json(run / REPORT)['untrained_regret'])}.")
+    with intact(run):
+        console.print(f"Before learning the regret was {percent(read_json(run / REPORT)['untrained_regret'])}.")
 
 
 def _compare(

@@ -27,7 +27,7 @@ from stackroute.training.figures.style import (
 )
 from stackroute.training.learn.evaluation import Outcome
 from stackroute.training.learn.lines import all_lines, line_through
-from stackroute.training.learn.runs import CURVES, PLACES, REPORT, USER, read_json, read_spec
+from stackroute.training.learn.runs import CURVES, PLACES, REPORT, USER, intact, read_json, read_spec
 from stackroute.training.learn.traffic_runs import read_traffic_spec
 from stackroute.training.output import RunError
 
@@ -52,8 +52,9 @@ def draw_run(folder: Path, out: Path) -> list[Path]:
         OutputError: A file cannot be written.
     """
     files = [out / "learning_curves.png", out / "learned_response.png"]
-    draw_learning_curves(folder, files[0])
-    _draw_response(folder, files[1])
+    with intact(folder):
+        draw_learning_curves(folder, files[0])
+        _draw_response(folder, files[1])
     return files
 
 
@@ -91,6 +92,12 @@ def draw_learning_curves(folder: Path, path: Path) -> None:
 
 def draw_tasks_learned(folder: Path, out: Path) -> list[Path]:
     """Draw the exact regret while a provider learned to route measured tasks; as `draw_run`."""
+    with intact(folder):
+        _draw_tasks(folder, out / "learning_curves.png")
+    return [out / "learning_curves.png"]
+
+
+def _draw_tasks(folder: Path, path: Path) -> None:
     spec, report, curves = read_traffic_spec(folder), read_json(folder / REPORT), read_json(folder / CURVES)
     ((_, curve),) = curves.items()
     beside = {
@@ -109,8 +116,7 @@ def draw_tasks_learned(folder: Path, out: Path) -> list[Path]:
         axes = figure.subplots()
         _draw_curve(axes, curve, ("The provider learns ladders for all prices of patience", detail), beside, "optimum")
         write_legend(axes, columns=1)
-        save(figure, out / "learning_curves.png")
-    return [out / "learning_curves.png"]
+        save(figure, path)
 
 
 def _words(stage: str, scheme: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import Field, TypeAdapter
 
 from stackroute._version import __version__
+from stackroute.agents.errors import PolicyFileError
 from stackroute.agents.saving import load_provider, load_user, save_policy
 from stackroute.analytic import default_routing
 from stackroute.analytic.equilibrium import Routing
@@ -139,6 +140,18 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path}: no such file; expected the folder of a run of 'stackroute train'") from None
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: cannot be read ({error})") from None
+
+
+@contextmanager
+def intact(folder: Path) -> Iterator[None]:
+    """Raise a RunError that names the folder where what is read from a run's files is not as it was written."""
+    try:
+        yield
+    except PolicyFileError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise RunError(f"{folder}: its files are not as they were written ({what}); train anew elsewhere") from error
 
 
 def run_game(

@@ -16,6 +16,7 @@ from stackroute.training.learn.runs import (
     LADDERS,
     REPORT,
     TRAFFIC,
+    intact,
     read_json,
     session_of,
     specification,
@@ -30,7 +31,7 @@ from stackroute.training.learn.shadow_price import (
     regrets_by_chance,
 )
 from stackroute.training.learn.traffic_files import hash_of, read_traffic, write_traffic
-from stackroute.training.output import RunError, write_json
+from stackroute.training.output import write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,14 +162,12 @@ def evaluate_traffic_run(folder: Path) -> tuple[TrafficRunSpec, LearnedTraffic, 
     """
     spec = read_traffic_spec(folder)
     traffic, kept = read_traffic(folder / TRAFFIC, spec.traffic), read_json(folder / LADDERS)
-    untrained = read_json(folder / REPORT)["untrained_regret"]
-    try:
+    with intact(folder):
+        untrained = read_json(folder / REPORT)["untrained_regret"]
         models = [[spec.models.index(label) for label in ladder] for ladder in kept["ladders"]]
         policy = Ladders(models, [[kept["shares"][context] for context in spec.contexts]])
         learned = judged(traffic, policy, np.array(kept["stop"]), solve_traffic(traffic, spec.settings.horizon))
-        return spec, learned, report(spec, traffic, learned) | {"untrained_regret": untrained}
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise RunError(f"{folder / LADDERS}: cannot be used ({error})") from None
+        return spec, learned, report(spec, traffic, learned) | {"untrained_regret": float(untrained)}
 
 
 def _ladders(spec: TrafficRunSpec, learned: LearnedTraffic) -> dict[str, Any]:

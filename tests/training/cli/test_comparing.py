@@ -104,7 +104,7 @@ def test_runs_are_compared_with_others_on_their_game(tiny_settings: TinySettings
     for options, message in (
         (
             ["slow.npz", "run", "--no-throttling"],
-            "slow.npz cannot play g7: ValueError: commitment: delays [0.  0.5]",
+            "slow.npz cannot play g7: ValueError: commitment: delays [0. 0.5]",
         ),
         (
             ["run", "--game", "gpt-4.1-family-o3"],
