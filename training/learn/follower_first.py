@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from stable_baselines3.common.policies import ActorCriticPolicy
 
 from stackroute.agents.learned import GAME, LearnedProvider, LearnedUser, View
 from stackroute.agents.providers import StaticProvider
@@ -56,7 +55,8 @@ _NOISE = 0.01
 
 def train(training: Training, settings: FollowerFirstSettings) -> TrainedPair:
     """Train a user, then a provider, on one game; see `stackroute.training.learn.schemes.train`."""
-    user, user_curve = learn_user(training, settings.user)
+    own = _all_patience_learner(training, settings.user) if isinstance(settings.user, AllPatienceSettings) else None
+    user, user_curve = learn_user(training, settings.user, own)
     network, provider_curve = learn_provider(training, user, settings.provider)
     curves = {USER_STAGE: user_curve, PROVIDER_STAGE: provider_curve}
 
@@ -75,8 +75,8 @@ def train(training: Training, settings: FollowerFirstSettings) -> TrainedPair:
         found, checked = _certified(training, contenders, settings.certificate)
         certified = found is not None
         final = final if found is None else found
-        if isinstance(settings.user, AllPatienceSettings):
-            _learn_from_certificate(training, settings.user, user, contenders, checked)
+        if own:
+            _learn_from_certificate(training, own, user, contenders, checked)
         stages[CERTIFICATE_STAGE] = evaluated(final)
     refined = settings.overview or settings.certificate
     return TrainedPair(
@@ -90,40 +90,42 @@ def train(training: Training, settings: FollowerFirstSettings) -> TrainedPair:
     )
 
 
-def learn_user(training: Training, settings: FollowerSettings) -> tuple[LearnedUser, Curve]:
+def learn_user(
+    training: Training, settings: FollowerSettings, learner: AllActionLearner | None = None
+) -> tuple[LearnedUser, Curve]:
     """The user learns to answer random commitments.
+
+    Args:
+        training: What is given.
+        settings: How it learns.
+        learner: That of `user_all_patiences`, if it is to learn on later; None for one of its own.
 
     Returns:
         The learned user, and its mean exact regret over 1,000 random commitments against the steps.
     """
     if isinstance(settings, AllPatienceSettings):
-        return _learn_from_all_patiences(training, settings)
+        learns = learner or _all_patience_learner(training, settings)
+        curve = learn_alone(USER_STAGE, learns, training.session, learns.measure)
+        return LearnedUser(learns.policy, predicts_utility=True), curve
     game, explorer = training.game, ExploringProvider(training.throttling, training.routing)
     seed = derived_seed(training.seed, USER_STAGE)
     numbers = np.random.default_rng(0).random((_EVALUATED_COMMITMENTS, 2 * game.models + 1))
     commitments = explorer.commit(game, numbers)
     play = SampledGame(game, derived_seed(seed, "evaluation"))
-    learner = Learner(user_environment(training, explorer, settings), settings, seed=seed)
+    player = Learner(user_environment(training, explorer, settings), settings, seed=seed)
 
     def measure() -> tuple[float, float]:
-        patience = LearnedUser(learner.policy).patience(game, commitments, numbers[:, 0])
+        patience = LearnedUser(player.policy).patience(game, commitments, numbers[:, 0])
         gain = play.gain(commitments, patience[:, None], _TASKS_OF_USER)
         return float(user_regret(game, commitments, patience).mean()), float(gain.mean()) / play.value
 
-    curve = learn_alone(USER_STAGE, learner, training.session, measure)
-    return LearnedUser(learner.policy), curve
-
-
-def _learn_from_all_patiences(training: Training, settings: AllPatienceSettings) -> tuple[LearnedUser, Curve]:
-    """As `learn_user`, from play of all patiences on the same tasks under each commitment."""
-    learner = _all_patience_learner(training, settings)
-    curve = learn_alone(USER_STAGE, learner, training.session, learner.measure)
-    return LearnedUser(learner.policy, predicts_utility=True), curve
+    curve = learn_alone(USER_STAGE, player, training.session, measure)
+    return LearnedUser(player.policy), curve
 
 
 def _learn_from_certificate(
     training: Training,
-    settings: AllPatienceSettings,
+    learner: AllActionLearner,
     user: LearnedUser,
     contenders: list[Contender],
     checked: list[list[dict[str, Any]]],
@@ -134,9 +136,6 @@ def _learn_from_certificate(
     ]
     if not known:
         return
-    learner = _all_patience_learner(training, settings)
-    assert isinstance(user.policy, ActorCriticPolicy), "this learner's policies are such"
-    learner.policy = user.policy
     commitments = Commitment.stack([commitment for commitment, _ in known])
     gain = np.array([place["gain"] for _, place in known])[:, np.isin(ANSWERS, PATIENCE_LEVELS)]
     rewards = (gain / (GAIN_UNIT * float(training.game.value))).astype(np.float32)
