@@ -10,8 +10,8 @@ from torch import nn
 
 from stackroute.training.benchmark.problem import Solution, log_cost
 from stackroute.training.learn.learning import one_thread
+from stackroute.training.learn.sampling import GAIN_UNIT
 from stackroute.training.learn.session import derived_seed
-from stackroute.training.learn.views import GAIN_UNIT
 
 if TYPE_CHECKING:
     import numpy.typing as npt

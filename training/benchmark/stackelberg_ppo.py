@@ -8,8 +8,8 @@ import numpy as np
 
 from stackroute.envs.actions import from_symmetric
 from stackroute.training.benchmark.problem import Solution, log_cost
+from stackroute.training.learn.sampling import GAIN_UNIT
 from stackroute.training.learn.session import derived_seed
-from stackroute.training.learn.views import GAIN_UNIT
 
 if TYPE_CHECKING:
     from stackroute.analytic import Commitment

@@ -27,9 +27,9 @@ from stackroute.training.learn.learning import Learner, learn_alone, no_random_n
 from stackroute.training.learn.lines import line_through
 from stackroute.training.learn.overview import OVERVIEW_STAGE, Contender, find_contenders
 from stackroute.training.learn.result import TrainedPair
-from stackroute.training.learn.sampling import ANSWERS, SampledGame
+from stackroute.training.learn.sampling import ANSWERS, GAIN_UNIT, SampledGame
 from stackroute.training.learn.session import derived_seed
-from stackroute.training.learn.views import GAIN_UNIT, LearnerView, log_cost, scaled_gain
+from stackroute.training.learn.views import LearnerView, log_cost, scaled_gain
 
 if TYPE_CHECKING:
     from typing import Any

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 BLOCKS = 64
 """Into how many blocks the tasks of a comparison are divided, for the standard error of its mean."""
 
+GAIN_UNIT = 0.05
+"""Of the value: gains of the user are learned in multiples of it."""
+
 ANSWERS = np.sort([*PATIENCE_LEVELS, 0.001, 0.01, 0.05, 0.99, 0.999])
 """The patiences that play compares: those close to 0 and 1 show on which side of it the user's utility is largest."""
 

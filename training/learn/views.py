@@ -8,6 +8,7 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnvWrapper
 
 from stackroute.envs.observations import feature_space, with_features
+from stackroute.training.learn.sampling import GAIN_UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
     Observation = npt.NDArray[np.float32]
     Rewards = npt.NDArray[np.float32]
-
-GAIN_UNIT = 0.05
-"""Of the value: gains of the user are learned in multiples of it."""
 
 
 def log_cost(rewards: Rewards) -> Rewards:
