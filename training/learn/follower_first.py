@@ -34,6 +34,9 @@ from stackroute.training.learn.views import LearnerView, log_cost, scaled_gain
 if TYPE_CHECKING:
     from typing import Any
 
+    import numpy.typing as npt
+
+    from stackroute.analytic.game import FloatArray
     from stackroute.configs.learners import FollowerSettings, ProviderSettings, UserSettings
     from stackroute.configs.training import CertificateSettings, FollowerFirstSettings
     from stackroute.envs.policies import ProviderPolicy, UserPolicy
@@ -51,6 +54,7 @@ _EVALUATED_COMMITMENTS = 1_000
 _TASKS_OF_USER = 256
 # By how much a cost in the overview may be off.
 _NOISE = 0.01
+_LINEAR = 3.0
 
 
 def train(training: Training, settings: FollowerFirstSettings) -> TrainedPair:
@@ -138,7 +142,7 @@ def _learn_from_certificate(
         return
     commitments = Commitment.stack([commitment for commitment, _ in known])
     gain = np.array([place["gain"] for _, place in known])[:, np.isin(ANSWERS, PATIENCE_LEVELS)]
-    rewards = (gain / (GAIN_UNIT * float(training.game.value))).astype(np.float32)
+    rewards = _predicted(gain, float(training.game.value))
     tasks = np.array([float(place["tasks"]) for _, place in known])
 
     def compute() -> dict[str, Any]:
@@ -159,12 +163,22 @@ def _all_patience_learner(training: Training, settings: AllPatienceSettings) -> 
         zeros = np.zeros(size, dtype=np.int64)
         seeds = derived_seed(seed, "tasks") + np.arange(size)
         rollouts = Rollouts(Variant.of(game), seeds, zeros, settings.tasks, zeros, commitment)
-        gain = rollouts.compare(np.tile(levels, (size, 1))) / (GAIN_UNIT * float(game.value))
+        gain = rollouts.compare(np.tile(levels, (size, 1)))
         kept = commitment[: evaluated(size)]
         regret = user_regret(game, kept.reshape(*kept.shape, 1), levels)
-        return Played(view.observe(game, commitment), gain.astype(np.float32), regret)
+        return Played(view.observe(game, commitment), _predicted(gain, float(game.value)), regret)
 
     return AllActionLearner(play, view.space, len(levels), settings, seed=seed)
+
+
+def _predicted(gain: FloatArray, value: float) -> npt.NDArray[np.float32]:
+    """What a network learns to predict of gains: themselves near 0, where they decide, and logarithms farther away.
+
+    Near 0 it has to be linear, or the noise of means would change which patience is best.
+    """
+    units = gain / (_LINEAR * GAIN_UNIT * value)
+    far = np.sign(units) * (1.0 + np.log(np.maximum(np.abs(units), 1.0)))
+    return (_LINEAR * np.where(np.abs(units) > 1.0, far, units)).astype(np.float32)
 
 
 def user_environment(
