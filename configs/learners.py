@@ -190,6 +190,7 @@ class AllOptionSettings(Settings):
         batch_size: Situations of a gradient step.
         learning_rate: At the beginning.
         final_learning_rate: At the end; half a cosine wave in between.
+        warm_up: The share of the steps in which the learning rate grows from 0.
         hidden_layers: Widths of the hidden layers.
         activation: Activation function of the network.
     """
@@ -200,6 +201,7 @@ class AllOptionSettings(Settings):
     batch_size: Count
     learning_rate: Positive
     final_learning_rate: Positive
+    warm_up: Annotated[float, Field(ge=0, lt=1)]
     hidden_layers: Annotated[list[Count], Field(min_length=1)]
     activation: Activation
 

@@ -157,6 +157,8 @@ class AllActionLearner:
         # Half a cosine wave, from the first learning rate to the last.
         left = 0.5 * (1 + np.cos(np.pi * step / settings.steps))
         rate = settings.final_learning_rate + left * (settings.learning_rate - settings.final_learning_rate)
+        if step < settings.warm_up * settings.steps:
+            rate *= (step + 1) / (settings.warm_up * settings.steps)
         for group in optimizer.param_groups:
             group["lr"] = float(rate)
         outputs = policy.action_net(policy.mlp_extractor.forward_actor(policy.pi_features_extractor(observations)))
