@@ -24,7 +24,7 @@ from stackroute.training.output import number
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from stackroute.analytic import Traffic, TrafficEquilibrium
+    from stackroute.analytic import Traffic
     from stackroute.configs.benchmarks import Suite
     from stackroute.configs.shadow_price import ShadowPriceSettings
     from stackroute.training.learn.shadow_price import LearnedTraffic
@@ -91,7 +91,7 @@ class TrafficUnit(Unit):
         from stackroute.training.learn.shadow_price import regrets_by_chance
 
         played, begun = engine.tasks_played, time.process_time()
-        found = self._found(solve_traffic(self.task.traffic, self.horizon))
+        found = self._found()
         totals = {"tasks": float(engine.tasks_played - played), "seconds": time.process_time() - begun}
         by_chance = regrets_by_chance(self.task.traffic, found.equilibrium)
         metrics = {
@@ -104,7 +104,7 @@ class TrafficUnit(Unit):
         metrics |= {f"{name}_stop": float(stop.mean()) for name, stop in stops.items()}
         return {"groups": {self.task.name: metrics}, "totals": totals}
 
-    def _found(self, best: TrafficEquilibrium) -> LearnedTraffic:
+    def _found(self) -> LearnedTraffic:
         from stackroute.training.learn.shadow_price import (
             before_learning,
             best_single_model,
@@ -117,6 +117,7 @@ class TrafficUnit(Unit):
         if self.entrant.settings is not None:
             settings = self.entrant.settings.model_copy(update={"horizon": self.horizon})
             return (before_learning if self.entrant.name == "step_0" else learn)(traffic, settings, seed=self.seed)
+        best = solve_traffic(traffic, self.horizon)
         policy = best.policy
         if self.entrant.name == "best_static":
             policy = Ladders.static(best_single_model(traffic, best)[0])
