@@ -124,3 +124,10 @@ def load_sb3_policy(path: Path, *, trust: bool = False) -> tuple[BasePolicy, Any
         raise PolicyFileError(f"{path}: not a model saved by stable-baselines3: {without_advice(error)}") from error
     policy.set_training_mode(False)
     return policy, data.get("_last_obs")
+
+
+def actor_outputs(policy: ActorCriticPolicy, observations: torch.Tensor) -> torch.Tensor:
+    """What a policy's network gives for each action before it is read as odds, shape (n, actions)."""
+    features = policy.pi_features_extractor(observations)
+    outputs: torch.Tensor = policy.action_net(policy.mlp_extractor.forward_actor(features))
+    return outputs

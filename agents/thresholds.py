@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
+from stackroute.agents.networks import actor_outputs
 from stackroute.envs.observations import observation_space
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class LearnedThresholds:
         """The cascade probabilities on the safe side of both thresholds, shape (..., 2)."""
         seen = torch.from_numpy(np.ascontiguousarray(observation.reshape(-1, observation.shape[-1])[:, :SEEN]))
         with torch.no_grad():
-            odds = log_odds(self.policy, seen).numpy().astype(np.float64)
+            odds = actor_outputs(self.policy, seen).numpy().astype(np.float64)
         safe = 1 / (1 + np.exp(-odds)) + self.margin * np.array([1.0, -1.0])
         return np.clip(safe, 0.0, 1.0).reshape(*observation.shape[:-1], KINDS)
 
@@ -66,9 +67,3 @@ class LearnedThresholds:
         rows = np.broadcast_to(commitments, (*observation.shape[:-1], *commitments.shape)).copy()
         rows[..., -KINDS:, 1] = self.places(observation)
         return rows
-
-
-def log_odds(policy: ActorCriticPolicy, seen: torch.Tensor) -> torch.Tensor:
-    """The outputs of a network, shape (n, 2)."""
-    outputs: torch.Tensor = policy.action_net(policy.mlp_extractor.forward_actor(policy.pi_features_extractor(seen)))
-    return outputs

@@ -13,6 +13,7 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch.nn import functional
 
+from stackroute.agents.networks import actor_outputs
 from stackroute.configs.amortised import AllActionSettings
 from stackroute.training.learn.models import ACTIVATIONS, FUSED
 from stackroute.training.learn.session import derived_seed
@@ -161,8 +162,7 @@ class AllActionLearner:
             rate *= (step + 1) / (settings.warm_up * settings.steps)
         for group in optimizer.param_groups:
             group["lr"] = float(rate)
-        outputs = policy.action_net(policy.mlp_extractor.forward_actor(policy.pi_features_extractor(observations)))
-        loss = self._loss(step, outputs, rewards)
+        loss = self._loss(step, actor_outputs(policy, observations), rewards)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
